@@ -54,11 +54,11 @@ class ConfigError(ValueError):
     self.message = message
     name = field if field.startswith('-') or not field else f'config.{field}'
     name = name or 'the config'
-    given = f'{name} is missing' if value is MISSING else f'{name} = {_text(value)}'
+    given = f'{name} is missing' if value is MISSING else f'{name} = {short_text(value)}'
     super().__init__(f'{given}: {message.rstrip(".")}.')
 
 
-def _text(value: Any) -> str:
+def short_text(value: Any) -> str:
   """A value for an error message: one line, never long."""
   try:
     text = ' '.join(repr(value).split())
@@ -226,8 +226,8 @@ def default_config() -> ml_collections.ConfigDict:
   """The paper's balanced condition, as a locked config.
 
   `conditions` is empty, which means one condition, named after `train_distribution`. To compare
-  several, set `config.conditions = {name: {field: value, …}, …}`, where a field is dotted
-  ('model.order') or nested ({'model': {'order': …}}).
+  several, set `config.conditions = {name: {field: value, …}, …}` with nested fields, such as
+  {'relu_first': {'model': {'order': 'relu_pool'}}}.
 
   Returns:
     A locked `ConfigDict` with every field of `FIELDS`, and `conditions`.
@@ -334,7 +334,7 @@ def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
   flat: dict[str, Any] = {}
   for key, value in values.items():
     if not isinstance(key, str):
-      raise ConfigError(_text(key), value, 'the name of a field must be a string')
+      raise ConfigError(short_text(key), value, 'the name of a field must be a string')
     if isinstance(value, Mapping) and value:
       flat |= {f'{key}.{leaf}': inner for leaf, inner in _flatten(value).items()}
     else:
@@ -520,7 +520,7 @@ def _to_signals(name: str, value: Any, field: Field) -> Any:
       near = nearest(item.upper(), STOP_SIGNALS) if isinstance(item, str) else None
       hint = f'; did you mean {near}' if near else ''
       raise ConfigError(
-          name, value, f'{_text(item)} is none of {", ".join(STOP_SIGNALS)}{hint}')
+          name, value, f'{short_text(item)} is none of {", ".join(STOP_SIGNALS)}{hint}')
   return tuple(value)
 
 

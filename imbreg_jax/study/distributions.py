@@ -526,5 +526,5 @@ def _table_values(content: bytes, what: str) -> np.ndarray:
 
 def _unknown(name: str) -> str:
   near = difflib.get_close_matches(name, [*REGISTRY, *_LAW_NAMES], n=1, cutoff=0.6)
-  hint = f'did you mean {near[0]}? Known are' if near else 'known are'
+  hint = f'did you mean {near[0]}, or another of' if near else 'known are'
   return f'there is no distribution {name!r}; {hint} {usage()}'

@@ -1,0 +1,22 @@
+"""The paper's balanced condition: training targets from U(1, 10), 10 repeats.
+
+    ./launch.sh --config=configs/u1_10.py
+    python -m imbreg_jax.main --config=configs/u1_10.py
+
+Time: see README.
+
+Expect a mean squared error on U(1, 10) that lies near the paper's Table 1 and below that of
+`u1_5.py` and `n5_5_1.py`, and far below the random guess (13.5).
+"""
+
+import ml_collections
+
+from imbreg_jax import study
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The balanced condition; every other field is the paper's by default."""
+  config = study.default_config()
+  config.name = 'u1_10'
+  config.train_distribution = 'u1_10'
+  return config
