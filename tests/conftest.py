@@ -1,0 +1,22 @@
+"""What every test process needs before its first test: absl's flags parsed, a folder of its own.
+
+A test file run by itself (`python tests/x_test.py`) gets both from `absltest.main()`.
+"""
+
+import sys
+
+import pytest
+from absl import flags
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Parses absl's flags, with none given: pytest's own arguments are not for absl."""
+    del config
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(sys.argv[:1])
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _own_test_tmpdir(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Points `create_tempdir` at pytest's folder: absl's default is one for all workers and users."""
+    flags.FLAGS.test_tmpdir = str(tmp_path_factory.mktemp('absl', numbered=False))
