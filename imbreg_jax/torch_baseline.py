@@ -34,6 +34,7 @@ What was tried on CPU, in time an image on one pinned core of a 2-core x86 machi
     hand-written backward, torch.compile                             1.0
     hand-written backward, in place                                  1
 
+With both cores, one process on two threads took 1.3 times as long as two processes of one thread.
 Fused Adam alone changes the plain loop by less than 2 %. Three quarters of the remaining time is
 inside oneDNN's convolutions. No compiler is needed on CPU.
 """
