@@ -58,7 +58,7 @@ def config(
                 'conv_dropout': 'channel', 'initialization': 'pytorch'},
       'training': {'objective': 'mse', 'learning_rate': 5e-7, 'batch_size': 50, 'epochs': 15,
                    'adam_b1': 0.9, 'adam_b2': 0.999, 'adam_eps': 1e-8},
-      'evaluation': {'batch_size': 250, 'dense_size': 200, 'dense_low': 0.25, 'dense_high': 20.0,
+      'evaluation': {'batch_size': 250, 'dense_size': 1000, 'dense_low': 0.25, 'dense_high': 20.0,
                      'guess_low': 1.0, 'guess_high': 10.0, 'moment_images': 100,
                      'moment_masks': 8},
       'analysis': {'equivalence_margin': 0.1, 'confidence': 0.95, 'bootstrap_resamples': 999,
@@ -123,8 +123,8 @@ def write(
       measured[t, k] = generating[t, k] * (1 + 0.0136 * rng.standard_normal(images))
       guesses[t, k] = rng.uniform(1, 10, images)
       noise[t, k] = rng.standard_normal(images)
-  dense_target = np.linspace(0.25, 20, 200).astype(np.float32)
-  dense_noise = np.random.default_rng([seed, 2]).standard_normal(200)
+  dense_target = np.linspace(0.25, 20, 1000).astype(np.float32)
+  dense_noise = np.random.default_rng([seed, 2]).standard_normal(1000)
   results, metrics, names, prediction, dense, moments, factors = [], [], [], [], [], [], []
   validation_target, validation_prediction = [], []
 

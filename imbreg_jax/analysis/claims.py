@@ -229,7 +229,10 @@ class _Judge:
     if not pairs:
       return self._make(1, UNTESTED, 'No run has both a value and a baseline to hold it against.')
     evidence = self._compare(pairs)
-    opening = f'{beaten} of {total} networks times test sets have less error than a random guess'
+    opening = (
+        f'In {beaten} of {total} pairs of network and test set the network has less error than the '
+        'random guess of its repeat'
+    )
     closest = min(evidence, key=lambda e: e.comparison.difference / e.comparison.first_mean)
     reason = f'{opening}; the closest: {self._numbers(closest)}.'
     verdict = self._directed(1, evidence)

@@ -210,9 +210,10 @@ def _network(study: loading.Study) -> mpl_figure.Figure:
       axes.add_patch(patches.Rectangle(
           (middle - length / 2, y - 0.07), length, 0.14, facecolor='#F3CF80', edgecolor='#7A5300'))
       text = f'{shape[0]:,}' + (' (prediction)' if i == len(layers) - 1 else '')
-    axes.text(2.05, y - 0.1, text, fontsize=11, fontweight='bold', va='center')
-    detail = operation + (f' · {parameters:,} parameters' if parameters else '')
-    axes.text(2.05, y + 0.13, detail, fontsize=8.6, va='center', color=MUTED)
+    lines = [operation] + ([f'{parameters:,} parameters'] if parameters else [])
+    axes.text(2.05, y - 0.1 * len(lines), text, fontsize=11, fontweight='bold', va='center')
+    axes.text(2.05, y + 0.07, '\n'.join(lines), fontsize=8.6, va='top', color=MUTED,
+              linespacing=1.3)
     if i + 1 < len(layers):
       axes.annotate('', (middle, y + 0.475), (middle, y + 0.355),
                     arrowprops={'arrowstyle': '-|>', 'color': MUTED, 'lw': 0.8})
@@ -366,6 +367,7 @@ def _learning_curves(study: loading.Study) -> mpl_figure.Figure:
         axes.fill_between(mean.index, np.maximum(mean - std, table.min(axis=1)), mean + std,
                           color=look[name].color, alpha=0.2, linewidth=0)
     axes.set_yscale('log')
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
     axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_ylabel(label)

@@ -302,10 +302,12 @@ def ruled_out(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
   return pd.DataFrame(rows, columns=columns)
 
 
-def paper_table_markdown(number_of_table: int, table: pd.DataFrame, predictor: str) -> str:
+def paper_table_markdown(
+    number_of_table: int, table: pd.DataFrame, predictor: str, confidence: float = 0.95
+) -> str:
   """Returns one of `paper_tables` as Markdown, with the notes that its marks refer to."""
-  header = ['trained on', 'tested on', 'metric', 'ours', '95 % interval of the mean', 'paper',
-            'difference', 'range for the mean of 10 repeats', 'paper inside?', 'source']
+  header = ['trained on', 'tested on', 'metric', 'ours', f'{100 * confidence:g} % interval of the mean', 'paper',
+            'difference', f'range for the mean of {paper.repeats()} repeats', 'paper inside?', 'source']
   body = [
       [
           row['trained_on'], row['tested_on'], row['metric'],
