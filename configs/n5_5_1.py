@@ -15,8 +15,8 @@ from imbreg_jax import study
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """The condition with rare ends; every other field is the paper's by default."""
-  config = study.default_config()
-  config.name = 'n5_5_1'
-  config.train_distribution = 'n5_5_1'
-  return config
+    """The condition with rare ends; every other field is the paper's by default."""
+    config = study.default_config()
+    config.name = 'n5_5_1'
+    config.train_distribution = 'n5_5_1'
+    return config

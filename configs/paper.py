@@ -16,10 +16,8 @@ from imbreg_jax import study
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """The paper's three conditions; every other field is the paper's by default."""
-  config = study.default_config()
-  config.name = 'paper'
-  config.conditions = {
-      name: {'train_distribution': name} for name in ('u1_10', 'u1_5', 'n5_5_1')
-  }
-  return config
+    """The paper's three conditions; every other field is the paper's by default."""
+    config = study.default_config()
+    config.name = 'paper'
+    config.conditions = {name: {'train_distribution': name} for name in ('u1_10', 'u1_5', 'n5_5_1')}
+    return config

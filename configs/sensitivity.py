@@ -18,7 +18,7 @@ import ml_collections
 from imbreg_jax import study
 
 TRAIN_DISTRIBUTIONS = ('u1_10', 'u1_5', 'n5_5_1')
-ALTERNATIVES = {
+ALTERNATIVES: dict[str, dict[str, object]] = {
     'paper': {},
     'generating_target': {'task': {'target': 'generating'}},
     'sample_std': {'task': {'ddof': 1}},
@@ -29,12 +29,12 @@ ALTERNATIVES = {
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """Every alternative for every training distribution of the paper."""
-  config = study.default_config()
-  config.name = 'sensitivity'
-  config.conditions = {
-      f'{distribution}-{alternative}': {'train_distribution': distribution, **changes}
-      for alternative, changes in ALTERNATIVES.items()
-      for distribution in TRAIN_DISTRIBUTIONS
-  }
-  return config
+    """Every alternative for every training distribution of the paper."""
+    config = study.default_config()
+    config.name = 'sensitivity'
+    config.conditions = {
+        f'{distribution}-{alternative}': {'train_distribution': distribution, **changes}
+        for alternative, changes in ALTERNATIVES.items()
+        for distribution in TRAIN_DISTRIBUTIONS
+    }
+    return config

@@ -15,8 +15,8 @@ from imbreg_jax import study
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """The balanced condition; every other field is the paper's by default."""
-  config = study.default_config()
-  config.name = 'u1_10'
-  config.train_distribution = 'u1_10'
-  return config
+    """The balanced condition; every other field is the paper's by default."""
+    config = study.default_config()
+    config.name = 'u1_10'
+    config.train_distribution = 'u1_10'
+    return config

@@ -15,8 +15,8 @@ from imbreg_jax import study
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """The condition with a missing range; every other field is the paper's by default."""
-  config = study.default_config()
-  config.name = 'u1_5'
-  config.train_distribution = 'u1_5'
-  return config
+    """The condition with a missing range; every other field is the paper's by default."""
+    config = study.default_config()
+    config.name = 'u1_5'
+    config.train_distribution = 'u1_5'
+    return config

@@ -8,14 +8,14 @@ instead of a traceback.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
 import os
 import re
 import traceback
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
 import ml_collections
+from absl import flags
 from ml_collections import config_flags
 
 from imbreg_jax.study import config as config_lib
@@ -28,253 +28,279 @@ _CONFIG = re.compile(r'--?config(?:=(?P<path>.*))?', re.S)
 _HELP = re.compile(r'--?(help|helpfull|helpshort|helpxml|h|\?)(=.*)?')
 _LOCKED = re.compile(r'Key "(?P<field>.+?)" does not exist and cannot be added')
 _CAST = re.compile(
-    r"Could not override field '(?P<field>.+?)' .*?\. (?P<value>.*) is of original type", re.S)
+    r"Could not override field '(?P<field>.+?)' .*?\. (?P<value>.*) is of original type", re.S
+)
 
 
 def read_config(
     argv: Sequence[str],
 ) -> tuple[ml_collections.ConfigDict | None, list[str]]:
-  """Takes the config out of a command line.
+    """Takes the config out of a command line.
 
-  The config is loaded and overridden, not yet validated.
+    The config is loaded and overridden, not yet validated.
 
-  Args:
-    argv: the program's name and its arguments.
+    Args:
+        argv: the program's name and its arguments.
 
-  Returns:
-    The locked config, and the program's name with the arguments that do not concern the config.
-    The config is None only where there is no `--config` because help is asked for.
+    Returns:
+        The locked config, and the program's name with the arguments that do not concern the config.
+        The config is None only where there is no `--config` because help is asked for.
 
-  Raises:
-    ConfigError: when there is no config file, it fails, or an override cannot be applied.
-  """
-  path, overrides, remaining = _split(argv)
-  if path is None:
-    if any(_HELP.fullmatch(argument) for argument in remaining[1:]):
-      return None, remaining
-    raise ConfigError(_FILE_FLAG, config_lib.MISSING, f'it must name a file, such as {_EXAMPLE}')
-  return override(load_config_file(path), overrides), remaining
+    Raises:
+        ConfigError: when there is no config file, it fails, or an override cannot be applied.
+    """
+    path, overrides, remaining = _split(argv)
+    if path is None:
+        if any(_HELP.fullmatch(argument) for argument in remaining[1:]):
+            return None, remaining
+        raise ConfigError(
+            _FILE_FLAG, config_lib.MISSING, f'it must name a file, such as {_EXAMPLE}'
+        )
+    return override(load_config_file(path), overrides), remaining
 
 
 def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
-  """Parses the arguments that `read_config` left.
+    """Parses the arguments that `read_config` left.
 
-  Args:
-    flag_values: the program's other flags.
-    argv: the program's name and its arguments.
+    Args:
+        flag_values: the program's other flags.
+        argv: the program's name and its arguments.
 
-  Raises:
-    ConfigError: for an unknown flag, a wrong value, or an argument that is no flag.
-  """
-  try:
-    positional = flag_values(list(argv))
-  except flags.UnrecognizedFlagError as error:
-    near = config_lib.nearest(error.flagname, [*flag_values, 'config'])
-    hint = f'did you mean --{near}' if near else f'the config is set by {_EXAMPLE}'
-    raise ConfigError(f'--{error.flagname}', error.flagvalue or config_lib.MISSING,
-                      f'there is no such flag; {hint}') from None
-  except flags.Error as error:
-    text = ' '.join(str(error).split())
-    name = re.match(r'flag (--[^= ]+)=(.*?): (.*)', text)
-    field, value, message = name.groups() if name else ('flags', ' '.join(argv[1:]), text)
-    raise ConfigError(field if name else '--', value, message) from None
-  if len(positional) > 1:
-    raise ConfigError('--', positional[1], f'arguments are flags of the form --flag=value, such '
-                                           f'as {_EXAMPLE}')
+    Raises:
+        ConfigError: for an unknown flag, a wrong value, or an argument that is no flag.
+    """
+    try:
+        positional = flag_values(list(argv))
+    except flags.UnrecognizedFlagError as error:
+        near = config_lib.nearest(error.flagname, [*flag_values, 'config'])
+        hint = f'did you mean --{near}' if near else f'the config is set by {_EXAMPLE}'
+        raise ConfigError(
+            f'--{error.flagname}',
+            error.flagvalue or config_lib.MISSING,
+            f'there is no such flag; {hint}',
+        ) from None
+    except flags.Error as error:
+        text = ' '.join(str(error).split())
+        name = re.match(r'flag (--[^= ]+)=(.*?): (.*)', text)
+        field, value, message = name.groups() if name else ('flags', ' '.join(argv[1:]), text)
+        raise ConfigError(field if name else '--', value, message) from None
+    if len(positional) > 1:
+        raise ConfigError(
+            '--', positional[1], f'arguments are flags of the form --flag=value, such as {_EXAMPLE}'
+        )
 
 
 def load_config_file(path: str) -> ml_collections.ConfigDict:
-  """Runs a config file's `get_config()`.
+    """Runs a config file's `get_config()`.
 
-  Args:
-    path: a Python file.
+    Args:
+        path: a Python file.
 
-  Returns:
-    Its config, locked.
+    Returns:
+        Its config, locked.
 
-  Raises:
-    ConfigError: when there is no such file, or it fails, or makes no config.
-  """
-  try:
-    with open(path, encoding='utf-8') as file:
-      source = file.read()
-  except (OSError, ValueError) as error:
-    raise ConfigError(_FILE_FLAG, path, _unreadable(path, error)) from None
-  namespace: dict[str, Any] = {'__name__': 'config_file', '__file__': path}
-  try:
-    exec(compile(source, path, 'exec', dont_inherit=True), namespace)
-  except SyntaxError as error:
-    raise ConfigError(
-        _FILE_FLAG, path,
-        f'line {error.lineno} of the file is not valid Python: {error.msg}') from None
-  except (Exception, SystemExit) as error:
-    raise _failure(path, error) from None
-  if not callable(namespace.get('get_config')):
-    raise ConfigError(
-        _FILE_FLAG, path, 'the file must define get_config(), which returns a changed '
-        'imbreg_jax.study.default_config()')
-  try:
-    config = namespace['get_config']()
-  except (Exception, SystemExit) as error:
-    raise _failure(path, error) from None
-  if not isinstance(config, ml_collections.ConfigDict):
-    raise ConfigError(
-        _FILE_FLAG, path, f'its get_config() returned {config_lib.short_text(config)}; it must '
-        'return a changed imbreg_jax.study.default_config()')
-  return config.lock()
+    Raises:
+        ConfigError: when there is no such file, or it fails, or makes no config.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            source = file.read()
+    except (OSError, ValueError) as error:
+        raise ConfigError(_FILE_FLAG, path, _unreadable(path, error)) from None
+    namespace: dict[str, Any] = {'__name__': 'config_file', '__file__': path}
+    try:
+        exec(compile(source, path, 'exec', dont_inherit=True), namespace)
+    except SyntaxError as error:
+        raise ConfigError(
+            _FILE_FLAG, path, f'line {error.lineno} of the file is not valid Python: {error.msg}'
+        ) from None
+    except (Exception, SystemExit) as error:
+        raise _failure(path, error) from None
+    if not callable(namespace.get('get_config')):
+        raise ConfigError(
+            _FILE_FLAG,
+            path,
+            'the file must define get_config(), which returns a changed '
+            'imbreg_jax.study.default_config()',
+        )
+    try:
+        config = namespace['get_config']()
+    except (Exception, SystemExit) as error:
+        raise _failure(path, error) from None
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise ConfigError(
+            _FILE_FLAG,
+            path,
+            f'its get_config() returned {config_lib.short_text(config)}; it must '
+            'return a changed imbreg_jax.study.default_config()',
+        )
+    return config.lock()
 
 
 def override(
-    config: ml_collections.ConfigDict, overrides: Sequence[tuple[str, str]],
+    config: ml_collections.ConfigDict,
+    overrides: Sequence[tuple[str, str]],
 ) -> ml_collections.ConfigDict:
-  """Applies `--config.field=value` overrides, in order.
+    """Applies `--config.field=value` overrides, in order.
 
-  Args:
-    config: the config, changed in place.
-    overrides: pairs of a dotted field and its value's text; a field of several values may be
-      given once as a tuple's text, or once for each value.
+    Args:
+        config: the config, changed in place.
+        overrides: pairs of a dotted field and its value's text; a field of several values may be
+            given once as a tuple's text, or once for each value.
 
-  Returns:
-    The config.
+    Returns:
+        The config.
 
-  Raises:
-    ConfigError: for a field that the config does not have, or a text that is no such value.
-  """
-  texts: dict[str, list[str]] = {}
-  for field, text in overrides:
-    texts.setdefault(field, []).append(text)
-  for field, values in texts.items():
-    _check_known(config, field, values[-1])
-    arguments = ['', *(f'--config.{field}={value}' for value in values)]
-    flag_values = flags.FlagValues()
-    try:
-      holder = config_flags.DEFINE_config_dict(
-          'config', config, flag_values=flag_values, sys_argv=arguments)
-      flag_values(arguments)
-    # What config_flags raises depends on the field's type, and none of it is the caller's.
-    except Exception as error:
-      rule = FIELDS[field].rule if field in FIELDS else ' '.join(str(error).split())
-      raise ConfigError(field, _value(values[-1]), f'it must be {rule}') from None
-    config = holder.value
-  return config
+    Raises:
+        ConfigError: for a field that the config does not have, or a text that is no such value.
+    """
+    texts: dict[str, list[str]] = {}
+    for field, text in overrides:
+        texts.setdefault(field, []).append(text)
+    for field, values in texts.items():
+        _check_known(config, field, values[-1])
+        arguments = ['', *(f'--config.{field}={value}' for value in values)]
+        flag_values = flags.FlagValues()
+        try:
+            holder = config_flags.DEFINE_config_dict(
+                'config', config, flag_values=flag_values, sys_argv=arguments
+            )
+            flag_values(arguments)
+        # What config_flags raises depends on the field's type, and none of it is the caller's.
+        except Exception as error:
+            rule = FIELDS[field].rule if field in FIELDS else ' '.join(str(error).split())
+            raise ConfigError(field, _value(values[-1]), f'it must be {rule}') from None
+        config = holder.value
+    return config
 
 
 def _split(argv: Sequence[str]) -> tuple[str | None, list[tuple[str, str]], list[str]]:
-  """The config file, the overrides and everything else of a command line."""
-  path: str | None = None
-  overrides: list[tuple[str, str]] = []
-  remaining = list(argv[:1])
-  arguments = list(argv[1:])
-  while arguments:
-    argument = arguments.pop(0)
-    if argument == '--':
-      remaining += [argument, *arguments]
-      break
-    if match := _CONFIG.fullmatch(argument):
-      path = match['path']
-      if path is None:
-        path = _next_value(_FILE_FLAG, arguments, f'it must name a file, such as {_EXAMPLE}')
-      if not path:
-        raise ConfigError(_FILE_FLAG, path, f'it must name a file, such as {_EXAMPLE}')
-    elif match := _OVERRIDE.fullmatch(argument):
-      overrides.append(_override(match, arguments))
-    else:
-      remaining.append(argument)
-  return path, overrides, remaining
+    """The config file, the overrides and everything else of a command line."""
+    path: str | None = None
+    overrides: list[tuple[str, str]] = []
+    remaining = list(argv[:1])
+    arguments = list(argv[1:])
+    while arguments:
+        argument = arguments.pop(0)
+        if argument == '--':
+            remaining += [argument, *arguments]
+            break
+        if match := _CONFIG.fullmatch(argument):
+            path = match['path']
+            if path is None:
+                path = _next_value(
+                    _FILE_FLAG, arguments, f'it must name a file, such as {_EXAMPLE}'
+                )
+            if not path:
+                raise ConfigError(_FILE_FLAG, path, f'it must name a file, such as {_EXAMPLE}')
+        elif match := _OVERRIDE.fullmatch(argument):
+            overrides.append(_override(match, arguments))
+        else:
+            remaining.append(argument)
+    return path, overrides, remaining
 
 
 def _override(match: re.Match[str], arguments: list[str]) -> tuple[str, str]:
-  field = match['field']
-  known = FIELDS.get(field)
-  switch = known is not None and known.kind == 'bool'
-  if match['no']:
-    if not switch or match['equals']:
-      raise ConfigError(
-          f'--noconfig.{field}', match['value'] or config_lib.MISSING,
-          'only a field that is True or False can be switched off in this way, without a value')
-    return field, 'false'
-  if match['equals']:
-    return field, match['value']
-  if switch:
-    return field, 'true'
-  if known is None and (not arguments or arguments[0].startswith('-')):
-    raise config_lib.unknown_field(field, config_lib.MISSING, FIELDS)
-  rule = f'it must be {known.rule}' if known else f'it needs a value, as --config.{field}=value'
-  return field, _next_value(field, arguments, rule)
+    field = match['field']
+    known = FIELDS.get(field)
+    switch = known is not None and known.kind == 'bool'
+    if match['no']:
+        if not switch or match['equals']:
+            raise ConfigError(
+                f'--noconfig.{field}',
+                match['value'] or config_lib.MISSING,
+                'only a field that is True or False can be switched off this way, without a value',
+            )
+        return field, 'false'
+    if match['equals']:
+        return field, match['value']
+    if switch:
+        return field, 'true'
+    if known is None and (not arguments or arguments[0].startswith('-')):
+        raise config_lib.unknown_field(field, config_lib.MISSING, FIELDS)
+    rule = f'it must be {known.rule}' if known else f'it needs a value, as --config.{field}=value'
+    return field, _next_value(field, arguments, rule)
 
 
 def _next_value(field: str, arguments: list[str], rule: str) -> str:
-  # A flag is no value, but a negative number is one (and is refused where it is out of range).
-  if not arguments or re.match(r'-+[A-Za-z?]', arguments[0]):
-    raise ConfigError(field, config_lib.MISSING, rule)
-  return arguments.pop(0)
+    # A flag is no value, but a negative number is one (and is refused where it is out of range).
+    if not arguments or re.match(r'-+[A-Za-z?]', arguments[0]):
+        raise ConfigError(field, config_lib.MISSING, rule)
+    return arguments.pop(0)
 
 
 def _check_known(config: ml_collections.ConfigDict, field: str, text: str) -> None:
-  present = _leaves(config)
-  if field in present or field == 'conditions':
-    return
-  if field in config_lib.SECTIONS:
-    leaves = [name for name in FIELDS if name.startswith(field + '.')]
-    raise ConfigError(
-        field, _value(text), f'it is a section; set one of its fields, {", ".join(leaves)}')
-  known = [*FIELDS, *(name for name in present if name.startswith('conditions.'))]
-  raise config_lib.unknown_field(field, _value(text), known)
+    present = _leaves(config)
+    if field in present or field == 'conditions':
+        return
+    if field in config_lib.SECTIONS:
+        leaves = [name for name in FIELDS if name.startswith(field + '.')]
+        raise ConfigError(
+            field, _value(text), f'it is a section; set one of its fields, {", ".join(leaves)}'
+        )
+    known = [*FIELDS, *(name for name in present if name.startswith('conditions.'))]
+    raise config_lib.unknown_field(field, _value(text), known)
 
 
 def _leaves(values: Mapping[str, Any] | ml_collections.ConfigDict, prefix: str = '') -> set[str]:
-  leaves: set[str] = set()
-  for key, value in values.items():
-    if isinstance(value, Mapping | ml_collections.ConfigDict):
-      leaves |= _leaves(value, f'{prefix}{key}.')
-    else:
-      leaves.add(f'{prefix}{key}')
-  return leaves
+    leaves: set[str] = set()
+    for key, value in values.items():
+        if isinstance(value, Mapping | ml_collections.ConfigDict):
+            leaves |= _leaves(value, f'{prefix}{key}.')
+        else:
+            leaves.add(f'{prefix}{key}')
+    return leaves
 
 
 def _value(text: str) -> Any:
-  """What a text most likely means, for an error message."""
-  try:
-    return ast.literal_eval(text)
-  except (ValueError, SyntaxError, MemoryError, RecursionError):
-    return text
+    """What a text most likely means, for an error message."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> str:
-  if isinstance(error, FileNotFoundError):
-    folder = os.path.dirname(path)
-    try:
-      files = sorted(name for name in os.listdir(folder or '.') if name.endswith('.py'))
-    except OSError:
-      files = []
-    near = config_lib.nearest(os.path.basename(path), files) if files else None
-    hint = f'; did you mean {os.path.join(folder, near)}' if near else ''
-    return f'there is no such file{hint or f"; an example is {_EXAMPLE}"}'
-  if isinstance(error, OSError):
-    return f'the file cannot be read: {error.strerror or error}'
-  return 'it must be a Python file in UTF-8'
+    if isinstance(error, FileNotFoundError):
+        folder = os.path.dirname(path)
+        try:
+            files = sorted(name for name in os.listdir(folder or '.') if name.endswith('.py'))
+        except OSError:
+            files = []
+        near = config_lib.nearest(os.path.basename(path), files) if files else None
+        hint = f'; did you mean {os.path.join(folder, near)}' if near else ''
+        return f'there is no such file{hint or f"; an example is {_EXAMPLE}"}'
+    if isinstance(error, OSError):
+        return f'the file cannot be read: {error.strerror or error}'
+    return 'it must be a Python file in UTF-8'
 
 
 def _failure(path: str, error: BaseException) -> ConfigError:
-  """The sentence for an exception that a config file raised."""
-  frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-  where = f'line {frames[-1].lineno} of {path}' if frames else path
-  text = ' '.join(str(error).split())
-  if isinstance(error, ConfigError):
-    return error
-  if locked := _LOCKED.search(str(error)):
-    field = locked['field']
-    near = config_lib.nearest(field, FIELDS)
-    hint = f'did you mean {near}' if near else f'known are {", ".join(FIELDS)}'
-    return ConfigError(_FILE_FLAG, path, f'{where} sets {field}, and there is no such field; {hint}')
-  if cast := _CAST.search(str(error)):
-    leaf = cast['field']
-    fields = [name for name in FIELDS if name.rsplit('.', 1)[-1] == leaf]
-    rules = ' or '.join(f'{name} must be {FIELDS[name].rule}' for name in fields)
+    """The sentence for an exception that a config file raised."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path
+    ]
+    where = f'line {frames[-1].lineno} of {path}' if frames else path
+    text = ' '.join(str(error).split())
+    if isinstance(error, ConfigError):
+        return error
+    if locked := _LOCKED.search(str(error)):
+        field = locked['field']
+        near = config_lib.nearest(field, FIELDS)
+        hint = f'did you mean {near}' if near else f'known are {", ".join(FIELDS)}'
+        return ConfigError(_FILE_FLAG, path, f'{where} sets {field}, which is no field; {hint}')
+    if cast := _CAST.search(str(error)):
+        leaf = cast['field']
+        fields = [name for name in FIELDS if name.rsplit('.', 1)[-1] == leaf]
+        rules = ' or '.join(f'{name} must be {FIELDS[name].rule}' for name in fields)
+        return ConfigError(
+            _FILE_FLAG,
+            path,
+            f'{where} sets {leaf} to {config_lib.short_text(_value(cast["value"]))}; '
+            f'{rules or "that is of another type"}',
+        )
     return ConfigError(
-        _FILE_FLAG, path,
-        f'{where} sets {leaf} to {config_lib.short_text(_value(cast["value"]))}; '
-        f'{rules or "that is of another type"}')
-  return ConfigError(
-      _FILE_FLAG, path,
-      f'{where} fails with {type(error).__name__}{": " if text else ""}{text[:200]}')
+        _FILE_FLAG,
+        path,
+        f'{where} fails with {type(error).__name__}{": " if text else ""}{text[:200]}',
+    )

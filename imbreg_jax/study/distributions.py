@@ -36,310 +36,318 @@ _MOST_TABLE_VALUES = 10**7
 
 
 class _Law(Protocol):
-  """What a law must offer; every function maps float64 arrays to arrays of the same shape."""
+    """What a law must offer; every function maps float64 arrays to arrays of the same shape."""
 
-  def ppf(self, u: np.ndarray) -> np.ndarray: ...
+    def ppf(self, u: np.ndarray) -> np.ndarray: ...
 
-  def pdf(self, x: np.ndarray) -> np.ndarray: ...
+    def pdf(self, x: np.ndarray) -> np.ndarray: ...
 
-  def cdf(self, x: np.ndarray) -> np.ndarray: ...
+    def cdf(self, x: np.ndarray) -> np.ndarray: ...
 
-  @property
-  def mean(self) -> float: ...
+    @property
+    def mean(self) -> float: ...
 
-  @property
-  def support(self) -> tuple[float, float]: ...
+    @property
+    def support(self) -> tuple[float, float]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-  """A target distribution.
+    """A target distribution.
 
-  Two distributions are equal when their canonical expressions and names are; for a table the
-  expression holds a digest of the file's content.
+    Two distributions are equal when their canonical expressions and names are; for a table the
+    expression holds a digest of the file's content.
 
-  Attributes:
-    name: the registry's name (`u1_10`) where it has the law, else the expression.
-    spec: the canonical expression, from which `parse` makes an equal distribution.
-    label: for figures and tables, such as `U(1, 10)`.
-  """
+    Attributes:
+        name: the registry's name (`u1_10`) where it has the law, else the expression.
+        spec: the canonical expression, from which `parse` makes an equal distribution.
+        label: for figures and tables, such as `U(1, 10)`.
+    """
 
-  name: str
-  spec: str
-  label: str
-  _law: _Law = dataclasses.field(repr=False, compare=False)
+    name: str
+    spec: str
+    label: str
+    _law: _Law = dataclasses.field(repr=False, compare=False)
 
-  def ppf(self, u: Any) -> np.ndarray:
-    """The quantile function: probabilities in [0, 1], any shape, to float64 targets."""
-    return self._evaluate(self._law.ppf, u)
+    def ppf(self, u: Any) -> np.ndarray:
+        """The quantile function: probabilities in [0, 1], any shape, to float64 targets."""
+        return self._evaluate(self._law.ppf, u)
 
-  def pdf(self, x: Any) -> np.ndarray:
-    """The density (per unit of target) at targets of any shape."""
-    return self._evaluate(self._law.pdf, x)
+    def pdf(self, x: Any) -> np.ndarray:
+        """The density (per unit of target) at targets of any shape."""
+        return self._evaluate(self._law.pdf, x)
 
-  def cdf(self, x: Any) -> np.ndarray:
-    """The probability of a target that is at most x, for targets of any shape."""
-    return self._evaluate(self._law.cdf, x)
+    def cdf(self, x: Any) -> np.ndarray:
+        """The probability of a target that is at most x, for targets of any shape."""
+        return self._evaluate(self._law.cdf, x)
 
-  @property
-  def mean(self) -> float:
-    """The expected target."""
-    with np.errstate(all='ignore'):
-      return float(self._law.mean)
+    @property
+    def mean(self) -> float:
+        """The expected target."""
+        with np.errstate(all='ignore'):
+            return float(self._law.mean)
 
-  @property
-  def support(self) -> tuple[float, float]:
-    """The least and the greatest possible target; either may be infinite."""
-    low, high = self._law.support
-    return float(low), float(high)
+    @property
+    def support(self) -> tuple[float, float]:
+        """The least and the greatest possible target; either may be infinite."""
+        low, high = self._law.support
+        return float(low), float(high)
 
-  def _evaluate(self, function: Callable[[np.ndarray], np.ndarray], values: Any) -> np.ndarray:
-    # Overflow to infinity far in a tail is the right value, not a fault.
-    with np.errstate(all='ignore'):
-      return np.asarray(function(np.asarray(values, np.float64)), np.float64)
+    def _evaluate(self, function: Callable[[np.ndarray], np.ndarray], values: Any) -> np.ndarray:
+        # Overflow to infinity far in a tail is the right value, not a fault.
+        with np.errstate(all='ignore'):
+            return np.asarray(function(np.asarray(values, np.float64)), np.float64)
 
 
 @dataclasses.dataclass(frozen=True)
 class _ScipyLaw:
-  """A law that scipy.stats has."""
+    """A law that scipy.stats has."""
 
-  frozen: Any
+    frozen: Any
 
-  def ppf(self, u: np.ndarray) -> np.ndarray:
-    return self.frozen.ppf(u)
+    def ppf(self, u: np.ndarray) -> np.ndarray:
+        return self.frozen.ppf(u)
 
-  def pdf(self, x: np.ndarray) -> np.ndarray:
-    return self.frozen.pdf(x)
+    def pdf(self, x: np.ndarray) -> np.ndarray:
+        return self.frozen.pdf(x)
 
-  def cdf(self, x: np.ndarray) -> np.ndarray:
-    return self.frozen.cdf(x)
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        return self.frozen.cdf(x)
 
-  @property
-  def mean(self) -> float:
-    return self.frozen.mean()
+    @property
+    def mean(self) -> float:
+        return self.frozen.mean()
 
-  @property
-  def support(self) -> tuple[float, float]:
-    return self.frozen.support()
+    @property
+    def support(self) -> tuple[float, float]:
+        return self.frozen.support()
 
 
 @dataclasses.dataclass(frozen=True)
 class _InverseTriangular:
-  """Density zero at the valley, rising linearly to 2 / (high - low) at both ends."""
+    """Density zero at the valley, rising linearly to 2 / (high - low) at both ends."""
 
-  low: float
-  valley: float
-  high: float
+    low: float
+    valley: float
+    high: float
 
-  @property
-  def _mass_below_valley(self) -> float:
-    return (self.valley - self.low) / (self.high - self.low)
+    @property
+    def _mass_below_valley(self) -> float:
+        return (self.valley - self.low) / (self.high - self.low)
 
-  def ppf(self, u: np.ndarray) -> np.ndarray:
-    mass = self._mass_below_valley
-    below = np.sqrt(np.clip(1.0 - u / mass, 0.0, None)) if mass > 0.0 else np.zeros_like(u)
-    above = np.sqrt(np.clip((u - mass) / (1.0 - mass), 0.0, None)) if mass < 1.0 else below * 0.0
-    x = np.where(
-        u <= mass,
-        self.valley - (self.valley - self.low) * below,
-        self.valley + (self.high - self.valley) * above,
-    )
-    return np.where((u >= 0.0) & (u <= 1.0), x, np.nan)
+    def ppf(self, u: np.ndarray) -> np.ndarray:
+        mass = self._mass_below_valley
+        below = np.sqrt(np.clip(1.0 - u / mass, 0.0, None)) if mass > 0.0 else np.zeros_like(u)
+        above = (
+            np.sqrt(np.clip((u - mass) / (1.0 - mass), 0.0, None)) if mass < 1.0 else below * 0.0
+        )
+        x = np.where(
+            u <= mass,
+            self.valley - (self.valley - self.low) * below,
+            self.valley + (self.high - self.valley) * above,
+        )
+        return np.where((u >= 0.0) & (u <= 1.0), x, np.nan)
 
-  def pdf(self, x: np.ndarray) -> np.ndarray:
-    side = np.where(x < self.valley, self.valley - self.low, self.high - self.valley)
-    height = 2.0 / (self.high - self.low)
-    inside = (x >= self.low) & (x <= self.high)
-    slope = np.divide(np.abs(x - self.valley), side, out=np.zeros_like(x), where=side > 0.0)
-    return np.where(inside, height * slope, 0.0)
+    def pdf(self, x: np.ndarray) -> np.ndarray:
+        side = np.where(x < self.valley, self.valley - self.low, self.high - self.valley)
+        height = 2.0 / (self.high - self.low)
+        inside = (x >= self.low) & (x <= self.high)
+        slope = np.divide(np.abs(x - self.valley), side, out=np.zeros_like(x), where=side > 0.0)
+        return np.where(inside, height * slope, 0.0)
 
-  def cdf(self, x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, self.low, self.high)
-    left, right = self.valley - self.low, self.high - self.valley
-    mass = self._mass_below_valley
-    below = np.divide(self.valley - x, left, out=np.zeros_like(x), where=left > 0.0)
-    above = np.divide(x - self.valley, right, out=np.zeros_like(x), where=right > 0.0)
-    return np.where(x < self.valley, mass * (1.0 - below**2), mass + (1.0 - mass) * above**2)
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        x = np.clip(x, self.low, self.high)
+        left, right = self.valley - self.low, self.high - self.valley
+        mass = self._mass_below_valley
+        below = np.divide(self.valley - x, left, out=np.zeros_like(x), where=left > 0.0)
+        above = np.divide(x - self.valley, right, out=np.zeros_like(x), where=right > 0.0)
+        return np.where(x < self.valley, mass * (1.0 - below**2), mass + (1.0 - mass) * above**2)
 
-  @property
-  def mean(self) -> float:
-    mass = self._mass_below_valley
-    mean_below = self.low + (self.valley - self.low) / 3.0
-    mean_above = self.high - (self.high - self.valley) / 3.0
-    return mass * mean_below + (1.0 - mass) * mean_above
+    @property
+    def mean(self) -> float:
+        mass = self._mass_below_valley
+        mean_below = self.low + (self.valley - self.low) / 3.0
+        mean_above = self.high - (self.high - self.valley) / 3.0
+        return mass * mean_below + (1.0 - mass) * mean_above
 
-  @property
-  def support(self) -> tuple[float, float]:
-    return self.low, self.high
+    @property
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
 
 
 @dataclasses.dataclass(frozen=True)
 class _Mixture:
-  """A draw from one of several laws, chosen with probability `weights` (they sum to 1)."""
+    """A draw from one of several laws, chosen with probability `weights` (they sum to 1)."""
 
-  laws: tuple[_Law, ...]
-  weights: tuple[float, ...]
+    laws: tuple[_Law, ...]
+    weights: tuple[float, ...]
 
-  def ppf(self, u: np.ndarray) -> np.ndarray:
-    # A mixture's quantile lies between the least and the greatest quantile of its laws, which
-    # brackets it; bisection then halves the bracket down to neighbouring float64 numbers.
-    quantiles = np.stack([np.asarray(law.ppf(u)) for law in self.laws])
-    low, high = quantiles.min(axis=0), quantiles.max(axis=0)
-    for _ in range(100):
-      middle = low + 0.5 * (high - low)
-      open_bracket = (middle > low) & (middle < high)
-      if not np.any(open_bracket):
-        break
-      enough = self.cdf(middle) >= u
-      high = np.where(open_bracket & enough, middle, high)
-      low = np.where(open_bracket & ~enough, middle, low)
-    return high
+    def ppf(self, u: np.ndarray) -> np.ndarray:
+        # A mixture's quantile lies between the least and the greatest quantile of its laws, which
+        # brackets it; bisection then halves the bracket down to neighbouring float64 numbers.
+        quantiles = np.stack([np.asarray(law.ppf(u)) for law in self.laws])
+        low, high = quantiles.min(axis=0), quantiles.max(axis=0)
+        for _ in range(100):
+            middle = low + 0.5 * (high - low)
+            open_bracket = (middle > low) & (middle < high)
+            if not np.any(open_bracket):
+                break
+            enough = self.cdf(middle) >= u
+            high = np.where(open_bracket & enough, middle, high)
+            low = np.where(open_bracket & ~enough, middle, low)
+        return high
 
-  def pdf(self, x: np.ndarray) -> np.ndarray:
-    return self._weighted([law.pdf(x) for law in self.laws])
+    def pdf(self, x: np.ndarray) -> np.ndarray:
+        return self._weighted([law.pdf(x) for law in self.laws])
 
-  def cdf(self, x: np.ndarray) -> np.ndarray:
-    return self._weighted([law.cdf(x) for law in self.laws])
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        return self._weighted([law.cdf(x) for law in self.laws])
 
-  def _weighted(self, values: Sequence[np.ndarray]) -> np.ndarray:
-    return np.sum([w * np.asarray(v) for w, v in zip(self.weights, values, strict=True)], axis=0)
+    def _weighted(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        return np.sum(
+            [w * np.asarray(v) for w, v in zip(self.weights, values, strict=True)], axis=0
+        )
 
-  @property
-  def mean(self) -> float:
-    return sum(w * float(law.mean) for w, law in zip(self.weights, self.laws, strict=True))
+    @property
+    def mean(self) -> float:
+        return sum(w * float(law.mean) for w, law in zip(self.weights, self.laws, strict=True))
 
-  @property
-  def support(self) -> tuple[float, float]:
-    supports = [law.support for law in self.laws]
-    return min(low for low, _ in supports), max(high for _, high in supports)
+    @property
+    def support(self) -> tuple[float, float]:
+        supports = [law.support for law in self.laws]
+        return min(low for low, _ in supports), max(high for _, high in supports)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-  """The empirical quantile function of sorted values, linear between order statistics.
+    """The empirical quantile function of sorted values, linear between order statistics.
 
-  It is the law of numpy.quantile's default method: value i of n (from 0) is the quantile of
-  i / (n - 1). Equal values are an atom, which the CDF has as a step and the density leaves out.
-  """
+    It is the law of numpy.quantile's default method: value i of n (from 0) is the quantile of
+    i / (n - 1). Equal values are an atom, which the CDF has as a step and the density leaves out.
+    """
 
-  values: np.ndarray
+    values: np.ndarray
 
-  def ppf(self, u: np.ndarray) -> np.ndarray:
-    x = np.interp(u, np.linspace(0.0, 1.0, self.values.size), self.values)
-    return np.where((u >= 0.0) & (u <= 1.0), x, np.nan)
+    def ppf(self, u: np.ndarray) -> np.ndarray:
+        x = np.interp(u, np.linspace(0.0, 1.0, self.values.size), self.values)
+        return np.where((u >= 0.0) & (u <= 1.0), x, np.nan)
 
-  def cdf(self, x: np.ndarray) -> np.ndarray:
-    index, inside = self._interval(x)
-    low, high = self.values[index], self.values[index + 1]
-    part = np.divide(x - low, high - low, out=np.zeros_like(x), where=inside)
-    within = (index + part) / (self.values.size - 1)
-    return np.where(inside, within, np.where(x < self.values[0], 0.0, 1.0))
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        index, inside = self._interval(x)
+        low, high = self.values[index], self.values[index + 1]
+        part = np.divide(x - low, high - low, out=np.zeros_like(x), where=inside)
+        within = (index + part) / (self.values.size - 1)
+        return np.where(inside, within, np.where(x < self.values[0], 0.0, 1.0))
 
-  def pdf(self, x: np.ndarray) -> np.ndarray:
-    index, inside = self._interval(x)
-    width = self.values[index + 1] - self.values[index]
-    ones = np.ones_like(x)
-    return np.divide(ones, width * (self.values.size - 1), out=np.zeros_like(x), where=inside)
+    def pdf(self, x: np.ndarray) -> np.ndarray:
+        index, inside = self._interval(x)
+        width = self.values[index + 1] - self.values[index]
+        ones = np.ones_like(x)
+        return np.divide(ones, width * (self.values.size - 1), out=np.zeros_like(x), where=inside)
 
-  def _interval(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    index = np.searchsorted(self.values, x, side='right') - 1
-    inside = (index >= 0) & (index < self.values.size - 1)
-    return np.clip(index, 0, self.values.size - 2), inside
+    def _interval(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = np.searchsorted(self.values, x, side='right') - 1
+        inside = (index >= 0) & (index < self.values.size - 1)
+        return np.clip(index, 0, self.values.size - 2), inside
 
-  @property
-  def mean(self) -> float:
-    return float(np.mean(0.5 * (self.values[1:] + self.values[:-1])))
+    @property
+    def mean(self) -> float:
+        return float(np.mean(0.5 * (self.values[1:] + self.values[:-1])))
 
-  @property
-  def support(self) -> tuple[float, float]:
-    return float(self.values[0]), float(self.values[-1])
+    @property
+    def support(self) -> tuple[float, float]:
+        return float(self.values[0]), float(self.values[-1])
 
 
 def _require(condition: bool, sentence: str) -> None:
-  if not condition:
-    raise ValueError(sentence)
+    if not condition:
+        raise ValueError(sentence)
 
 
 def _ordered(name: str, **values: float) -> None:
-  """Refuses unless the values never fall and the first lies below the last."""
-  numbers = list(values.values())
-  rising = all(a <= b for a, b in zip(numbers, numbers[1:], strict=False))
-  if not (rising and numbers[-1] - numbers[0] >= _SMALLEST_SCALE):
-    order = ' <= '.join(values) if len(values) > 2 else ' < '.join(values)
-    extra = f' and {list(values)[0]} < {list(values)[-1]}' if len(values) > 2 else ''
-    given = ', '.join(f'{key} {_number_text(value)}' for key, value in values.items())
-    raise ValueError(
-        f'{name} needs {order}{extra} by at least {_number_text(_SMALLEST_SCALE)}, not {given}')
+    """Refuses unless the values never fall and the first lies below the last."""
+    numbers = list(values.values())
+    rising = all(a <= b for a, b in zip(numbers, numbers[1:], strict=False))
+    if not (rising and numbers[-1] - numbers[0] >= _SMALLEST_SCALE):
+        order = ' <= '.join(values) if len(values) > 2 else ' < '.join(values)
+        extra = f' and {list(values)[0]} < {list(values)[-1]}' if len(values) > 2 else ''
+        given = ', '.join(f'{key} {_number_text(value)}' for key, value in values.items())
+        raise ValueError(
+            f'{name} needs {order}{extra} by at least {_number_text(_SMALLEST_SCALE)}, not {given}'
+        )
 
 
 def _positive(name: str, **values: float) -> None:
-  for key, value in values.items():
-    _require(
-        value >= _SMALLEST_SCALE,
-        f'{name} needs {key} of at least {_number_text(_SMALLEST_SCALE)}, not '
-        f'{_number_text(value)}')
+    for key, value in values.items():
+        _require(
+            value >= _SMALLEST_SCALE,
+            f'{name} needs {key} of at least {_number_text(_SMALLEST_SCALE)}, not '
+            f'{_number_text(value)}',
+        )
 
 
 def _uniform(low: float, high: float) -> _Law:
-  _ordered('uniform', low=low, high=high)
-  return _ScipyLaw(stats.uniform(low, high - low))
+    _ordered('uniform', low=low, high=high)
+    return _ScipyLaw(stats.uniform(low, high - low))
 
 
 def _normal(mean: float, std: float) -> _Law:
-  _positive('normal', std=std)
-  return _ScipyLaw(stats.norm(mean, std))
+    _positive('normal', std=std)
+    return _ScipyLaw(stats.norm(mean, std))
 
 
 def _truncated_normal(mean: float, std: float, low: float, high: float) -> _Law:
-  _positive('truncated_normal', std=std)
-  _ordered('truncated_normal', low=low, high=high)
-  a, b = (low - mean) / std, (high - mean) / std
-  # Mirrored to the lower tail, where the normal CDF does not lose its digits to 1 - tiny.
-  inside = stats.norm.cdf(b) - stats.norm.cdf(a) if a < 0 else stats.norm.sf(a) - stats.norm.sf(b)
-  _require(
-      inside >= 1e-12,
-      f'truncated_normal keeps a fraction of only {inside:.3g} of the normal law between low '
-      f'{_number_text(low)} and high {_number_text(high)}; it needs at least 1e-12')
-  return _ScipyLaw(stats.truncnorm(a, b, loc=mean, scale=std))
+    _positive('truncated_normal', std=std)
+    _ordered('truncated_normal', low=low, high=high)
+    a, b = (low - mean) / std, (high - mean) / std
+    # Mirrored to the lower tail, where the normal CDF does not lose its digits to 1 - tiny.
+    inside = stats.norm.cdf(b) - stats.norm.cdf(a) if a < 0 else stats.norm.sf(a) - stats.norm.sf(b)
+    _require(
+        inside >= 1e-12,
+        f'truncated_normal keeps a fraction of only {inside:.3g} of the normal law between low '
+        f'{_number_text(low)} and high {_number_text(high)}; it needs at least 1e-12',
+    )
+    return _ScipyLaw(stats.truncnorm(a, b, loc=mean, scale=std))
 
 
 def _triangular(low: float, peak: float, high: float) -> _Law:
-  _ordered('triangular', low=low, peak=peak, high=high)
-  return _ScipyLaw(stats.triang((peak - low) / (high - low), loc=low, scale=high - low))
+    _ordered('triangular', low=low, peak=peak, high=high)
+    return _ScipyLaw(stats.triang((peak - low) / (high - low), loc=low, scale=high - low))
 
 
 def _inverse_triangular(low: float, valley: float, high: float) -> _Law:
-  _ordered('inverse_triangular', low=low, valley=valley, high=high)
-  return _InverseTriangular(low, valley, high)
+    _ordered('inverse_triangular', low=low, valley=valley, high=high)
+    return _InverseTriangular(low, valley, high)
 
 
 def _beta(a: float, b: float, low: float, high: float) -> _Law:
-  for key, value in (('a', a), ('b', b)):
-    _require(
-        0.01 <= value <= 10_000,
-        f'beta needs {key} between 0.01 and 10000, not {_number_text(value)}')
-  _ordered('beta', low=low, high=high)
-  return _ScipyLaw(stats.beta(a, b, loc=low, scale=high - low))
+    for key, value in (('a', a), ('b', b)):
+        _require(
+            0.01 <= value <= 10_000,
+            f'beta needs {key} between 0.01 and 10000, not {_number_text(value)}',
+        )
+    _ordered('beta', low=low, high=high)
+    return _ScipyLaw(stats.beta(a, b, loc=low, scale=high - low))
 
 
 def _lognormal(median: float, shape: float) -> _Law:
-  _positive('lognormal', median=median, shape=shape)
-  return _ScipyLaw(stats.lognorm(shape, scale=median))
+    _positive('lognormal', median=median, shape=shape)
+    return _ScipyLaw(stats.lognorm(shape, scale=median))
 
 
 def _exponential(low: float, scale: float) -> _Law:
-  _positive('exponential', scale=scale)
-  return _ScipyLaw(stats.expon(loc=low, scale=scale))
+    _positive('exponential', scale=scale)
+    return _ScipyLaw(stats.expon(loc=low, scale=scale))
 
 
 @dataclasses.dataclass(frozen=True)
 class _NumericLaw:
-  make: Callable[..., _Law]
-  label: str  # filled with the arguments' names
+    make: Callable[..., _Law]
+    label: str  # filled with the arguments' names
 
-  @property
-  def parameters(self) -> tuple[str, ...]:
-    return tuple(inspect.signature(self.make).parameters)
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.make).parameters)
 
 
 _NUMERIC_LAWS: dict[str, _NumericLaw] = {
@@ -348,7 +356,8 @@ _NUMERIC_LAWS: dict[str, _NumericLaw] = {
     'truncated_normal': _NumericLaw(_truncated_normal, 'N({mean}, {std}) on [{low}, {high}]'),
     'triangular': _NumericLaw(_triangular, 'Triangular({low}, {peak}, {high})'),
     'inverse_triangular': _NumericLaw(
-        _inverse_triangular, 'Inverse triangular({low}, {valley}, {high})'),
+        _inverse_triangular, 'Inverse triangular({low}, {valley}, {high})'
+    ),
     'beta': _NumericLaw(_beta, 'Beta({a}, {b}) on [{low}, {high}]'),
     'lognormal': _NumericLaw(_lognormal, 'Lognormal({median}, {shape})'),
     'exponential': _NumericLaw(_exponential, '{low} + Exp({scale})'),
@@ -357,174 +366,199 @@ _LAW_NAMES = (*_NUMERIC_LAWS, 'mixture', 'table')
 
 
 def usage() -> str:
-  """The names and laws that `parse` knows, as one phrase for error messages."""
-  laws = [f'{name}({", ".join(law.parameters)})' for name, law in _NUMERIC_LAWS.items()]
-  laws += ['mixture(law, weight, law, weight, …)', "table('file.csv')"]
-  return f'the names {", ".join(REGISTRY)} and the laws {", ".join(laws)}'
+    """The names and laws that `parse` knows, as one phrase for error messages."""
+    laws = [f'{name}({", ".join(law.parameters)})' for name, law in _NUMERIC_LAWS.items()]
+    laws += ['mixture(law, weight, law, weight, …)', "table('file.csv')"]
+    return f'the names {", ".join(REGISTRY)} and the laws {", ".join(laws)}'
 
 
 def parse(spec: str) -> Distribution:
-  """Reads a target distribution from a registry name or an expression.
+    """Reads a target distribution from a registry name or an expression.
 
-  Args:
-    spec: a name in `REGISTRY`; or one of uniform(low, high), normal(mean, std),
-      truncated_normal(mean, std, low, high), triangular(low, peak, high),
-      inverse_triangular(low, valley, high), beta(a, b, low, high), lognormal(median, shape),
-      exponential(low, scale), mixture(law, weight, law, weight, ...) with weights in any unit,
-      or table('file.csv'), a file of one target a line. Arguments are numbers, by position or by
-      name; the laws of a mixture may be names or mixtures again.
+    Args:
+        spec: a name in `REGISTRY`; or one of uniform(low, high), normal(mean, std),
+            truncated_normal(mean, std, low, high), triangular(low, peak, high),
+            inverse_triangular(low, valley, high), beta(a, b, low, high), lognormal(median, shape),
+            exponential(low, scale); mixture(law, weight, law, weight, ...) with weights in any
+            unit; or table('file.csv'), a file of one target a line. Arguments are numbers, by
+            position or by name; the laws of a mixture may be names or mixtures again.
 
-  Returns:
-    The distribution. An expression of a registered law gets the registry's name.
+    Returns:
+        The distribution. An expression of a registered law gets the registry's name.
 
-  Raises:
-    ValueError: with one sentence, when the expression cannot be read, its law is unknown, its
-      arguments make no law, or a table's file cannot be read.
-  """
-  if not isinstance(spec, str):
-    raise ValueError(f'a distribution is a string, such as u1_10 or normal(5.5, 1), not {spec!r}')
-  if len(spec) > _LONGEST_SPEC:
-    raise ValueError(f'a distribution takes at most {_LONGEST_SPEC} characters, not {len(spec)}')
-  try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore', SyntaxWarning)
-      node = ast.parse(spec.strip(), mode='eval').body
-    name, canonical, label, law = _parse_law(node)
-  except (SyntaxError, RecursionError, MemoryError):
-    raise ValueError(
-        'it is neither a name nor an expression such as normal(5.5, 1); known are '
-        f'{usage()}') from None
-  registered = {expression: known for known, expression in REGISTRY.items()}
-  return Distribution(name=registered.get(canonical, name), spec=canonical, label=label, _law=law)
+    Raises:
+        ValueError: with one sentence, when the expression cannot be read, its law is unknown, its
+            arguments make no law, or a table's file cannot be read.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(
+            f'a distribution is a string, such as u1_10 or normal(5.5, 1), not {spec!r}'
+        )
+    if len(spec) > _LONGEST_SPEC:
+        raise ValueError(
+            f'a distribution takes at most {_LONGEST_SPEC} characters, not {len(spec)}'
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', SyntaxWarning)
+            node = ast.parse(spec.strip(), mode='eval').body
+        name, canonical, label, law = _parse_law(node)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError(
+            f'it is neither a name nor an expression such as normal(5.5, 1); known are {usage()}'
+        ) from None
+    registered = {expression: known for known, expression in REGISTRY.items()}
+    return Distribution(name=registered.get(canonical, name), spec=canonical, label=label, _law=law)
 
 
 def _parse_law(node: ast.expr) -> tuple[str, str, str, _Law]:
-  """Returns name, canonical expression, label and law of a syntax tree."""
-  if isinstance(node, ast.Name):
-    if node.id not in REGISTRY:
-      raise ValueError(_unknown(node.id))
-    return _parse_law(ast.parse(REGISTRY[node.id], mode='eval').body)
-  if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-    raise SyntaxError
-  law_name = node.func.id
-  if law_name == 'mixture':
-    return _parse_mixture(node)
-  if law_name == 'table':
-    return _parse_table(node)
-  if law_name not in _NUMERIC_LAWS:
-    raise ValueError(_unknown(law_name))
-  law = _NUMERIC_LAWS[law_name]
-  values = _arguments(node, law_name, law.parameters)
-  texts = {key: _number_text(value) for key, value in values.items()}
-  canonical = f'{law_name}({", ".join(texts.values())})'
-  return canonical, canonical, law.label.format(**texts), law.make(**values)
+    """Returns name, canonical expression, label and law of a syntax tree."""
+    if isinstance(node, ast.Name):
+        if node.id not in REGISTRY:
+            raise ValueError(_unknown(node.id))
+        return _parse_law(ast.parse(REGISTRY[node.id], mode='eval').body)
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise SyntaxError
+    law_name = node.func.id
+    if law_name == 'mixture':
+        return _parse_mixture(node)
+    if law_name == 'table':
+        return _parse_table(node)
+    if law_name not in _NUMERIC_LAWS:
+        raise ValueError(_unknown(law_name))
+    law = _NUMERIC_LAWS[law_name]
+    values = _arguments(node, law_name, law.parameters)
+    texts = {key: _number_text(value) for key, value in values.items()}
+    canonical = f'{law_name}({", ".join(texts.values())})'
+    return canonical, canonical, law.label.format(**texts), law.make(**values)
 
 
 def _arguments(node: ast.Call, law_name: str, parameters: tuple[str, ...]) -> dict[str, float]:
-  form = f'{law_name}({", ".join(parameters)})'
-  given: dict[str, ast.expr] = dict(zip(parameters, node.args, strict=False))
-  for keyword in node.keywords:
-    if keyword.arg not in parameters or keyword.arg in given:
-      raise ValueError(f'{form} has no place for the argument {keyword.arg}')
-    given[keyword.arg] = keyword.value
-  if len(node.args) > len(parameters) or len(given) != len(parameters):
-    count = len(node.args) + len(node.keywords)
-    raise ValueError(f'{form} takes {len(parameters)} numbers, not {count}')
-  return {key: _number(given[key], f'{key} of {form}') for key in parameters}
+    form = f'{law_name}({", ".join(parameters)})'
+    given: dict[str, ast.expr] = dict(zip(parameters, node.args, strict=False))
+    for keyword in node.keywords:
+        if keyword.arg not in parameters or keyword.arg in given:
+            raise ValueError(f'{form} has no place for the argument {keyword.arg}')
+        given[keyword.arg] = keyword.value
+    if len(node.args) > len(parameters) or len(given) != len(parameters):
+        count = len(node.args) + len(node.keywords)
+        raise ValueError(f'{form} takes {len(parameters)} numbers, not {count}')
+    return {key: _number(given[key], f'{key} of {form}') for key in parameters}
 
 
 def _number(node: ast.expr, what: str) -> float:
-  sign = 1.0
-  while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-    sign = -sign if isinstance(node.op, ast.USub) else sign
-    node = node.operand
-  value = node.value if isinstance(node, ast.Constant) else None
-  if isinstance(value, bool) or not isinstance(value, int | float):
-    raise ValueError(f'{what} must be a number')
-  # Compared before the conversion: an int may be too large for a float.
-  if not abs(value) <= _LARGEST_NUMBER:
-    raise ValueError(f'{what} must lie between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}')
-  return sign * float(value) + 0.0  # no negative zero
+    sign = 1.0
+    while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        sign = -sign if isinstance(node.op, ast.USub) else sign
+        node = node.operand
+    value = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f'{what} must be a number')
+    # Compared before the conversion: an int may be too large for a float.
+    if not abs(value) <= _LARGEST_NUMBER:
+        raise ValueError(
+            f'{what} must lie between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}'
+        )
+    return sign * float(value) + 0.0  # no negative zero
 
 
 def _number_text(value: float) -> str:
-  """The shortest text that reads back as the same float64, without a needless '.0'."""
-  return str(int(value)) if float(value).is_integer() else repr(float(value))
+    """The shortest text that reads back as the same float64, without a needless '.0'."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _parse_mixture(node: ast.Call) -> tuple[str, str, str, _Law]:
-  if node.keywords or len(node.args) < 4 or len(node.args) % 2:
-    raise ValueError('mixture(law, weight, law, weight, …) takes at least two laws, each with '
-                     'its weight')
-  parts = [_parse_law(law) for law in node.args[::2]]
-  weights = [_number(weight, 'a weight of a mixture') for weight in node.args[1::2]]
-  for weight in weights:
-    _require(weight > 0.0, f'a weight of a mixture must be above 0, not {_number_text(weight)}')
-  total = math.fsum(weights)
-  shares = tuple(weight / total for weight in weights)
-  texts = [_number_text(weight) for weight in weights]
+    if node.keywords or len(node.args) < 4 or len(node.args) % 2:
+        raise ValueError(
+            'mixture(law, weight, law, weight, …) takes at least two laws, each with its weight'
+        )
+    parts = [_parse_law(law) for law in node.args[::2]]
+    weights = [_number(weight, 'a weight of a mixture') for weight in node.args[1::2]]
+    for weight in weights:
+        _require(weight > 0.0, f'a weight of a mixture must be above 0, not {_number_text(weight)}')
+    total = math.fsum(weights)
+    shares = tuple(weight / total for weight in weights)
+    texts = [_number_text(weight) for weight in weights]
 
-  def expression(column: int) -> str:
-    pairs = [f'{part[column]}, {text}' for part, text in zip(parts, texts, strict=True)]
-    return f'mixture({", ".join(pairs)})'
+    def expression(column: int) -> str:
+        pairs = [f'{part[column]}, {text}' for part, text in zip(parts, texts, strict=True)]
+        return f'mixture({", ".join(pairs)})'
 
-  label = ' + '.join(
-      f'{100 * share:.3g}% {part[2]}' for share, part in zip(shares, parts, strict=True))
-  return expression(0), expression(1), label, _Mixture(tuple(part[3] for part in parts), shares)
+    label = ' + '.join(
+        f'{100 * share:.3g}% {part[2]}' for share, part in zip(shares, parts, strict=True)
+    )
+    return expression(0), expression(1), label, _flat_mixture([part[3] for part in parts], shares)
+
+
+def _flat_mixture(laws: Sequence[_Law], shares: Sequence[float]) -> _Mixture:
+    """A mixture of mixtures is a mixture of their laws, which takes one bisection only."""
+    flat: list[tuple[_Law, float]] = []
+    for law, share in zip(laws, shares, strict=True):
+        if isinstance(law, _Mixture):
+            inner = zip(law.laws, law.weights, strict=True)
+            flat += [(part, share * weight) for part, weight in inner]
+        else:
+            flat.append((law, share))
+    return _Mixture(tuple(law for law, _ in flat), tuple(weight for _, weight in flat))
 
 
 def _parse_table(node: ast.Call) -> tuple[str, str, str, _Law]:
-  given: dict[str, ast.expr] = dict(zip(('file', 'sha256'), node.args, strict=False))
-  given |= {keyword.arg or '': keyword.value for keyword in node.keywords}
-  texts = {
-      key: value.value for key, value in given.items()
-      if isinstance(value, ast.Constant) and isinstance(value.value, str)
-  }
-  count = len(node.args) + len(node.keywords)
-  if 'file' not in texts or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
-    raise ValueError("table('file.csv') takes the path of a file in quotes")
-  path = texts['file']
-  try:
-    with open(path, 'rb') as file:
-      content = file.read()
-  except (OSError, ValueError) as error:
-    reason = getattr(error, 'strerror', None) or str(error)
-    raise ValueError(f'the file of table({path!r}) cannot be read: {reason}') from None
-  digest = hashlib.sha256(content).hexdigest()
-  if not digest.startswith(texts.get('sha256', '')):
-    raise ValueError(f'the file of table({path!r}) has changed: its SHA-256 is {digest[:16]}…, '
-                     f'not {texts["sha256"]}')
-  short = f'table({path!r})'
-  values = _table_values(content, short)
-  return short, f'table({path!r}, sha256={digest!r})', short, _Table(values)
+    given: dict[str, ast.expr] = dict(zip(('file', 'sha256'), node.args, strict=False))
+    given |= {keyword.arg or '': keyword.value for keyword in node.keywords}
+    texts = {
+        key: value.value
+        for key, value in given.items()
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    }
+    count = len(node.args) + len(node.keywords)
+    if 'file' not in texts or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
+        raise ValueError("table('file.csv') takes the path of a file in quotes")
+    path = texts['file']
+    try:
+        with open(path, 'rb') as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or str(error)
+        raise ValueError(f'the file of table({path!r}) cannot be read: {reason}') from None
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(texts.get('sha256', '')):
+        raise ValueError(
+            f'the file of table({path!r}) has changed: its SHA-256 is {digest[:16]}…, '
+            f'not {texts["sha256"]}'
+        )
+    short = f'table({path!r})'
+    values = _table_values(content, short)
+    return short, f'table({path!r}, sha256={digest!r})', short, _Table(values)
 
 
 def _table_values(content: bytes, what: str) -> np.ndarray:
-  lines = content.decode('utf-8-sig', errors='replace').splitlines()
-  lines = [line.strip().rstrip(',;').strip() for line in lines]
-  lines = [line for line in lines if line and not line.startswith('#')]
-  values: list[float] = []
-  for index, line in enumerate(lines):
-    try:
-      value = float(line)
-    except ValueError:
-      if index == 0:
-        continue  # a header
-      raise ValueError(f'{what} needs one number a line, not {line[:40]!r}') from None
+    lines = content.decode('utf-8-sig', errors='replace').splitlines()
+    lines = [line.strip().rstrip(',;').strip() for line in lines]
+    lines = [line for line in lines if line and not line.startswith('#')]
+    values: list[float] = []
+    for index, line in enumerate(lines):
+        try:
+            value = float(line)
+        except ValueError:
+            if index == 0:
+                continue  # a header
+            raise ValueError(f'{what} needs one number a line, not {line[:40]!r}') from None
+        _require(
+            math.isfinite(value) and abs(value) <= _LARGEST_NUMBER,
+            f'{what} needs targets between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}, not '
+            f'{line[:40]}',
+        )
+        values.append(value)
     _require(
-        math.isfinite(value) and abs(value) <= _LARGEST_NUMBER,
-        f'{what} needs targets between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}, not '
-        f'{line[:40]}')
-    values.append(value)
-  _require(
-      2 <= len(values) <= _MOST_TABLE_VALUES,
-      f'{what} needs 2 to {_MOST_TABLE_VALUES} targets, not {len(values)}')
-  table = np.sort(np.asarray(values, np.float64))
-  _require(table[0] < table[-1], f'{what} needs at least two different targets')
-  return table
+        2 <= len(values) <= _MOST_TABLE_VALUES,
+        f'{what} needs 2 to {_MOST_TABLE_VALUES} targets, not {len(values)}',
+    )
+    table = np.sort(np.asarray(values, np.float64))
+    _require(table[0] < table[-1], f'{what} needs at least two different targets')
+    return table
 
 
 def _unknown(name: str) -> str:
-  near = difflib.get_close_matches(name, [*REGISTRY, *_LAW_NAMES], n=1, cutoff=0.6)
-  hint = f'did you mean {near[0]}, or another of' if near else 'known are'
-  return f'there is no distribution {name!r}; {hint} {usage()}'
+    near = difflib.get_close_matches(name, [*REGISTRY, *_LAW_NAMES], n=1, cutoff=0.6)
+    hint = f'did you mean {near[0]}, or another of' if near else 'known are'
+    return f'there is no distribution {name!r}; {hint} {usage()}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import ml_collections
 
@@ -14,314 +14,329 @@ from imbreg_jax.study import distributions
 
 @dataclasses.dataclass(frozen=True)
 class TaskSettings:
-  """Which statistic of the image is the target; fields as in the config."""
+    """Which statistic of the image is the target; fields as in the config."""
 
-  name: str
-  target: str
-  ddof: int
+    name: str
+    target: str
+    ddof: int
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-  """The images and the sizes of the splits; fields as in the config."""
+    """The images and the sizes of the splits; fields as in the config."""
 
-  image_size: int
-  train_size: int
-  validation_size: int
-  test_size: int
-  cache: str
+    image_size: int
+    train_size: int
+    validation_size: int
+    test_size: int
+    cache: str
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSettings:
-  """The network; fields as in the config."""
+    """The network; fields as in the config."""
 
-  conv_features: tuple[int, int]
-  kernel_size: int
-  dense_features: int
-  order: str
-  conv_dropout_rate: float
-  dense_dropout_rate: float
-  conv_dropout: str
-  initialization: str
+    conv_features: tuple[int, int]
+    kernel_size: int
+    dense_features: int
+    order: str
+    conv_dropout_rate: float
+    dense_dropout_rate: float
+    conv_dropout: str
+    initialization: str
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-  """The objective and the optimiser; fields as in the config."""
+    """The objective and the optimiser; fields as in the config."""
 
-  objective: str
-  learning_rate: float
-  batch_size: int
-  epochs: int
-  adam_b1: float
-  adam_b2: float
-  adam_eps: float
+    objective: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    adam_b1: float
+    adam_b2: float
+    adam_eps: float
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings:
-  """What the trained networks are evaluated on; fields as in the config.
+    """What the trained networks are evaluated on; fields as in the config.
 
-  `moment_images` is already cut to the number of training images.
-  """
+    `moment_images` is already cut to the number of training images.
+    """
 
-  batch_size: int
-  dense_size: int
-  dense_low: float
-  dense_high: float
-  guess_low: float
-  guess_high: float
-  moment_images: int
-  moment_masks: int
+    batch_size: int
+    dense_size: int
+    dense_low: float
+    dense_high: float
+    guess_low: float
+    guess_high: float
+    moment_images: int
+    moment_masks: int
 
 
 @dataclasses.dataclass(frozen=True)
 class ComputeSettings:
-  """How the study is computed; fields as in the config."""
+    """How the study is computed; fields as in the config."""
 
-  matmul_precision: str
-  require_accelerator: bool
-  runs_per_program: int
-  steps_per_chunk: int
-  checkpoint_seconds: float
-  checkpoints_kept: int
-  compilation_cache: bool
-  compilation_cache_dir: str
-  profile: bool
-  tensorboard: bool
-  stop_signals: tuple[str, ...]
+    matmul_precision: str
+    require_accelerator: bool
+    runs_per_program: int
+    steps_per_chunk: int
+    checkpoint_seconds: float
+    checkpoints_kept: int
+    compilation_cache: bool
+    compilation_cache_dir: str
+    profile: bool
+    tensorboard: bool
+    stop_signals: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-  """One setting of everything but the repeat."""
+    """One setting of everything but the repeat."""
 
-  name: str
-  distribution: distributions.Distribution
-  task: TaskSettings
-  model: ModelSettings
-  training: TrainingSettings
+    name: str
+    distribution: distributions.Distribution
+    task: TaskSettings
+    model: ModelSettings
+    training: TrainingSettings
 
-  def program_key(self) -> tuple[Any, ...]:
-    """What of the condition changes shapes or code; the rest is data to a compiled program.
+    def program_key(self) -> tuple[Any, ...]:
+        """What of the condition changes shapes or code; the rest is data to a compiled program.
 
-    Targets, learning rate and dropout rates are data: conditions that differ in these alone share
-    one compilation.
-    """
-    model = dataclasses.replace(self.model, conv_dropout_rate=0.0, dense_dropout_rate=0.0)
-    training = dataclasses.replace(self.training, learning_rate=0.0)
-    return self.task.name, model, training
+        Targets, learning rate and dropout rates are data: conditions that differ in these alone
+        share one compilation.
+        """
+        model = dataclasses.replace(self.model, conv_dropout_rate=0.0, dense_dropout_rate=0.0)
+        training = dataclasses.replace(self.training, learning_rate=0.0)
+        return self.task.name, model, training
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """One trained network: a condition (by its place in the study) and a repeat's number."""
+    """One trained network: a condition (by its place in the study) and a repeat's number."""
 
-  condition_index: int
-  repeat: int
+    condition_index: int
+    repeat: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-  """One config, resolved.
+    """One config, resolved.
 
-  Attributes:
-    name: the study's name.
-    seed: the root of every random number.
-    repeats: the repeats' numbers; repeat k is the same wherever it runs.
-    conditions: what is compared.
-    test_distributions: one test split for each.
-    data, evaluation, compute: settings that all conditions share.
-    resolved: the whole config as plain nested dicts and lists, ready for JSON; `resolve` makes an
-      equal study from it.
-  """
+    Attributes:
+        name: the study's name.
+        seed: the root of every random number.
+        repeats: the repeats' numbers; repeat k is the same wherever it runs.
+        conditions: what is compared.
+        test_distributions: one test split for each.
+        data, evaluation, compute: settings that all conditions share.
+        resolved: the whole config as plain nested dicts and lists, ready for JSON; `resolve` makes
+            an equal study from it.
+    """
 
-  name: str
-  seed: int
-  repeats: tuple[int, ...]
-  conditions: tuple[Condition, ...]
-  test_distributions: tuple[distributions.Distribution, ...]
-  data: DataSettings
-  evaluation: EvaluationSettings
-  compute: ComputeSettings
-  resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
+    name: str
+    seed: int
+    repeats: tuple[int, ...]
+    conditions: tuple[Condition, ...]
+    test_distributions: tuple[distributions.Distribution, ...]
+    data: DataSettings
+    evaluation: EvaluationSettings
+    compute: ComputeSettings
+    resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
-  @property
-  def runs(self) -> tuple[Run, ...]:
-    """Every run, condition-major."""
-    return tuple(
-        Run(index, repeat) for index in range(len(self.conditions)) for repeat in self.repeats)
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run, condition-major."""
+        return tuple(
+            Run(index, repeat) for index in range(len(self.conditions)) for repeat in self.repeats
+        )
 
-  def programs(self) -> tuple[tuple[int, ...], ...]:
-    """The conditions (by their place) in groups that share one compilation."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, condition in enumerate(self.conditions):
-      groups.setdefault(condition.program_key(), []).append(index)
-    return tuple(map(tuple, groups.values()))
+    def programs(self) -> tuple[tuple[int, ...], ...]:
+        """The conditions (by their place) in groups that share one compilation."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for index, condition in enumerate(self.conditions):
+            groups.setdefault(condition.program_key(), []).append(index)
+        return tuple(map(tuple, groups.values()))
 
-  def condition(self, name: str) -> Condition:
-    """The condition of that name; raises KeyError where there is none."""
-    return {condition.name: condition for condition in self.conditions}[name]
+    def condition(self, name: str) -> Condition:
+        """The condition of that name; raises KeyError where there is none."""
+        return {condition.name: condition for condition in self.conditions}[name]
 
-  @classmethod
-  def from_config(cls, config: ml_collections.ConfigDict | Mapping[str, Any]) -> Self:
-    """The same as `resolve`."""
-    flat, conditions = config_lib.flat_conditions(config)
-    evaluation = EvaluationSettings(**config_lib.fields_of(flat, 'evaluation'))
-    return cls(
-        name=flat['name'],
-        seed=flat['seed'],
-        repeats=tuple(range(flat['first_repeat'], flat['first_repeat'] + flat['repeats'])),
-        conditions=tuple(
-            Condition(
-                name=name,
-                distribution=distributions.parse(fields['train_distribution']),
-                task=TaskSettings(**config_lib.fields_of(fields, 'task')),
-                model=ModelSettings(**config_lib.fields_of(fields, 'model')),
-                training=TrainingSettings(**config_lib.fields_of(fields, 'training')))
-            for name, fields in conditions.items()),
-        test_distributions=config_lib.parse_names(flat['test_distributions']),
-        data=DataSettings(**config_lib.fields_of(flat, 'data')),
-        evaluation=dataclasses.replace(
-            evaluation, moment_images=min(evaluation.moment_images, flat['data.train_size'])),
-        compute=ComputeSettings(**config_lib.fields_of(flat, 'compute')),
-        resolved=_resolved(flat, conditions))
+    @classmethod
+    def from_config(cls, config: ml_collections.ConfigDict | Mapping[str, Any]) -> Self:
+        """The same as `resolve`."""
+        flat, conditions = config_lib.flat_conditions(config)
+        evaluation = EvaluationSettings(**config_lib.fields_of(flat, 'evaluation'))
+        return cls(
+            name=flat['name'],
+            seed=flat['seed'],
+            repeats=tuple(range(flat['first_repeat'], flat['first_repeat'] + flat['repeats'])),
+            conditions=tuple(
+                Condition(
+                    name=name,
+                    distribution=distributions.parse(fields['train_distribution']),
+                    task=TaskSettings(**config_lib.fields_of(fields, 'task')),
+                    model=ModelSettings(**config_lib.fields_of(fields, 'model')),
+                    training=TrainingSettings(**config_lib.fields_of(fields, 'training')),
+                )
+                for name, fields in conditions.items()
+            ),
+            test_distributions=config_lib.parse_names(flat['test_distributions']),
+            data=DataSettings(**config_lib.fields_of(flat, 'data')),
+            evaluation=dataclasses.replace(
+                evaluation, moment_images=min(evaluation.moment_images, flat['data.train_size'])
+            ),
+            compute=ComputeSettings(**config_lib.fields_of(flat, 'compute')),
+            resolved=_resolved(flat, conditions),
+        )
 
 
 def _resolved(flat: dict[str, Any], conditions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-  resolved = config_lib.nested(flat)
-  default_name = len(conditions) == 1 and all(fields == flat for fields in conditions.values())
-  resolved['conditions'] = {} if default_name and list(conditions) == _default_names(flat) else {
-      name: config_lib.nested(
-          {key: value for key, value in fields.items() if value != flat[key]})
-      for name, fields in conditions.items()
-  }
-  return resolved
+    resolved = config_lib.nested(flat)
+    default_name = len(conditions) == 1 and all(fields == flat for fields in conditions.values())
+    resolved['conditions'] = (
+        {}
+        if default_name and list(conditions) == _default_names(flat)
+        else {
+            name: config_lib.nested(
+                {key: value for key, value in fields.items() if value != flat[key]}
+            )
+            for name, fields in conditions.items()
+        }
+    )
+    return resolved
 
 
 def _default_names(flat: dict[str, Any]) -> list[str]:
-  return [config_lib.default_condition_name(flat['train_distribution'])]
+    return [config_lib.default_condition_name(flat['train_distribution'])]
 
 
 def resolve(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Study:
-  """Checks a config and makes its study.
+    """Checks a config and makes its study.
 
-  Args:
-    config: a config, or its nested plain form (`Study.resolved`, the `config` of `config.json`).
+    Args:
+        config: a config, or its nested plain form (`Study.resolved`, `config` of `config.json`).
 
-  Returns:
-    The study.
+    Returns:
+        The study.
 
-  Raises:
-    ConfigError: with one sentence, for a config that cannot work.
-  """
-  return Study.from_config(config)
+    Raises:
+        ConfigError: with one sentence, for a config that cannot work.
+    """
+    return Study.from_config(config)
 
 
 def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> dict[str, Any]:
-  """The fields that determine results, ready for JSON.
+    """The fields that determine results, ready for JSON.
 
-  Two studies with the same identity end with the same numbers on the same machine and plan. Left
-  out are the study's name, how it is analysed and how it is computed (`compute` except for the
-  arithmetic, and `data.cache`, which does not change a value).
+    Two studies with the same identity end with the same numbers on the same machine and plan. Left
+    out are the study's name, how it is analysed and how it is computed (`compute` except for the
+    arithmetic, and `data.cache`, which does not change a value).
 
-  Args:
-    study: a study or its config.
+    Args:
+        study: a study or its config.
 
-  Returns:
-    Nested plain dicts and lists; distributions as canonical expressions.
+    Returns:
+        Nested plain dicts and lists; distributions as canonical expressions.
 
-  Raises:
-    ConfigError: for a config that cannot work.
-  """
-  study = study if isinstance(study, Study) else resolve(study)
-  data = dataclasses.asdict(study.data)
-  del data['cache']
-  plain = {
-      'seed': study.seed,
-      'first_repeat': study.repeats[0],
-      'repeats': len(study.repeats),
-      'test_distributions': [law.spec for law in study.test_distributions],
-      'conditions': {
-          condition.name: {
-              'train_distribution': condition.distribution.spec,
-              'task': dataclasses.asdict(condition.task),
-              'model': dataclasses.asdict(condition.model),
-              'training': dataclasses.asdict(condition.training),
-          } for condition in study.conditions
-      },
-      'data': data,
-      'evaluation': dataclasses.asdict(study.evaluation),
-      'compute': {'matmul_precision': study.compute.matmul_precision},
-  }
-  return _listed(plain)
+    Raises:
+        ConfigError: for a config that cannot work.
+    """
+    study = study if isinstance(study, Study) else resolve(study)
+    data = dataclasses.asdict(study.data)
+    del data['cache']
+    plain = {
+        'seed': study.seed,
+        'first_repeat': study.repeats[0],
+        'repeats': len(study.repeats),
+        'test_distributions': [law.spec for law in study.test_distributions],
+        'conditions': {
+            condition.name: {
+                'train_distribution': condition.distribution.spec,
+                'task': dataclasses.asdict(condition.task),
+                'model': dataclasses.asdict(condition.model),
+                'training': dataclasses.asdict(condition.training),
+            }
+            for condition in study.conditions
+        },
+        'data': data,
+        'evaluation': dataclasses.asdict(study.evaluation),
+        'compute': {'matmul_precision': study.compute.matmul_precision},
+    }
+    return _listed(plain)
 
 
 def _listed(value: Any) -> Any:
-  if isinstance(value, dict):
-    return {key: _listed(inner) for key, inner in value.items()}
-  return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
-_Configured = Study | ml_collections.ConfigDict | Mapping[str, Any]
+_Configured: TypeAlias = Study | ml_collections.ConfigDict | Mapping[str, Any]
 
 
 def differences(old: _Configured, new: _Configured) -> list[str]:
-  """What differs between two studies in the fields that determine results.
+    """What differs between two studies in the fields that determine results.
 
-  A field that changed alike in every condition is named once, without the conditions.
+    A field that changed alike in every condition is named once, without the conditions.
 
-  Args:
-    old: a study or its config.
-    new: another.
+    Args:
+        old: a study or its config.
+        new: another.
 
-  Returns:
-    Lines of the form 'field: old -> new'; none where the identities are equal.
+    Returns:
+        Lines of the form 'field: old -> new'; none where the identities are equal.
 
-  Raises:
-    ConfigError: for a config that cannot work.
-  """
-  before, after = identity(old), identity(new)
-  conditions_before, conditions_after = before.pop('conditions'), after.pop('conditions')
-  lines = _lines(_flat(before), _flat(after))
-  if len(conditions_before) == len(conditions_after) == 1:
-    # The name of a lone condition mostly follows its distribution, and is then no news.
-    (old_name, old_fields), = conditions_before.items()
-    (new_name, new_fields), = conditions_after.items()
-    changed = _lines(_flat(old_fields), _flat(new_fields))
-    if old_name != new_name and not changed:
-      changed = [f'conditions: {old_name} -> {new_name}']
-    return changed + lines
-  names = [name for name in conditions_before if name in conditions_after]
-  for name in [*conditions_before, *(n for n in conditions_after if n not in names)]:
-    if name not in names:
-      present = name in conditions_before
-      lines.append(f'conditions.{name}: ' + ('present -> absent' if present
-                                             else 'absent -> present'))
-  changes = {
-      name: _lines(_flat(conditions_before[name]), _flat(conditions_after[name]))
-      for name in names
-  }
-  common = [line for line in next(iter(changes.values()), [])
-            if all(line in others for others in changes.values())]
-  lines = common + lines
-  for name, changed in changes.items():
-    lines += [f'conditions.{name}.{line}' for line in changed if line not in common]
-  if list(conditions_before) != list(conditions_after) and not lines:
-    lines.append(f'conditions: {", ".join(conditions_before)} -> {", ".join(conditions_after)}')
-  return lines
+    Raises:
+        ConfigError: for a config that cannot work.
+    """
+    before, after = identity(old), identity(new)
+    conditions_before, conditions_after = before.pop('conditions'), after.pop('conditions')
+    lines = _lines(_flat(before), _flat(after))
+    if len(conditions_before) == len(conditions_after) == 1:
+        # The name of a lone condition mostly follows its distribution, and is then no news.
+        ((old_name, old_fields),) = conditions_before.items()
+        ((new_name, new_fields),) = conditions_after.items()
+        changed = _lines(_flat(old_fields), _flat(new_fields))
+        if old_name != new_name and not changed:
+            changed = [f'conditions: {old_name} -> {new_name}']
+        return changed + lines
+    names = [name for name in conditions_before if name in conditions_after]
+    for name in [*conditions_before, *(n for n in conditions_after if n not in names)]:
+        if name not in names:
+            present = name in conditions_before
+            lines.append(
+                f'conditions.{name}: ' + ('present -> absent' if present else 'absent -> present')
+            )
+    changes = {
+        name: _lines(_flat(conditions_before[name]), _flat(conditions_after[name]))
+        for name in names
+    }
+    common = [
+        line
+        for line in next(iter(changes.values()), [])
+        if all(line in others for others in changes.values())
+    ]
+    lines = common + lines
+    for name, changed in changes.items():
+        lines += [f'conditions.{name}.{line}' for line in changed if line not in common]
+    if list(conditions_before) != list(conditions_after) and not lines:
+        lines.append(f'conditions: {", ".join(conditions_before)} -> {", ".join(conditions_after)}')
+    return lines
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat: dict[str, Any] = {}
-  for key, value in values.items():
-    if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{key}.')
-    else:
-      flat[prefix + key] = value
-  return flat
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f'{prefix}{key}.')
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 def _lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-  return [f'{key}: {before[key]} -> {after[key]}' for key in before if before[key] != after[key]]
+    return [f'{key}: {before[key]} -> {after[key]}' for key in before if before[key] != after[key]]

@@ -1,0 +1,67 @@
+"""Tests of the files in configs/: each loads, is valid, and says how it is started."""
+
+import pathlib
+
+from absl.testing import absltest, parameterized
+
+from imbreg_jax import study
+from imbreg_jax.study import command_line
+
+_FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
+_NAMES = sorted(path.stem for path in _FOLDER.glob('*.py'))
+
+
+def _study(name: str) -> study.Study:
+    return study.resolve(command_line.load_config_file(str(_FOLDER / f'{name}.py')))
+
+
+class ConfigsTest(parameterized.TestCase):
+    def test_the_papers_configs_exist(self):
+        self.assertContainsSubset(
+            {'u1_10', 'u1_5', 'n5_5_1', 'paper', 'smoke', 'sensitivity'}, _NAMES
+        )
+
+    @parameterized.parameters(*_NAMES)
+    def test_is_valid_and_named_after_its_file(self, name):
+        self.assertEqual(_study(name).name, name)
+
+    @parameterized.parameters(*_NAMES)
+    def test_docstring_gives_its_command_and_time(self, name):
+        text = (_FOLDER / f'{name}.py').read_text()
+        docstring = text.split('"""')[1]
+        self.assertIn(f'./launch.sh --config=configs/{name}.py', docstring)
+        self.assertIn(f'python -m imbreg_jax.main --config=configs/{name}.py', docstring)
+        self.assertRegex(docstring, r'\nTime: ')
+        self.assertIn('Expect', docstring)
+
+    @parameterized.parameters('u1_10', 'u1_5', 'n5_5_1')
+    def test_a_single_condition_is_the_same_in_the_whole_paper(self, name):
+        alone, paper = _study(name), _study('paper')
+        self.assertEqual(alone.conditions, (paper.condition(name),))
+        self.assertEqual(alone.repeats, paper.repeats)
+        self.assertEqual((alone.data, alone.seed), (paper.data, paper.seed))
+
+    def test_the_paper_is_thirty_networks_in_one_program(self):
+        paper = _study('paper')
+        self.assertLen(paper.runs, 30)
+        self.assertEqual(paper.programs(), ((0, 1, 2),))
+        self.assertEqual(paper.conditions[0].training.learning_rate, 5e-7)
+
+    def test_smoke_takes_the_papers_path(self):
+        smoke, paper = _study('smoke'), _study('paper')
+        self.assertEqual([c.name for c in smoke.conditions], [c.name for c in paper.conditions])
+        self.assertEqual(smoke.conditions[0].model, paper.conditions[0].model)
+        images = len(smoke.runs) * smoke.data.train_size * smoke.conditions[0].training.epochs
+        self.assertLess(images, 10_000)
+
+    def test_sensitivity_takes_four_programs(self):
+        sensitivity, paper = _study('sensitivity'), _study('paper')
+        self.assertLen(sensitivity.conditions, 18)
+        self.assertLen(sensitivity.programs(), 4)
+        for ours, theirs in zip(sensitivity.conditions[:3], paper.conditions, strict=True):
+            self.assertEqual(ours.program_key(), theirs.program_key())
+            self.assertEqual(ours.distribution, theirs.distribution)
+
+
+if __name__ == '__main__':
+    absltest.main()
