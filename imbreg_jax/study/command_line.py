@@ -76,7 +76,7 @@ def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
         hint = f'did you mean --{near}' if near else f'the config is set by {_EXAMPLE}'
         raise ConfigError(
             f'--{error.flagname}',
-            error.flagvalue or config_lib.MISSING,
+            _after_equals(error.flagvalue),
             f'there is no such flag; {hint}',
         ) from None
     except flags.Error as error:
@@ -250,6 +250,12 @@ def _leaves(values: Mapping[str, Any] | ml_collections.ConfigDict, prefix: str =
         else:
             leaves.add(f'{prefix}{key}')
     return leaves
+
+
+def _after_equals(argument: str | None) -> Any:
+    """The value within '--flag=value', which is what absl reports for an unknown flag."""
+    _, equals, value = (argument or '').partition('=')
+    return value if equals else config_lib.MISSING
 
 
 def _value(text: str) -> Any:

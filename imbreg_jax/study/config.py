@@ -397,7 +397,14 @@ def _checked_fields(plain: Mapping[str, Any]) -> dict[str, Any]:
                 plain[section],
                 f'it must be a section with the fields {", ".join(_leaves(section))}',
             )
-    flat = _flatten({key: value for key, value in plain.items() if value != {}})
+    # An empty section stays out, so that what is missing in it is named.
+    flat = _flatten(
+        {
+            key: value
+            for key, value in plain.items()
+            if not (key in SECTIONS and isinstance(value, Mapping) and not value)
+        }
+    )
     for key, value in flat.items():
         if key not in FIELDS:
             raise unknown_field(key, value, FIELDS)
