@@ -18,5 +18,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope='session', autouse=True)
 def _own_test_tmpdir(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Points `create_tempdir` at pytest's folder: absl's default is one for all workers and users."""
+    """Points `create_tempdir` at a folder that no other worker or user shares, as absl's is."""
     flags.FLAGS.test_tmpdir = str(tmp_path_factory.mktemp('absl', numbered=False))
