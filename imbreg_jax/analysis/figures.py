@@ -47,9 +47,9 @@ _PART_HATCHES = ('', '///', '...', 'xx', '')
 
 _RC: dict[str, Any] = {
     'font.family': ['DejaVu Sans'],
-    'font.size': 9.5,
-    'axes.titlesize': 10,
-    'axes.labelsize': 9.5,
+    'font.size': 10.2,
+    'axes.titlesize': 10.5,
+    'axes.labelsize': 10.2,
     'axes.edgecolor': MUTED,
     'axes.labelcolor': INK,
     'axes.facecolor': BACKGROUND,
@@ -62,7 +62,7 @@ _RC: dict[str, Any] = {
     'grid.linewidth': 0.6,
     'hatch.linewidth': 0.6,
     'legend.frameon': False,
-    'legend.fontsize': 8.5,
+    'legend.fontsize': 9,
     'patch.linewidth': 0.6,
     'svg.fonttype': 'none',
     'text.color': INK,
@@ -143,8 +143,8 @@ def _finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> 
   with matplotlib.rc_context({**_RC, 'svg.hashsalt': name}):
     drawing.savefig(svg, format='svg', metadata={'Date': None}, dpi=150)
     drawing.savefig(png, format='png', dpi=200, metadata={'Software': None})
-  text = re.sub(r"font(?:-family)?: ([^;\"]*)'DejaVu Sans'", r"font: \1'DejaVu Sans', Verdana, sans-serif",
-                svg.getvalue())
+  # A machine without the font that the lengths were measured with falls back to a similar one.
+  text = svg.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
   return Figure(name, title, caption, text, png.getvalue())
 
 
@@ -212,7 +212,7 @@ def _network(study: loading.Study) -> mpl_figure.Figure:
       text = f'{shape[0]:,}' + (' (prediction)' if i == len(layers) - 1 else '')
     lines = [operation] + ([f'{parameters:,} parameters'] if parameters else [])
     axes.text(2.05, y - 0.1 * len(lines), text, fontsize=11, fontweight='bold', va='center')
-    axes.text(2.05, y + 0.07, '\n'.join(lines), fontsize=8.6, va='top', color=MUTED,
+    axes.text(2.05, y + 0.07, '\n'.join(lines), fontsize=9.2, va='top', color=MUTED,
               linespacing=1.3)
     if i + 1 < len(layers):
       axes.annotate('', (middle, y + 0.475), (middle, y + 0.355),
@@ -327,7 +327,7 @@ def _performance(study: loading.Study, rows: Sequence[_Row], baseline: str | Non
       guess = study.values('random_guess', '', baseline, metric)
       if len(guess):
         axes.set_title(f'random guess: {number(guess.mean(), 3)}, far to the right →',
-                       loc='right', fontsize=8.5, color=MUTED)
+                       loc='right', fontsize=9, color=MUTED)
   handles = [
       matplotlib.lines.Line2D([], [], marker='o', color=MUTED, linestyle='', markersize=4,
                               alpha=0.55, label='one repeat'),
@@ -490,7 +490,7 @@ def _error_curves(study: loading.Study) -> mpl_figure.Figure:
   absolute.set_ylabel('bias\n(intensity)')
   relative.set_ylabel('bias\n(% of the target)')
   spread.set_ylabel('spread, std\n(% of the target)')
-  spread.set_title('thick: between images of a run; thin: between repeats', fontsize=8.5,
+  spread.set_title('thick: between images of a run; thin: between repeats', fontsize=9,
                    loc='left', color=MUTED)
   _draw_densities(density, study, np.linspace(edges[0], edges[1], 1500))
   density.set(xlabel='true target (std of pixel intensity)', ylabel='training\ndensity')
@@ -517,10 +517,10 @@ def _predicted_against_true(study: loading.Study) -> mpl_figure.Figure:
     axes.plot([0, targets[-1]], [0, targets[-1]], color=INK, linewidth=0.9, linestyle='--')
     seen = _training_targets(study, name)
     axes.axvspan(*np.percentile(seen, [0.1, 99.9]), color=color, alpha=0.12, linewidth=0)
-    axes.set_title(study.conditions[name].title, fontsize=9.5)
+    axes.set_title(study.conditions[name].title, fontsize=10.2)
     axes.set_aspect('equal')
-  drawing.supxlabel('true target (std of pixel intensity)', fontsize=9.5)
-  drawing.supylabel('prediction', fontsize=9.5)
+  drawing.supxlabel('true target (std of pixel intensity)', fontsize=10.2)
+  drawing.supylabel('prediction', fontsize=10.2)
   return drawing
 
 
@@ -537,11 +537,11 @@ def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figu
       left += share
     on = study.test_distributions[row['test_distribution']].label
     labels.append(f'{study.conditions[row["condition"]].title} → {on}')
-    axes.text(101.5, i, number(row['total'], 3), va='center', fontsize=8.5)
-  axes.set_yticks(range(len(labels)), labels, fontsize=8.5)
+    axes.text(101.5, i, number(row['total'], 3), va='center', fontsize=9)
+  axes.set_yticks(range(len(labels)), labels, fontsize=9)
   axes.set(xlim=(0, 100), ylim=(len(table) - 0.4, -0.6), xlabel='share of the MSE (%)')
   axes.grid(axis='y', visible=False)
-  axes.text(101.5, -0.75, 'MSE', fontsize=8.5, color=MUTED)
+  axes.text(101.5, -0.75, 'MSE', fontsize=9, color=MUTED)
   drawing.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=2)
   return drawing
 
@@ -562,7 +562,7 @@ def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
                                                                axes.get_ylim()[1])
   axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle='--')
   axes.set(xlabel='predicted shrinkage (%)', ylabel='measured shrinkage, dropout off (%)')
-  axes.set_title('filled: both dropouts; open: dropout on the last layer alone', fontsize=8.5,
+  axes.set_title('filled: both dropouts; open: dropout on the last layer alone', fontsize=9,
                  loc='left', color=MUTED)
   axes.set_aspect('equal')
   _legend(drawing, axes)

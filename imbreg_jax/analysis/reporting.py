@@ -5,11 +5,11 @@ import importlib.resources
 import math
 import os
 import pathlib
+import re
 import tempfile
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 import jinja2
-import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import claims
@@ -195,14 +195,14 @@ def _paper_table(study: loading.Study, index: int, table: pd.DataFrame, predicto
         _range(row['expected_low'], row['expected_high'], source),
         _status(row['paper_inside']),
     ])
-  marks = sorted({m for marks in table['paper_marks'] for m in marks.split(',') if m})
+  marked = table['paper_marks'].any()
+  note = 'Letters in brackets: what cannot be right in the printed tables (listed after Table 5).'
   confidence = f'{100 * study.option("confidence", 0.95):g} %'
   return _Table(
-      f'table-{index}-{predictor.replace("_", "-")}', f'Table {index}: {paper.title(index)}; '
-      f'predictor {predictor}',
+      f'table-{index}-{predictor.replace("_", "-")}', f'Predictor {predictor}',
       ['trained on', 'tested on', 'metric', 'ours', f'{confidence} interval', 'paper',
        'difference', f'range for {paper.repeats()} repeats', 'paper inside?'], rows,
-      [f'[{mark}] {paper.inconsistencies()[mark]}' for mark in marks],
+      [note] if marked else [],
       f'Table {index}: {paper.title(index)}')
 
 
@@ -616,6 +616,8 @@ def _render(
   repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
   environment = jinja2.Environment(
       autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+  # A law's label should not be torn apart at its comma.
+  environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
   source = importlib.resources.files('imbreg_jax.analysis').joinpath('report.html.jinja')
   template = environment.from_string(source.read_text(encoding='utf-8'))
   return template.render(
@@ -631,7 +633,10 @@ def _render(
       verdict_summary=_verdict_summary(found),
       verdict_table=page['verdicts'],
       claim_groups=[
-          {'claim': claim, 'statement': claims.STATEMENTS[claim], 'verdicts': verdicts}
+          {'claim': claim, 'statement': claims.STATEMENTS[claim], 'verdicts': verdicts,
+           # What is not as the paper has it is what a reader wants to see at once.
+           'open': any(v.status in (claims.FAILS, claims.UNDECIDED) for v in verdicts
+                       if v.predictor == 'cnn')}
           for claim, verdicts in groups.items()
       ],
       evidence_table=page['evidence'],

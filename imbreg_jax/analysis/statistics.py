@@ -172,14 +172,13 @@ def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
   """Returns [k] p values corrected by Holm; NaN stays NaN and does not count."""
-  # Imported here: the main job needs tables only and should not wait for statsmodels.
-  from statsmodels.stats import multitest
-
   p = np.asarray(p_values, dtype=float)
   corrected = np.full(p.shape, np.nan)
-  known = np.isfinite(p)
-  if known.any():
-    corrected[known] = multitest.multipletests(p[known], method='holm')[1]
+  known = np.flatnonzero(np.isfinite(p))
+  order = known[np.argsort(p[known])]
+  # Steps down from k times the smallest; none may be below the one before it.
+  steps = p[order] * np.arange(order.size, 0, -1)
+  corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
   return corrected
 
 
@@ -192,6 +191,7 @@ def power(effect: float, repeats: int, alpha: float = 0.05, alternative: str = '
     alpha: level of the test.
     alternative: 'two-sided' or 'larger'.
   """
+  # Imported here: the main job needs tables only and should not wait for statsmodels.
   from statsmodels.stats import power as statsmodels_power
 
   return float(statsmodels_power.TTestPower().power(effect, repeats, alpha, alternative=alternative))
