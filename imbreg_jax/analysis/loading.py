@@ -315,11 +315,12 @@ def _read_metrics(path: pathlib.Path) -> pd.DataFrame:
 
 def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
   try:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: numpy leaves the file open where it finds no archive in it.
+    with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
       arrays = {name: file[name] for name in file.files}
   except FileNotFoundError:
     raise AnalysisError(f'{path} is not there: the study in this folder has not ended') from None
-  except (OSError, ValueError, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
     raise AnalysisError(f'{path} cannot be read: {error}') from error
   tests = [str(t) for t in arrays['test_distributions']]
   repeat_index = {int(k): i for i, k in enumerate(arrays['repeats'])}
