@@ -4,12 +4,10 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 import simulated_study
-from imbreg_jax.analysis import claims
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import claims, loading
 
 _SEEN = np.random.default_rng(0).standard_normal(10)
 # Ten numbers of mean 0 and standard deviation 1, so that effects are what they say.
@@ -19,14 +17,15 @@ _NOISE = (_SEEN - _SEEN.mean()) / _SEEN.std(ddof=1)
 class ClaimsTest(parameterized.TestCase):
 
   def _study(self, cells, **options):
-    """Returns a study with values overwritten: (condition, test[, predictor]) -> [10] or a number."""
+    """Returns a study with values overwritten: (condition, test[, predictor]) -> [10] or one."""
     workdir = simulated_study.write(
         pathlib.Path(self.create_tempdir().full_path), images=100, **options)
     path = workdir / 'results.csv'
     rows = pd.read_csv(path, keep_default_na=False)
     for (condition, test, *predictor), values in cells.items():
       for metric in ('mse', 'mape'):
-        chosen = ((rows['condition'] == condition) & (rows['predictor'] == (predictor or ['cnn'])[0])
+        chosen = ((rows['condition'] == condition)
+                  & (rows['predictor'] == (predictor or ['cnn'])[0])
                   & (rows['test_distribution'] == test) & (rows['metric'] == metric))
         rows.loc[chosen, 'value'] = np.broadcast_to(values, chosen.sum())
     rows.to_csv(path, index=False)

@@ -3,12 +3,10 @@
 import itertools
 
 import numpy as np
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 import simulated_study
-from imbreg_jax.analysis import decomposition
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import decomposition, loading
 
 
 def _targets(runs=8, images=4000, seed=0):

@@ -7,9 +7,7 @@ import numpy as np
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import decomposition
-from imbreg_jax.analysis import figures
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import decomposition, figures, loading
 
 
 def _draw(study):

@@ -47,7 +47,8 @@ class LoadingTest(absltest.TestCase):
     rows.loc[0, 'value'] = '0.1234567890123456789'
     rows.to_csv(workdir / 'results.csv', index=False)
     study = loading.load([workdir])
-    self.assertEqual(study.values('cnn', 'u1_10', 'u1_10', 'mse')[0], float('0.1234567890123456789'))
+    value = study.values('cnn', 'u1_10', 'u1_10', 'mse')[0]
+    self.assertEqual(value, float('0.1234567890123456789'))
 
   def test_sources_name_the_lines_of_the_file(self):
     workdir = self._one('u1_10')
@@ -69,7 +70,7 @@ class LoadingTest(absltest.TestCase):
         'sensitivity',
         conditions={'paper': {}, 'relu_pool': {'model': {'order': 'relu_pool'}},
                     'relu_pool_u1_5': {'model.order': 'relu_pool', 'train_distribution': 'u1_5'}},
-        networks={name: (0.9, 0.01, 0.03) for name in ('paper', 'relu_pool', 'relu_pool_u1_5')})])
+        networks=dict.fromkeys(('paper', 'relu_pool', 'relu_pool_u1_5'), (0.9, 0.01, 0.03)))])
     self.assertEqual(study.variants(), [
         loading.Variant('', {'u1_10': 'paper'}),
         loading.Variant('model.order = relu_pool',

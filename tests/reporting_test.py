@@ -33,7 +33,8 @@ addEventListener('load', () => {
   button.click(); const up = column(); const aria = button.parentNode.getAttribute('aria-sort');
   button.click(); const down = column();
   table.tBodies[0].rows[0].cells[3].click();
-  const boxes = Array.from(document.querySelectorAll('figure svg'), (s) => s.getBoundingClientRect());
+  const boxes = Array.from(document.querySelectorAll('figure svg'),
+    (s) => s.getBoundingClientRect());
   const found = document.createElement('pre');
   found.id = 'probe';
   found.textContent = JSON.stringify({errors, before, up, down, aria,
@@ -67,7 +68,7 @@ class ReportTest(absltest.TestCase):
       self.assertTrue((out / f'tables/{name}.csv').is_file())
     self.assertTrue((out / 'figures/error_curve.svg').is_file())
     self.assertTrue((out / 'figures/error_curve.png').is_file())
-    self.assertEmpty([path for path in out.rglob('.*')])
+    self.assertEmpty(list(out.rglob('.*')))
 
   def test_page_needs_nothing_from_elsewhere(self):
     self.assertEmpty(re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', self.page))

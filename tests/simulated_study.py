@@ -6,7 +6,8 @@ so every number that analysis should find is known beforehand.
 
 import json
 import pathlib
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd

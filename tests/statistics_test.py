@@ -3,11 +3,9 @@
 import math
 
 import numpy as np
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 from scipy import stats
-from statsmodels.stats import multitest
-from statsmodels.stats import weightstats
+from statsmodels.stats import multitest, weightstats
 
 from imbreg_jax.analysis import statistics
 

@@ -7,9 +7,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import loading
-from imbreg_jax.analysis import paper
-from imbreg_jax.analysis import tables
+from imbreg_jax.analysis import loading, paper, tables
 
 
 def _rows(values, condition='u1_10', test='u1_10', metric='mse', predictor='cnn'):

@@ -9,13 +9,12 @@ condition's value).
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading
-from imbreg_jax.analysis import paper
-from imbreg_jax.analysis import statistics
+from imbreg_jax.analysis import loading, paper, statistics
 from imbreg_jax.analysis.tables import number
 
 STANDS, FAILS, UNDECIDED, UNTESTED = 'stands', 'fails', 'undecided', 'not tested'
@@ -178,7 +177,7 @@ class _Judge:
     return tuple(
         Evidence(first.label, second.label, comparison, float(p), equivalence,
                  f'{first.source}; {second.source}')
-        for (first, second, comparison, equivalence), p in zip(compared, corrected)
+        for (first, second, comparison, equivalence), p in zip(compared, corrected, strict=True)
     )
 
   def _numbers(self, evidence: Evidence) -> str:
@@ -203,13 +202,14 @@ class _Judge:
       return self._make(claim, UNDECIDED, reason, _too_few(evidence), evidence)
     significant = [e.holm_p_value < self._alpha for e in evidence]
     positive = [e.comparison.difference > 0 for e in evidence]
-    if any(s and not p for s, p in zip(significant, positive)):
+    if any(s and not p for s, p in zip(significant, positive, strict=True)):
       return self._make(claim, FAILS, reason, '', evidence)
     if all(significant) and all(positive):
       return self._make(claim, STANDS, reason, '', evidence)
     notes = [
-        _decide_note(e.comparison.repeats, e.comparison.repeats_needed, f'{e.first} against {e.second}')
-        for e, s in zip(evidence, significant) if not s
+        _decide_note(
+            e.comparison.repeats, e.comparison.repeats_needed, f'{e.first} against {e.second}')
+        for e, s in zip(evidence, significant, strict=True) if not s
     ]
     return self._make(claim, UNDECIDED, reason, ' '.join(notes), evidence)
 
@@ -403,7 +403,7 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
   confidence = study.option('confidence', 0.95)
   rows = []
   for metric in paper.METRICS:
-    block = []
+    block: list[dict[str, Any]] = []
     for first, second in pairs:
       for test in study.test_distributions:
         joint = pd.concat(
@@ -429,7 +429,7 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
                 study.source(predictor, name, test, metric) for name in (first, second)
             ),
         })
-    for row, p in zip(block, statistics.holm([row['t_p'] for row in block])):
+    for row, p in zip(block, statistics.holm([row['t_p'] for row in block]), strict=True):
       row['holm_p'] = float(p)
     rows.extend(block)
   columns = ['first', 'second', 'test_distribution', 'metric', 'repeats', 'difference', 't_low',

@@ -19,7 +19,7 @@ E[ā²]/(E[a²] + λ·E[s]), moments on the right taken with masks.
 """
 
 import math
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     basis = hat_basis(flat_y, nodes)
     common = _fit(basis, flat)
     own = np.concatenate([
-        _fit(part, values) for part, values in zip(basis.reshape(*y.shape, -1), errors)
+        _fit(part, values) for part, values in zip(basis.reshape(*y.shape, -1), errors, strict=True)
     ])
   parts = {
       'scale': np.mean(scaled**2),
@@ -121,7 +121,7 @@ def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
           np.stack([run.test_target[test] for run in runs]),
           np.stack([
               factor * run.test_prediction[test].astype(np.float64)
-              for factor, run in zip(factors, runs)
+              for factor, run in zip(factors, runs, strict=True)
           ]),
       )
       recorded = study.values(predictor, condition, test, 'mse')

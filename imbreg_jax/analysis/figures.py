@@ -9,20 +9,17 @@ import dataclasses
 import io
 import math
 import re
-from typing import Any, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
-from matplotlib import axes as mpl_axes
-from matplotlib import figure as mpl_figure
-from matplotlib import patches
-from matplotlib import ticker
 import numpy as np
 import pandas as pd
+from matplotlib import axes as mpl_axes
+from matplotlib import figure as mpl_figure
+from matplotlib import patches, ticker
 
-from imbreg_jax.analysis import decomposition
-from imbreg_jax.analysis import loading
-from imbreg_jax.analysis import paper
-from imbreg_jax.analysis import statistics
+from imbreg_jax.analysis import decomposition, loading, paper, statistics
 from imbreg_jax.analysis.tables import number
 from imbreg_jax.study import distributions
 
@@ -45,7 +42,8 @@ _OTHER_LINES = (':', (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 
 _PART_COLOURS = ('#0072B2', '#56B4E9', '#E69F00', '#CC79A7', '#BBBBBB')
 _PART_HATCHES = ('', '///', '...', 'xx', '')
 
-_RC: dict[str, Any] = {
+# Typed loosely: matplotlib names every key in its types, which differ between versions.
+_RC: Any = {
     'font.family': ['DejaVu Sans'],
     'font.size': 10.2,
     'axes.titlesize': 10.5,
@@ -140,7 +138,8 @@ def styles(study: loading.Study) -> dict[str, Style]:
 def _finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Figure:
   svg, png = io.StringIO(), io.BytesIO()
   # A salt of its own keeps ids apart, and a fixed one (and no date) keeps files equal.
-  with matplotlib.rc_context({**_RC, 'svg.hashsalt': name}):
+  settings: Any = {**_RC, 'svg.hashsalt': name}
+  with matplotlib.rc_context(settings):
     drawing.savefig(svg, format='svg', metadata={'Date': None}, dpi=150)
     drawing.savefig(png, format='png', dpi=200, metadata={'Software': None})
   # A machine without the font that the lengths were measured with falls back to a similar one.
@@ -224,8 +223,8 @@ def _samples(study: loading.Study) -> mpl_figure.Figure:
   size = int(study.config['data']['image_size'])
   rng = np.random.default_rng(study.option('seed', 0))
   drawing, grid = _canvas(2.9, 1, 2)
-  drawn = None
-  for axes, std in zip(grid[0], (2, 10)):
+  drawn: Any = None
+  for axes, std in zip(grid[0], (2, 10), strict=True):
     drawn = axes.imshow(std * rng.standard_normal((size, size)), cmap='gray', vmin=-30, vmax=30,
                         interpolation='nearest')
     axes.set_title(f'N(0, {std}²)')
@@ -299,7 +298,7 @@ def _performance(study: loading.Study, rows: Sequence[_Row], baseline: str | Non
   drawing, grid = _canvas(1.5 + 2 * (0.42 + 0.46 * len(rows)), 2, 1)
   confidence = study.option('confidence', 0.95)
   for axes, metric, unit in zip(grid[:, 0], paper.METRICS,
-                                ('MSE (squared intensity)', 'MAPE (% of the target)')):
+                                ('MSE (squared intensity)', 'MAPE (% of the target)'), strict=True):
     highest = 0.0
     for i, row in enumerate(rows):
       values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
@@ -351,7 +350,7 @@ def _learning_curves(study: loading.Study) -> mpl_figure.Figure:
             ('validation_mse', 'validation MSE\n(squared intensity)'),
             ('validation_mape', 'validation MAPE\n(% of the target)'))
   drawing, grid = _canvas(6.6, 3, 1, sharex=True)
-  for axes, (column, label) in zip(grid[:, 0], panels):
+  for axes, (column, label) in zip(grid[:, 0], panels, strict=True):
     for name, condition in study.conditions.items():
       rows = study.metrics[study.metrics['condition'] == name]
       lost = [(name, k) in study.diverged for k in rows['repeat']]
@@ -505,7 +504,7 @@ def _predicted_against_true(study: loading.Study) -> mpl_figure.Figure:
   drawing, grid = _canvas(0.7 + 2.35 * rows, rows, 2, sharex=True, sharey=True)
   for axes in grid.ravel()[len(names):]:
     axes.axis('off')
-  for axes, name in zip(grid.ravel(), names):
+  for axes, name in zip(grid.ravel(), names, strict=False):
     dense = _dense(study, name)
     assert dense is not None
     targets, errors = dense
@@ -530,7 +529,7 @@ def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figu
   labels = []
   for i, row in enumerate(table.to_dict('records')):
     left = 0.0
-    for part, color, hatch in zip(decomposition.PARTS, _PART_COLOURS, _PART_HATCHES):
+    for part, color, hatch in zip(decomposition.PARTS, _PART_COLOURS, _PART_HATCHES, strict=True):
       share = 100 * row[part] / row['total'] if row['total'] else 0.0
       axes.barh(i, share, left=left, color=color, hatch=hatch, edgecolor=INK, linewidth=0.4,
                 height=0.72, label=decomposition.PART_LABELS[part] if i == 0 else None)

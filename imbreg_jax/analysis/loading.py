@@ -7,8 +7,9 @@ Three single-condition workdirs of the same seed are one study of three conditio
 import dataclasses
 import json
 import pathlib
-from typing import Any, Mapping, Sequence
 import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -164,7 +165,7 @@ class Study:
       return pd.Series(dtype=float)
     kept = [
         (condition, r) not in self.diverged and np.isfinite(v)
-        for r, v in zip(rows['repeat'], rows['value'])
+        for r, v in zip(rows['repeat'], rows['value'], strict=True)
     ]
     rows = rows[kept]
     return pd.Series(rows['value'].to_numpy(float), index=rows['repeat'].to_numpy(int)).sort_index()
@@ -206,7 +207,7 @@ class Study:
         key += ' '
       groups.setdefault(key, {})[condition.train.name] = condition.name
       settings[key] = condition.settings
-    found = []
+    found: list[Variant] = []
     first = next(iter(settings.values()), {})
     for key, members in groups.items():
       changed = [
@@ -277,7 +278,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 def _read_results(path: pathlib.Path) -> pd.DataFrame:
   try:
     rows = pd.read_csv(
-        path, dtype={name: str for name in [*_TEXT, 'value']}, keep_default_na=False
+        path, dtype=dict.fromkeys([*_TEXT, 'value'], str), keep_default_na=False
     )
   except FileNotFoundError:
     raise AnalysisError(f'{path} is not there: the study in this folder has not ended') from None
@@ -327,7 +328,7 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
   condition_index = {str(c): i for i, c in enumerate(arrays['conditions'])}
   names = [str(n) for n in arrays.get('moment_names', [])]
   runs = {}
-  for r, (condition, repeat) in enumerate(zip(arrays['condition'], arrays['repeat'])):
+  for r, (condition, repeat) in enumerate(zip(arrays['condition'], arrays['repeat'], strict=True)):
     c, k = condition_index[str(condition)], repeat_index[int(repeat)]
     runs[str(condition), int(repeat)] = Run(
         test_generating={t: arrays['test_generating'][i, k] for i, t in enumerate(tests)},
@@ -339,7 +340,7 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
         validation_target=arrays['validation_target'][r],
         validation_prediction=arrays['validation_prediction'][r],
         calibration_factor=float(arrays['calibration_factor'][r]),
-        moments=dict(zip(names, map(float, arrays['moments'][r]))) if names else {},
+        moments=dict(zip(names, map(float, arrays['moments'][r]), strict=True)) if names else {},
     )
   return runs
 
@@ -394,7 +395,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
   sources = _short_names(paths)
   headers = tuple(_read_json(path / 'config.json') for path in paths)
   seeds = [header['config'].get('seed') for header in headers]
-  for name, seed in zip(sources, seeds):
+  for name, seed in zip(sources, seeds, strict=True):
     if seed != seeds[0]:
       raise AnalysisError(
           f'workdir {name!r} has seed {seed} and {sources[0]!r} has {seeds[0]}: their repeats are '
@@ -413,7 +414,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
   conditions: dict[str, Condition] = {}
   tests: dict[str, Distribution] = {}
   runs: dict[tuple[str, int], Run] = {}
-  for header, path, source in zip(headers, paths, sources):
+  for header, path, source in zip(headers, paths, sources, strict=True):
     overrides = header['config'].get('conditions') or {}
     for name, entry in header['conditions'].items():
       condition = Condition(
@@ -435,8 +436,8 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
       (str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()
   }
   groups = {
-      tuple(map(str, key)): rows
-      for key, rows in results.groupby(
+      (str(predictor), str(condition), str(test), str(metric)): rows
+      for (predictor, condition, test, metric), rows in results.groupby(
           ['predictor', 'condition', 'test_distribution', 'metric'], sort=False
       )
   }

@@ -8,7 +8,8 @@ import dataclasses
 import functools
 import importlib.resources
 import json
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 METRICS = ('mse', 'mape')
 ALL_TESTS = 'all'
@@ -76,7 +77,10 @@ def cells() -> tuple[Cell, ...]:
       if metric == 'mape':
         marks.append('d')
       found.append(
-          Cell(*key, *entry[metric], marks=tuple(marks), usable=key not in doubtful)
+          Cell(
+              *key, mean=entry[metric][0], std=entry[metric][1], marks=tuple(marks),
+              usable=key not in doubtful,
+          )
       )
   return tuple(found)
 

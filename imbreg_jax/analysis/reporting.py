@@ -7,17 +7,13 @@ import os
 import pathlib
 import re
 import tempfile
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 import pandas as pd
 
-from imbreg_jax.analysis import claims
-from imbreg_jax.analysis import decomposition
-from imbreg_jax.analysis import figures
-from imbreg_jax.analysis import loading
-from imbreg_jax.analysis import paper
-from imbreg_jax.analysis import tables
+from imbreg_jax.analysis import claims, decomposition, figures, loading, paper, tables
 from imbreg_jax.analysis.tables import number
 
 
@@ -467,7 +463,7 @@ def _warnings(study: loading.Study) -> list[str]:
 
 def _provenance(study: loading.Study) -> list[str]:
   lines = []
-  for name, header in zip(study.sources, study.headers):
+  for name, header in zip(study.sources, study.headers, strict=True):
     versions = ', '.join(f'{k} {v}' for k, v in header.get('versions', {}).items())
     timing = header.get('timing') or {}
     took = f'; {timing["seconds"]:.0f} s' if timing.get('seconds') is not None else ''

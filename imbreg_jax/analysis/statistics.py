@@ -7,7 +7,7 @@ seed.
 
 import dataclasses
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -182,7 +182,9 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
   return corrected
 
 
-def power(effect: float, repeats: int, alpha: float = 0.05, alternative: str = 'two-sided') -> float:
+def power(
+    effect: float, repeats: int, alpha: float = 0.05, alternative: str = 'two-sided'
+) -> float:
   """Returns the power of a one-sample t test.
 
   Args:
@@ -194,7 +196,8 @@ def power(effect: float, repeats: int, alpha: float = 0.05, alternative: str = '
   # Imported here: the main job needs tables only and should not wait for statsmodels.
   from statsmodels.stats import power as statsmodels_power
 
-  return float(statsmodels_power.TTestPower().power(effect, repeats, alpha, alternative=alternative))
+  found = statsmodels_power.TTestPower().power(effect, repeats, alpha, alternative=alternative)
+  return float(found)
 
 
 def repeats_needed(
@@ -204,9 +207,7 @@ def repeats_needed(
 
   The observed effect stands for the true one, so this is an order of magnitude, not a promise.
   """
-  if not math.isfinite(effect):
-    return 2 if effect == math.inf or (alternative == 'two-sided' and not math.isnan(effect)) else None
-  if alternative == 'larger' and effect <= 0:
+  if math.isnan(effect) or (alternative == 'larger' and effect <= 0):
     return None
   effect = abs(effect)
   # Beyond this noncentrality the power is 1 to rounding, and its series fails to converge.

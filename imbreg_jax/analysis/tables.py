@@ -4,14 +4,13 @@
 end; `paper_tables` regenerates the paper's Tables 1 to 5 from a loaded study.
 """
 
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading
-from imbreg_jax.analysis import paper
-from imbreg_jax.analysis import statistics
+from imbreg_jax.analysis import loading, paper, statistics
 
 METRICS = ('mse', 'mape', 'mpe')
 PREDICTORS = ('cnn', 'cnn_calibrated', 'random_guess')
@@ -116,7 +115,7 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: in
   def line(entries: Sequence[str]) -> str:
     parts = [
         str(entry).ljust(width) if i < numeric_from else str(entry).rjust(width)
-        for i, (entry, width) in enumerate(zip(entries, widths))
+        for i, (entry, width) in enumerate(zip(entries, widths, strict=True))
     ]
     return '  '.join(parts).rstrip()
 
@@ -137,7 +136,8 @@ def format_results_table(
   """
   labels = labels or {}
   header = ['trained on', 'tested on', 'MSE', 'paper', 'MAPE %', 'paper', 'MPE %', 'repeats']
-  body, notes = [], []
+  body: list[list[str]] = []
+  notes: list[str] = []
   for predictor in predictors:
     for row in table[table['predictor'] == predictor].to_dict('records'):
       condition = row['condition'] or 'random guess'
@@ -164,7 +164,7 @@ def format_results_table(
   return '\n'.join(lines)
 
 
-def _paper_text(row: Mapping[str, float], metric: str, notes: list[str]) -> str:
+def _paper_text(row: Mapping[str, Any], metric: str, notes: list[str]) -> str:
   if not np.isfinite(row[f'{metric}_paper']):
     return '-'
   printed = paper.cell(row['train_distribution'], row['test_distribution'], metric)
@@ -285,7 +285,8 @@ def ruled_out(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
       # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
       distinct = {(c.tested_on, c.metric, c.mean): c for c in cells}
       compared = {key: _cell_row(study, predictor, condition, c) for key, c in distinct.items()}
-      corrected = dict(zip(compared, statistics.holm([r['p_value'] for r in compared.values()])))
+      corrected = dict(
+          zip(compared, statistics.holm([r['p_value'] for r in compared.values()]), strict=True))
       for table in sorted({c.table for c in cells}):
         keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
         worst = min(keys, key=lambda key: np.nan_to_num(corrected[key], nan=2.0))
@@ -306,8 +307,9 @@ def paper_table_markdown(
     number_of_table: int, table: pd.DataFrame, predictor: str, confidence: float = 0.95
 ) -> str:
   """Returns one of `paper_tables` as Markdown, with the notes that its marks refer to."""
-  header = ['trained on', 'tested on', 'metric', 'ours', f'{100 * confidence:g} % interval of the mean', 'paper',
-            'difference', f'range for the mean of {paper.repeats()} repeats', 'paper inside?', 'source']
+  header = ['trained on', 'tested on', 'metric', 'ours',
+            f'{100 * confidence:g} % interval of the mean', 'paper', 'difference',
+            f'range for the mean of {paper.repeats()} repeats', 'paper inside?', 'source']
   body = [
       [
           row['trained_on'], row['tested_on'], row['metric'],
