@@ -77,6 +77,19 @@ class LoadingTest(absltest.TestCase):
                         {'u1_10': 'relu_pool', 'u1_5': 'relu_pool_u1_5'}),
     ])
 
+  def test_conditions_are_read_in_the_papers_order_whatever_order_the_config_has(self):
+    conditions = {
+        'n5_5_1-relu_pool': {'train_distribution': 'n5_5_1', 'model': {'order': 'relu_pool'}},
+        'n5_5_1': {'train_distribution': 'n5_5_1'},
+        'triangular': {'train_distribution': 'triangular(1, 5, 10)'},
+        'u1_10': {'train_distribution': 'u1_10'},
+    }
+    study = loading.load([self._write(
+        'sorted', conditions=conditions, networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)))])
+    self.assertEqual(list(study.conditions), ['u1_10', 'n5_5_1', 'triangular', 'n5_5_1-relu_pool'])
+    self.assertEqual([v.name for v in study.variants()], ['', 'model.order = relu_pool'])
+    self.assertEqual(study.conditions['n5_5_1-relu_pool'].title, 'N(5.5, 1)-relu_pool')
+
   def test_settings_that_are_not_the_papers_are_said(self):
     workdir = self._one('u1_10')
     header = json.loads((workdir / 'config.json').read_text())

@@ -6,9 +6,11 @@ background are written as fixed colours that the report swaps for those of its t
 """
 
 import dataclasses
+import functools
 import io
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ WIDTH = 4.8
 _MOST_PANELS = 12
 _MOST_CONDITION_FIGURES = 6
 _DENSE_BINS = 50
+_SHORT_LABEL = 14
 
 _PAPER_STYLES = {
     paper.BALANCED: ('#0072B2', 'o', '-'),
@@ -128,7 +131,8 @@ def styles(study: loading.Study) -> dict[str, Style]:
     else:
       found[name] = Style(
           _OTHER_COLOURS[others % len(_OTHER_COLOURS)],
-          _OTHER_MARKERS[others % len(_OTHER_MARKERS)],
+          # Shifted a place each time the colours start again, so that no pair comes twice.
+          _OTHER_MARKERS[(others + others // len(_OTHER_COLOURS)) % len(_OTHER_MARKERS)],
           _OTHER_LINES[others % len(_OTHER_LINES)],
       )
       others += 1
@@ -209,10 +213,10 @@ def _network(study: loading.Study) -> mpl_figure.Figure:
       axes.add_patch(patches.Rectangle(
           (middle - length / 2, y - 0.07), length, 0.14, facecolor='#F3CF80', edgecolor='#7A5300'))
       text = f'{shape[0]:,}' + (' (prediction)' if i == len(layers) - 1 else '')
-    lines = [operation] + ([f'{parameters:,} parameters'] if parameters else [])
-    axes.text(2.05, y - 0.1 * len(lines), text, fontsize=11, fontweight='bold', va='center')
-    axes.text(2.05, y + 0.07, '\n'.join(lines), fontsize=9.2, va='top', color=MUTED,
-              linespacing=1.3)
+    lines = textwrap.wrap(operation, 34) + ([f'{parameters:,} parameters'] if parameters else [])
+    axes.text(2.05, y - 0.09 * len(lines), text, fontsize=11, fontweight='bold', va='center')
+    axes.text(2.05, y + 0.1 - 0.09 * len(lines), '\n'.join(lines), fontsize=9.2, va='top',
+              color=MUTED, linespacing=1.3)
     if i + 1 < len(layers):
       axes.annotate('', (middle, y + 0.475), (middle, y + 0.355),
                     arrowprops={'arrowstyle': '-|>', 'color': MUTED, 'lw': 0.8})
@@ -251,18 +255,20 @@ def _training_targets(study: loading.Study, condition: str) -> np.ndarray:
   return np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
 
 
-def _laws(study: loading.Study) -> list[tuple[str, str, Style, str]]:
+def _laws(study: loading.Study, names: Sequence[str]) -> list[tuple[str, str, Style, str]]:
   """Returns (label, spec, style, condition) for each distinct training law."""
   look = styles(study)
   found: dict[str, tuple[str, str, Style, str]] = {}
-  for name, condition in study.conditions.items():
-    law = condition.train
+  for name in names:
+    law = study.conditions[name].train
     found.setdefault(law.spec, (law.label, law.spec, look[name], name))
   return list(found.values())
 
 
-def _draw_densities(axes: mpl_axes.Axes, study: loading.Study, x: np.ndarray) -> None:
-  for label, spec, style, condition in _laws(study):
+def _draw_densities(
+    axes: mpl_axes.Axes, study: loading.Study, x: np.ndarray, names: Sequence[str]
+) -> None:
+  for label, spec, style, condition in _laws(study, names):
     y = _density(spec, x, _training_targets(study, condition))
     axes.fill_between(x, y, color=style.color, alpha=0.18, linewidth=0)
     axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=label)
@@ -274,7 +280,7 @@ def _target_densities(study: loading.Study) -> mpl_figure.Figure:
   axes = grid[0, 0]
   targets = np.concatenate([_training_targets(study, name) for name in study.conditions])
   high = float(np.nanmax(targets)) if targets.size else 10.0
-  _draw_densities(axes, study, np.linspace(0, 1.08 * high, 1200))
+  _draw_densities(axes, study, np.linspace(0, 1.08 * high, 1200), list(study.conditions))
   axes.set(xlabel='target (std of pixel intensity)', ylabel='density')
   drawing.legend(*axes.get_legend_handles_labels(), loc='outside upper left', ncols=3)
   return drawing
@@ -344,14 +350,14 @@ def _performance(study: loading.Study, rows: Sequence[_Row], baseline: str | Non
 # What the paper lacks
 
 
-def _learning_curves(study: loading.Study) -> mpl_figure.Figure:
+def _learning_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
   look = styles(study)
   panels = (('train_loss', 'training loss\n(dropout on)'),
             ('validation_mse', 'validation MSE\n(squared intensity)'),
             ('validation_mape', 'validation MAPE\n(% of the target)'))
-  drawing, grid = _canvas(6.6, 3, 1, sharex=True)
+  drawing, grid = _canvas(6.6 + _legend_height(study, names), 3, 1, sharex=True)
   for axes, (column, label) in zip(grid[:, 0], panels, strict=True):
-    for name, condition in study.conditions.items():
+    for name in names:
       rows = study.metrics[study.metrics['condition'] == name]
       lost = [(name, k) in study.diverged for k in rows['repeat']]
       rows = rows[~np.array(lost, dtype=bool)] if len(rows) else rows
@@ -360,7 +366,7 @@ def _learning_curves(study: loading.Study) -> mpl_figure.Figure:
         continue
       mean, std = table.mean(axis=1), table.std(axis=1, ddof=1)
       axes.plot(mean.index, mean, color=look[name].color, linestyle=look[name].line,
-                linewidth=1.6, label=condition.title)
+                linewidth=1.6, label=study.conditions[name].title)
       if table.shape[1] > 1:
         # On a logarithmic axis a band must stay above zero.
         axes.fill_between(mean.index, np.maximum(mean - std, table.min(axis=1)), mean + std,
@@ -376,10 +382,17 @@ def _learning_curves(study: loading.Study) -> mpl_figure.Figure:
   return drawing
 
 
+def _legend_height(study: loading.Study, names: Sequence[str]) -> float:
+  """Returns inches to add for a legend of more than one row."""
+  if max((len(study.conditions[name].title) for name in names), default=0) < _SHORT_LABEL:
+    return 0.2 * ((len(names) - 1) // 3)
+  return 0.2 * (len(names) - 1)
+
+
 def _legend(drawing: mpl_figure.Figure, axes: mpl_axes.Axes) -> None:
   handles, labels = axes.get_legend_handles_labels()
   if handles:
-    columns = 3 if max(map(len, labels)) < 14 else 1
+    columns = 3 if max(map(len, labels)) < _SHORT_LABEL else 1
     drawing.legend(handles, labels, loc='outside upper left', ncols=columns)
 
 
@@ -452,20 +465,21 @@ def _robust_limits(values: Sequence[np.ndarray], low: float = 1, high: float = 9
   return min(a - margin, 0 - margin), max(b + margin, 0 + margin)
 
 
-def _error_curves(study: loading.Study) -> mpl_figure.Figure:
+def _error_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
   look = styles(study)
-  drawing, grid = _canvas(8.6, 4, 1, sharex=True, height_ratios=(3, 3, 3, 1.4))
+  drawing, grid = _canvas(
+      8.6 + _legend_height(study, names), 4, 1, sharex=True, height_ratios=(3, 3, 3, 1.4))
   absolute, relative, spread, density = grid[:, 0]
   biases, relatives, spreads = [], [], []
   edges = [0.0, 1.0]
-  for name, condition in study.conditions.items():
+  for name in names:
     dense = _dense(study, name)
     if dense is None:
       continue
     curve = error_curve(*dense, confidence=study.option('confidence', 0.95))
     style = {'color': look[name].color, 'linestyle': look[name].line, 'linewidth': 1.6}
     band = {'color': look[name].color, 'alpha': 0.2, 'linewidth': 0}
-    absolute.plot(curve.target, curve.bias, label=condition.title, **style)
+    absolute.plot(curve.target, curve.bias, label=study.conditions[name].title, **style)
     absolute.fill_between(curve.target, curve.bias_low, curve.bias_high, **band)
     percent = 100 / curve.target
     relative.plot(curve.target, percent * curve.bias, **style)
@@ -491,15 +505,17 @@ def _error_curves(study: loading.Study) -> mpl_figure.Figure:
   spread.set_ylabel('spread, std\n(% of the target)')
   spread.set_title('thick: between images of a run; thin: between repeats', fontsize=9,
                    loc='left', color=MUTED)
-  _draw_densities(density, study, np.linspace(edges[0], edges[1], 1500))
+  _draw_densities(density, study, np.linspace(edges[0], edges[1], 1500), names)
   density.set(xlabel='true target (std of pixel intensity)', ylabel='training\ndensity')
   _legend(drawing, absolute)
   return drawing
 
 
-def _predicted_against_true(study: loading.Study) -> mpl_figure.Figure:
+def _predicted_against_true(
+    study: loading.Study, names: Sequence[str]
+) -> mpl_figure.Figure:
   look = styles(study)
-  names = [name for name in study.conditions if study.repeats(name)][:_MOST_PANELS]
+  names = [name for name in names if study.repeats(name)][:_MOST_PANELS]
   rows = max(1, math.ceil(len(names) / 2))
   drawing, grid = _canvas(0.7 + 2.35 * rows, rows, 2, sharex=True, sharey=True)
   for axes in grid.ravel()[len(names):]:
@@ -547,7 +563,8 @@ def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figu
 
 def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
   look = styles(study)
-  drawing, grid = _canvas(4.9)
+  names = list(dict.fromkeys(runs['condition']))
+  drawing, grid = _canvas(4.9 + _legend_height(study, names))
   axes = grid[0, 0]
   for name, group in runs.groupby('condition', sort=False):
     name = str(name)
@@ -638,28 +655,52 @@ def draw(
       + ' and '.join(tests[test].label for test in study.averaged_tests()),
       [_Row(c.title, name, paper.ALL_TESTS, look[name]) for name, c in study.conditions.items()],
       None)
-  if len(study.metrics):
-    add('learning_curves', 'Training and validation curves',
+  groups = _curve_groups(study)
+  for suffix, heading, names in groups if len(study.metrics) else ():
+    add(f'learning_curves{suffix}', f'Training and validation curves{heading}',
         'Mean over repeats, band ± one standard deviation; logarithmic axes. From metrics.jsonl.',
-        lambda: _learning_curves(study))
-  if any(study.repeats(name) for name in study.conditions):
-    add('predicted_against_true', 'Predicted against true',
+        functools.partial(_learning_curves, study, names))
+  trained = [name for name in study.conditions if study.repeats(name)]
+  for suffix, heading, names in groups:
+    if not any(name in trained for name in names):
+      continue
+    add(f'predicted_against_true{suffix}', f'Predicted against true{heading}',
         'Dense evaluation set of predictions.npz. Points: the first repeat; line: mean over '
-        'repeats; dashed: exact; shaded: the range of training targets.',
-        lambda: _predicted_against_true(study))
-    add('error_curve', 'Error as a curve of the true target',
+        'repeats; dashed: exact; shaded: the range of training targets.'
+        + (f' The first {_MOST_PANELS} conditions.' if len(names) > _MOST_PANELS else ''),
+        functools.partial(_predicted_against_true, study, names))
+    add(f'error_curve{suffix}', f'Error as a curve of the true target{heading}',
         'Dense evaluation set of predictions.npz in bins of equally many images. Bias: mean of '
         'prediction − target, band: interval of its mean over repeats. Beneath: where the '
-        'training targets lie.', lambda: _error_curves(study))
-  if len(decomposed):
-    add('decomposition', 'What the MSE is made of',
-        'Condition → test distribution. Exact shares that add up (predictions.npz).',
-        lambda: _decomposition(study, decomposed))
-  if len(shrunk):
-    add('shrinkage', 'Shrinkage: predicted by dropout against measured',
-        'One mark a network; on the dashed line the mechanism explains all of it. From the '
-        'moments in predictions.npz.', lambda: _shrinkage(study, shrunk))
+        'training targets lie.', functools.partial(_error_curves, study, names))
+  for suffix, heading, names in groups:
+    rows = decomposed[decomposed['condition'].isin(names)]
+    if len(rows):
+      add(f'decomposition{suffix}', f'What the MSE is made of{heading}',
+          'Condition → test distribution. Exact shares that add up (predictions.npz).',
+          functools.partial(_decomposition, study, rows))
+    runs = shrunk[shrunk['condition'].isin(names)]
+    if len(runs):
+      add(f'shrinkage{suffix}', f'Shrinkage: predicted by dropout against measured{heading}',
+          'One mark a network; on the dashed line the mechanism explains all of it. From the '
+          'moments in predictions.npz.', functools.partial(_shrinkage, study, runs))
   return found
+
+
+def _curve_groups(study: loading.Study) -> list[tuple[str, str, list[str]]]:
+  """Returns (suffix of the file, suffix of the title, conditions) for each figure of curves.
+
+  More conditions than one figure can carry are drawn law by law.
+  """
+  if len(study.conditions) <= _MOST_CONDITION_FIGURES:
+    return [('', '', list(study.conditions))]
+  laws: dict[str, list[str]] = {}
+  for name, condition in study.conditions.items():
+    laws.setdefault(condition.train.name, []).append(name)
+  return [
+      (f'_{_file_name(law)}', f', trained on {study.conditions[names[0]].train.label}', names)
+      for law, names in laws.items()
+  ]
 
 
 def _file_name(name: str) -> str:

@@ -56,6 +56,8 @@ class Condition:
     """What to call the condition: the law's label, with the name where that says more."""
     if self.name in (self.train.name, self.train.spec, self.train.label):
       return self.train.label
+    if self.train.name in self.name:
+      return self.name.replace(self.train.name, self.train.label)
     return f'{self.name} [{self.train.label}]'
 
 
@@ -379,6 +381,26 @@ def _drop_repeated(results: pd.DataFrame, sources: Sequence[str], notes: list[st
   return results[~again]
 
 
+def _in_reading_order(
+    conditions: Mapping[str, Condition], base: Mapping[str, Any]
+) -> dict[str, Condition]:
+  """Returns the conditions in the order of the paper, whatever order a config keeps them in.
+
+  Those with the settings `base` (no overrides but the law) come first, then variant by variant;
+  within one, the paper's laws come before others.
+  """
+  laws = list(paper.test_distributions())
+  variants = [json.dumps(base, sort_keys=True)]
+  ranks = {}
+  for i, (name, condition) in enumerate(conditions.items()):
+    key = json.dumps(condition.settings, sort_keys=True)
+    if key not in variants:
+      variants.append(key)
+    law = condition.train.name
+    ranks[name] = (variants.index(key), laws.index(law) if law in laws else len(laws), i)
+  return {name: conditions[name] for name in sorted(conditions, key=ranks.__getitem__)}
+
+
 def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
   """Reads one or several workdirs as one study.
 
@@ -431,6 +453,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
       tests.setdefault(name, Distribution(name, entry['label'], entry['spec']))
     for key, run in _read_runs(path / 'predictions.npz').items():
       runs.setdefault(key, run)
+  conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
   marks = results[results['metric'] == 'diverged_epoch']
   diverged = {
       (str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()

@@ -46,6 +46,11 @@ class Report:
       if all(v.status == claims.UNTESTED for v in group):
         lines.append(f'     not tested: {group[0].reason}')
         continue
+      if variant:
+        # A study of many settings would bury its verdicts under their numbers.
+        lines.append('     ' + ', '.join(
+            f'{claims.METRIC_NAMES[v.metric]} {v.status}' for v in group))
+        continue
       for verdict in group:
         lines.append(
             f'     {claims.METRIC_NAMES[verdict.metric]} {verdict.status}: {verdict.reason}')
