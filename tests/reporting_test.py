@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 from unittest import mock
 
 import pandas as pd
@@ -51,8 +52,9 @@ class ReportTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    root = pathlib.Path(absltest.get_default_test_tmpdir()) / 'reporting'
-    shutil.rmtree(root, ignore_errors=True)
+    # A folder of its own: with several test processes each one sets this class up.
+    root = pathlib.Path(tempfile.mkdtemp())
+    cls.addClassCleanup(shutil.rmtree, root, ignore_errors=True)
     cls.root = root
     workdir = simulated_study.write(root / 'paper', images=60)
     cls.report = analysis.build([workdir], workdir)
