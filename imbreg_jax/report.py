@@ -7,10 +7,9 @@ Several workdirs of one seed make one report, as if their conditions had been on
 
 import pathlib
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
-from absl import app
-from absl import flags
+from absl import app, flags
 
 from imbreg_jax import analysis
 
