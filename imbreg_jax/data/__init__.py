@@ -1,0 +1,1 @@
+"""Data: random keys, the images of a split, and the statistic that is their target."""

@@ -1,0 +1,1 @@
+"""Model: the convolutional network, and the layers that make it fast under a run axis."""

@@ -1,0 +1,271 @@
+"""Layers written for many small networks at once.
+
+Two facts shape this module.  A convolution followed by average pooling is one
+strided convolution whose kernel is the average of the original over the
+pool's shifts.  And a convolution whose kernels differ from run to run becomes,
+under `vmap`, a grouped convolution, which is slow everywhere, while a matrix
+product becomes a batched matrix product, which is fast everywhere.
+
+So images travel in *blocks*: [B, H, W, C] is kept as [B, H/b, W/b, b*b*C], the
+b*b pixels of a block being channels (row in block, column in block, channel).
+Every convolution, of whatever stride, is then a stride-1 valid convolution
+from blocks of s*b pixels to blocks of b pixels, computed as matrix products.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+Initializer = nn.initializers.Initializer
+
+
+def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
+    """Cuts images [B, H, W] into blocks [B, count, count, block*block].
+
+    What lies beyond the last block is cut off; missing pixels are zeros.
+    """
+    need = block * count
+    images = images[:, :need, :need]
+    missing = [(0, need - n) for n in images.shape[1:]]
+    images = jnp.pad(images, [(0, 0), *missing])
+    return (
+        images.reshape(-1, count, block, count, block)
+        .transpose(0, 1, 3, 2, 4)
+        .reshape(-1, count, count, block * block)
+    )
+
+
+def fold_average_pool(kernel: jax.Array) -> jax.Array:
+    """The (K+1)x(K+1) kernel whose stride-2 convolution equals KxK convolution, then 2x2 average
+    pooling.
+
+    Args:
+      kernel: [K, K, C, O].
+
+    Returns:
+      [K+1, K+1, C, O]: the mean of the kernel over its four one-pixel shifts.
+    """
+    shifts = [(a, b) for a in (0, 1) for b in (0, 1)]
+    none = (0, 0)
+    return 0.25 * sum(jnp.pad(kernel, ((a, 1 - a), (b, 1 - b), none, none)) for a, b in shifts)
+
+
+def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
+    """The kernel of the stride-1 convolution between blocks that equals a strided one of pixels.
+
+    Args:
+      kernel: [K, K, C, O].
+      stride: stride of the convolution of pixels.
+      block: output pixels in a block, each way; an input block has stride*block.
+
+    Returns:
+      [T, T, (stride*block)**2 * C, block**2 * O].
+    """
+    size, _, inputs, outputs = kernel.shape
+    block_in = stride * block
+    taps = -(-(stride * (block - 1) + size) // block_in)
+    extent = taps * block_in
+
+    def shifted(row: int, column: int) -> jax.Array:
+        before = [stride * row, stride * column]
+        pads = [(n, extent - size - n) for n in before]
+        return jnp.pad(kernel, [*pads, (0, 0), (0, 0)])
+
+    shape = (taps, block_in, taps, block_in, inputs, block, block, outputs)
+    kernels = [shifted(p, q) for p in range(block) for q in range(block)]
+    return (
+        jnp.stack(kernels, axis=3)
+        .reshape(shape)
+        .transpose(0, 2, 1, 3, 4, 5, 6, 7)
+        .reshape(taps, taps, block_in**2 * inputs, block**2 * outputs)
+    )
+
+
+def _shifts(taps: int, width: int) -> list[int]:
+    """Offsets, in rows of the flattened [B*H*W, C] array, of a T x T kernel's taps."""
+    return [width * i + j for i in range(taps) for j in range(taps)]
+
+
+def _patches(x: jax.Array, taps: int) -> jax.Array:
+    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]."""
+    _, height, width, _ = x.shape
+    rows, columns = height - taps + 1, width - taps + 1
+    cuts = [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
+    return jnp.concatenate(cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
+
+
+@jax.custom_vjp
+def block_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Stride-1 valid convolution as matrix products, forward and backward.
+
+    The backward that XLA derives for a convolution is slow inside a loop on CPU
+    and grouped under `vmap`; this one is three matrix products.
+
+    Args:
+      x: [B, H, W, C].
+      kernel: [T, T, C, O].
+
+    Returns:
+      [B, H-T+1, W-T+1, O].
+    """
+    return _forward(x, kernel)[0]
+
+
+def _forward(x, kernel):
+    batch, height, width, inputs = x.shape
+    taps, _, _, outputs = kernel.shape
+    rows, columns = height - taps + 1, width - taps + 1
+    # The T*T neighbours are gathered on the side with fewer channels.
+    if inputs <= outputs:
+        patches = _patches(x, taps)
+        y = patches @ kernel.reshape(-1, outputs)
+        return y.reshape(batch, rows, columns, outputs), (patches, kernel, x.shape)
+    flat = x.reshape(-1, inputs)
+    y = flat @ kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
+    shifts = _shifts(taps, width)
+    valid = flat.shape[0] - shifts[-1]
+    y = sum(
+        y[shift : shift + valid, k * outputs : (k + 1) * outputs] for k, shift in enumerate(shifts)
+    )
+    # Rows that a shift carried over an image's edge hold sums across images: cropped here.
+    y = jnp.pad(y, ((0, shifts[-1]), (0, 0))).reshape(batch, height, width, outputs)
+    return y[:, :rows, :columns], (flat, kernel, x.shape)
+
+
+def _backward(residuals, gradient):
+    saved, kernel, (batch, height, width, inputs) = residuals
+    taps, _, _, outputs = kernel.shape
+    # D[m, k] = gradient[m - shift_k]: serves the kernel's gradient and the input's alike.
+    edge = taps - 1
+    padded = jnp.pad(gradient, ((0, 0), (0, edge), (0, edge), (0, 0))).reshape(-1, outputs)
+    rows = padded.shape[0]
+    shifted = jnp.concatenate(
+        [jnp.pad(padded, ((shift, 0), (0, 0)))[:rows] for shift in _shifts(taps, width)], axis=1
+    )
+    input_gradient = shifted @ kernel.transpose(0, 1, 3, 2).reshape(-1, inputs)
+    input_gradient = input_gradient.reshape(batch, height, width, inputs)
+    if inputs <= outputs:
+        kernel_gradient = (saved.T @ gradient.reshape(-1, outputs)).reshape(kernel.shape)
+    else:
+        kernel_gradient = (saved.T @ shifted).reshape(inputs, taps, taps, outputs)
+        kernel_gradient = kernel_gradient.transpose(1, 2, 0, 3)
+    return input_gradient, kernel_gradient
+
+
+block_convolution.defvjp(_forward, _backward)
+
+
+def torch_uniform(fan_in: int) -> Initializer:
+    """PyTorch's default for kernels and biases: uniform in +-1/sqrt(fan_in)."""
+    bound = fan_in**-0.5
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def initializers(scheme: str, fan_in: int) -> tuple[Initializer, Initializer]:
+    """(kernel, bias) initialisers of a layer: `pytorch`'s or `flax`'s defaults."""
+    if scheme == 'pytorch':
+        return torch_uniform(fan_in), torch_uniform(fan_in)
+    return nn.initializers.lecun_normal(), nn.initializers.zeros_init()
+
+
+def dropout_mask(key: jax.Array, rate: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Inverted-dropout factors: 0 with probability `rate`, else 1/(1 - rate).
+
+    The rate may be traced (`nn.Dropout` branches on it in Python), so that runs with
+    different rates share one program.
+    """
+    keep = jax.random.uniform(key, shape) >= rate
+    return jnp.where(keep, 1.0 / (1.0 - rate), 0.0)
+
+
+class ConvolutionAndPool(nn.Module):
+    """Convolution (valid), dropout, 2x2 average pooling and ReLU, on blocks.
+
+    With order pool -> ReLU and at most channel dropout, all linear, the
+    convolution and the pool are one stride-2 convolution; otherwise the
+    convolution is computed at full resolution and pooled inside the blocks.
+
+    Attributes:
+      features: output channels.
+      kernel_size: K.
+      inputs: input channels.
+      block: pooled output pixels in a block, each way.
+      order: 'pool_relu' or 'relu_pool'.
+      dropout: 'none', 'channel' or 'element'.
+      initialization: 'pytorch' or 'flax'.
+      fold: whether to fold pool into convolution where that is exact.
+    """
+
+    features: int
+    kernel_size: int
+    inputs: int
+    block: int
+    order: str = 'pool_relu'
+    dropout: str = 'none'
+    initialization: str = 'pytorch'
+    fold: bool = True
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, rate: jax.Array | None = None, key: jax.Array | None = None
+    ) -> jax.Array:
+        """[B, N, N, (2*block)**2 * inputs] -> [B, N', N', block**2 * features].
+
+        Args:
+          x: image blocks of 2*block pixels each way.
+          rate: dropout rate, scalar.
+          key: key of the dropout mask, or None for no dropout.
+        """
+        kernel_init, bias_init = initializers(self.initialization, self.kernel_size**2 * self.inputs)
+        shape = (self.kernel_size, self.kernel_size, self.inputs, self.features)
+        kernel = self.param('kernel', kernel_init, shape)
+        bias = self.param('bias', bias_init, (self.features,))
+        dropping = key is not None and self.dropout != 'none'
+        if self.fold and self.order == 'pool_relu' and not (dropping and self.dropout == 'element'):
+            weights = block_kernel(fold_average_pool(kernel), 2, self.block)
+            y = block_convolution(x, weights) + jnp.tile(bias, self.block**2)
+            if dropping:
+                y = y * self._channel_mask(key, rate, y, self.block)
+            return nn.relu(y)
+        weights = block_kernel(kernel, 1, 2 * self.block)
+        y = block_convolution(x, weights) + jnp.tile(bias, 4 * self.block**2)
+        if dropping and self.dropout == 'channel':
+            y = y * self._channel_mask(key, rate, y, 2 * self.block)
+        elif dropping:
+            y = y * dropout_mask(key, rate, y.shape)
+        if self.order == 'pool_relu':
+            return nn.relu(self._pool(y))
+        return self._pool(nn.relu(y))
+
+    def _channel_mask(self, key, rate, y, block):
+        mask = dropout_mask(key, rate, (y.shape[0], self.features))
+        return jnp.tile(mask, (1, block**2))[:, None, None, :]
+
+    def _pool(self, y):
+        batch, rows, columns, _ = y.shape
+        y = y.reshape(batch, rows, columns, self.block, 2, self.block, 2, self.features)
+        return y.mean((4, 6)).reshape(batch, rows, columns, -1)
+
+
+class Dense(nn.Module):
+    """A dense layer with PyTorch's or Flax's initialisation: [B, n] -> [B, features]."""
+
+    features: int
+    initialization: str = 'pytorch'
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x @ kernel + bias."""
+        kernel_init, bias_init = initializers(self.initialization, x.shape[-1])
+        kernel = self.param('kernel', kernel_init, (x.shape[-1], self.features))
+        bias = self.param('bias', bias_init, (self.features,))
+        return x @ kernel + bias
+
+
+conv_and_pool_size = functools.cache(lambda size, kernel: (size - kernel + 1) // 2)
