@@ -1,0 +1,1 @@
+"""Evaluation: metrics, the baseline, and what trained networks predict on every split."""

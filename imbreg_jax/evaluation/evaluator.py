@@ -1,0 +1,225 @@
+"""What a unit's networks predict, dropout off: validation, test and dense sets; and moments.
+
+The moments say why predictions are what they are: first and second moments of
+the output's parts over training images, without dropout and with channel
+dropout alone, from which the shrinkage that dropout causes can be predicted.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from imbreg_jax.data import images, randomness
+from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.model.network import DropoutRates
+from imbreg_jax.training.engine import Engine, RunData, TrainState, generating_values
+
+# The dense set is common to all repeats: its key is that of a repeat that cannot occur.
+COMMON_REPEAT = 2**32 - 1
+# Images that all runs of one accelerator evaluate at once.
+IMAGES_AT_ONCE = 16_000
+
+MOMENTS = (
+    'images',
+    'b',
+    'mean_y',
+    'mean_y2',
+    'mean_a',
+    'mean_a2',
+    'mean_ay',
+    'mean_s',
+    'channel_mean_a',
+    'channel_mean_a2',
+    'channel_mean_ay',
+    'channel_mean_s',
+    'channel_mean_abar2',
+)
+
+
+class Evaluator:
+    """The evaluation programs of one unit."""
+
+    def __init__(self, engine: Engine):
+        """Compiles nothing yet; programs compile at their first call."""
+        self.engine = engine
+        self.study = engine.study
+        settings = self.study.evaluation
+        at_once = max(1, IMAGES_AT_ONCE // settings.batch_size)
+        self._validate = engine.axis.compile(self._validate_run, at_once)
+        self._finish = engine.axis.compile(self._finish_run, at_once)
+
+    def validation(self, state: TrainState) -> np.ndarray:
+        """[runs, n] predictions on the validation split."""
+        run = (state.params, self.engine.run_data)
+        return self.engine.axis.fetch(
+            self._validate((), run, self.engine.device_data, self.engine.shared)
+        )
+
+    def validation_targets(self) -> np.ndarray:
+        """[runs, n] targets of the validation split."""
+        return self.engine.axis.fetch(self.engine.targets['validation'])
+
+    def finish(self, state: TrainState) -> dict[str, np.ndarray]:
+        """Everything that is kept of trained networks.
+
+        Returns:
+          Arrays [runs, ...] on the host: `test_generating`, `test_target`, `test_prediction`
+          [runs, T, n], `dense_target`, `dense_prediction` [runs, M], `validation_target`,
+          `validation_prediction`, `moments` [runs, len(MOMENTS)] float64.
+        """
+        engine, study = self.engine, self.study
+        tests = np.stack(
+            [
+                np.stack(
+                    [
+                        law.ppf(
+                            randomness.uniforms(
+                                study.seed, repeat, Purpose.TEST_TARGETS, study.data.test_size
+                            )
+                        ).astype(np.float32)
+                        for law in study.test_distributions
+                    ]
+                )
+                for _, repeat in engine.unit.runs
+            ]
+        )
+        settings = study.evaluation
+        dense = np.linspace(
+            settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
+        )
+        shared = engine.shared | {'dense': jax.device_put(dense, engine.axis.replicated)}
+        run = (
+            state.params,
+            engine.run_data,
+            engine.axis.spread(tests),
+            engine.targets['train'],
+        )
+        out = engine.axis.fetch(self._finish((), run, engine.device_data, shared))
+        parts = out.pop('parts')
+        out |= {
+            'test_generating': tests,
+            'validation_target': self.validation_targets(),
+            'validation_prediction': self.validation(state),
+            'moments': moments(parts, out.pop('bias'), study.evaluation.moment_masks),
+        }
+        return out
+
+    def _predict(self, params, pictures):
+        return self.engine.network.apply({'params': params}, pictures)[0]
+
+    def _validate_run(self, _, run, device, shared):
+        params, data = run
+        engine = self.engine
+
+        def visit(noise, generating):
+            return self._predict(params, engine.task.synthesize(generating, noise))
+
+        generating = data.generating['validation']
+        noise_of = engine.noise_of('validation', data, device, shared)
+        batch = self.study.evaluation.batch_size
+        return images.walk(len(generating), noise_of, visit, generating, batch=batch)
+
+    def _finish_run(self, _, run, device, shared):
+        params, data, tests, train_targets = run
+        engine, settings = self.engine, self.study.evaluation
+
+        def both(noise, generating):
+            pictures = engine.task.synthesize(generating, noise)
+            return self._predict(params, pictures), engine.target_of(data, generating, noise)
+
+        def all_tests(noise, generating):
+            return jax.vmap(lambda g: both(noise, g), 1, 1)(generating)
+
+        def drawn(repeat, purpose):
+            key = purpose_key(shared['root'], repeat, purpose)
+            return lambda indices: images.noise(key, indices, self.study.data.image_size)
+
+        test_prediction, test_target = images.walk(
+            self.study.data.test_size,
+            drawn(data.repeat, Purpose.TEST_IMAGES),
+            all_tests,
+            tests.T,
+            batch=settings.batch_size,
+        )
+        dense_prediction, dense_target = images.walk(
+            settings.dense_size,
+            drawn(jnp.uint32(COMMON_REPEAT), Purpose.DENSE_IMAGES),
+            both,
+            shared['dense'],
+            batch=settings.batch_size,
+        )
+        parts = self._parts(params, data, train_targets, device, shared)
+        return {
+            'test_prediction': test_prediction.T,
+            'test_target': test_target.T,
+            'dense_prediction': dense_prediction,
+            'dense_target': dense_target,
+            'parts': parts,
+            'bias': params['dense2']['bias'][0],
+        }
+
+    def _parts(self, params, data: RunData, targets, device, shared):
+        """Per training image: target, output without its bias, sum of squared contributions."""
+        engine, settings = self.engine, self.study.evaluation
+        count = settings.moment_images
+        weights = params['dense2']['kernel'][:, 0]
+        root = purpose_key(shared['root'], data.repeat, Purpose.MOMENT_MASKS)
+        rates = DropoutRates(data.conv_dropout_rate, data.dense_dropout_rate)
+
+        def contributions(pictures, key):
+            _, features = engine.network.apply(
+                {'params': params}, pictures, rates, key, None, method='with_keys'
+            )
+            terms = features * weights
+            return terms.sum(-1), (terms * terms).sum(-1)
+
+        def visit(noise, generating, index):
+            pictures = engine.task.synthesize(generating, noise)
+
+            def masked(mask):
+                return contributions(
+                    pictures, jax.random.fold_in(jax.random.fold_in(root, mask), index[0])
+                )
+
+            a, s = contributions(pictures, None)
+            mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
+            return jnp.stack(
+                [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)], axis=-1
+            )
+
+        values = images.walk(
+            count,
+            engine.noise_of('train', data, device, shared),
+            visit,
+            data.generating['train'][:count],
+            jnp.arange(count, dtype=jnp.int32),
+            batch=settings.batch_size,
+        )
+        return jnp.concatenate([targets[:count, None], values], axis=-1)
+
+
+def moments(parts: np.ndarray, bias: np.ndarray, masks: int) -> np.ndarray:
+    """The moments of `MOMENTS` from their parts, in float64.
+
+    Args:
+      parts: [runs, images, 6]: y, a, s, and over masks the means of a, a**2 and s.
+      bias: [runs], the output bias.
+      masks: how many masks; with one, `channel_mean_abar2` is undefined (nan).
+
+    Returns:
+      [runs, len(MOMENTS)] float64.
+    """
+    y, a, s, mask_a, mask_a2, mask_s = np.moveaxis(np.asarray(parts, np.float64), -1, 0)
+    # (Mean over masks)**2 is too large by the mean's variance: taken off.
+    if masks > 1:
+        abar2 = mask_a**2 - (mask_a2 - mask_a**2) / (masks - 1)
+    else:
+        abar2 = np.full_like(a, np.nan)
+    count = np.full(len(y), y.shape[1], np.float64)
+    means = [y, y**2, a, a**2, a * y, s, mask_a, mask_a2, mask_a * y, mask_s, abar2]
+    return np.stack(
+        [count, np.asarray(bias, np.float64), *(m.mean(-1) for m in means)], axis=-1
+    )

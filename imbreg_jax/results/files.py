@@ -1,0 +1,87 @@
+"""The result files and their formats.  Everything is written whole or not at all."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = (
+    'condition',
+    'train_distribution',
+    'predictor',
+    'repeat',
+    'test_distribution',
+    'metric',
+    'value',
+)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Any]:
+    """A binary file that appears under `path` complete, when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for their owner alone; results are for whom the umask allows.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole."""
+    with whole(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a value as JSON."""
+    write_bytes(path, (json.dumps(value, indent=2) + '\n').encode())
+
+
+def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes rows as one JSON object a line; a value that is not finite becomes null."""
+    lines = [json.dumps(_finite(row), allow_nan=False) + '\n' for row in rows]
+    write_bytes(path, ''.join(lines).encode())
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays as a compressed .npz."""
+    with whole(path) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def results_csv(table: pd.DataFrame) -> bytes:
+    """The bytes of results.csv: one value a row, in full precision."""
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, columns=list(COLUMNS), lineterminator='\n', na_rep='nan')
+    return buffer.getvalue().encode()
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,286 @@
+"""The plan of a study on its devices: which runs go where, how many at once, what is cached.
+
+The rule, fixed and not tuned at start-up:
+
+- CPU: one device a core, the runs divided over them, one after the other on each (`lax.map`):
+  small matrices that stay in a core's cache beat large batched ones there.
+- GPU, TPU: all runs of a device at once (`vmap`).
+
+The numbers do not depend on the plan beyond rounding.  A study writes its plan down at its first
+start and keeps it, so that a resumed study repeats an uninterrupted one bit for bit.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from imbreg_jax.model import layers
+from imbreg_jax.study import Condition, Study
+
+RUNS = 'runs'
+# Steps of single runs that one device takes in a chunk, on CPU: a few seconds, so that a signal is
+# answered within that.
+CPU_CHUNK = 800
+# Of the memory that is there, the share the plan may fill; the rest is XLA's and the host's.
+MEMORY_SHARE = 0.7
+FLOAT = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes a study needs on its devices, predicted from shapes alone.
+
+    Attributes:
+      per_run: a run's parameters, optimiser state, targets and (on accelerators, where all runs
+        step at once) the working set of a training step.
+      per_repeat: a repeat's cached noise (training and validation images).
+      fixed: what does not grow with runs.
+    """
+
+    per_run: int
+    per_repeat: int
+    fixed: int
+
+    def total(self, runs: int, repeats: int, cached: bool) -> int:
+        """Bytes for so many runs of so many repeats, with or without the cached data set."""
+        return self.fixed + runs * self.per_run + (repeats * self.per_repeat if cached else 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a study is computed.
+
+    Attributes:
+      platform: 'cpu', 'gpu' or 'tpu'.
+      devices: how many devices the runs are divided over.
+      mapping: 'map' (runs one after the other on a device) or 'vmap' (all at once).
+      cached: whether noise is kept on the devices.
+      repeats_per_unit: repeats trained together, with all conditions of a program.
+      chunk_steps: training steps between two returns to the host, for each program.
+      bytes_predicted: on all devices together.
+    """
+
+    platform: str
+    devices: int
+    mapping: str
+    cached: bool
+    repeats_per_unit: int
+    chunk_steps: tuple[int, ...]
+    bytes_predicted: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return dataclasses.asdict(self) | {'chunk_steps': list(self.chunk_steps)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> 'Plan':
+        """From `to_json`'s values."""
+        return cls(**(values | {'chunk_steps': tuple(values['chunk_steps'])}))
+
+
+class OutOfMemory(RuntimeError):
+    """No plan fits; the text says what would."""
+
+
+def parameter_count(condition: Condition, image_size: int) -> int:
+    """Trainable numbers of a condition's network."""
+    first, second = condition.model.conv_features
+    taps = condition.model.kernel_size**2
+    hidden = layers.conv_and_pool_size(image_size, condition.model.kernel_size)
+    hidden = layers.conv_and_pool_size(hidden, condition.model.kernel_size)
+    dense = condition.model.dense_features
+    convolutions = taps * first + first + taps * first * second + second
+    return convolutions + (hidden**2 * second + 1) * dense + dense + 1
+
+
+def memory(study: Study, condition: Condition, platform: str) -> Memory:
+    """Predicts a study's memory; see `Memory`.
+
+    The working set of a step is counted as the arrays that live at its backward pass's peak: per
+    image the pixels, both layers' patches or shifted products, and their activations.
+    """
+    size = study.data.image_size
+    first, second = condition.model.conv_features
+    outer = layers.conv_and_pool_size(size, condition.model.kernel_size) / 2 + 1
+    # Per image: pixels, patches of layer 1 (4 blocks of 16 pixels), its output, gradient and
+    # gradient's products; 9 shifts of layer 2's output, forward and backward.
+    folded = condition.model.order == 'pool_relu' and condition.model.conv_dropout == 'channel'
+    spread = 1 if folded else 4
+    per_image = 2 * size**2 + outer**2 * spread * (64 + 4 * 4 * first + 2 * 9 * second)
+    step = int(condition.training.batch_size * per_image * FLOAT)
+    evaluation = int(study.evaluation.batch_size * per_image * FLOAT)
+    state = 4 * parameter_count(condition, size) * FLOAT
+    data = 3 * FLOAT * (study.data.train_size + study.data.validation_size)
+    images = (study.data.train_size + study.data.validation_size) * size**2 * FLOAT
+    if platform == 'cpu':
+        return Memory(state + data, images, step + evaluation + 2**28)
+    return Memory(state + data + step, images, 16 * evaluation + 2**29)
+
+
+def available_bytes(devices: list[Any]) -> int:
+    """Bytes of memory that the devices may use together."""
+    if devices[0].platform != 'cpu':
+        limits = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
+        return int(min(limits)) * len(devices)
+    free = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_AVPHYS_PAGES')
+    try:
+        with open('/proc/meminfo', encoding='ascii') as file:
+            lines = dict(line.split(':', 1) for line in file)
+        free = int(lines['MemAvailable'].split()[0]) * 1024
+    except (OSError, KeyError):
+        # Not Linux: free pages alone, which is too few rather than too many.
+        pass
+    try:
+        with open('/sys/fs/cgroup/memory.max', encoding='ascii') as file:
+            limit = file.read().strip()
+        with open('/sys/fs/cgroup/memory.current', encoding='ascii') as file:
+            used = int(file.read())
+        if limit != 'max':
+            free = min(free, int(limit) - used)
+    except OSError:
+        # No control group limits this process.
+        pass
+    return free
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    """The largest divisor of `number` that is at most `limit` (at least 1)."""
+    return max(d for d in range(1, min(number, max(limit, 1)) + 1) if number % d == 0)
+
+
+def make(study: Study, devices: list[Any], available: int | None = None) -> Plan:
+    """Plans a study.
+
+    Args:
+      study: the study.
+      devices: the devices it may use.
+      available: bytes they have; None to ask them.
+
+    Returns:
+      The plan.
+
+    Raises:
+      OutOfMemory: where not even one repeat fits.
+    """
+    platform = 'gpu' if devices[0].platform in ('gpu', 'cuda', 'rocm') else devices[0].platform
+    mapping = 'map' if platform == 'cpu' else 'vmap'
+    budget = int(MEMORY_SHARE * (available_bytes(devices) if available is None else available))
+    groups = [[study.conditions[i] for i in group] for group in study.programs()]
+    wanted = study.compute.runs_per_program
+    repeats = len(study.repeats)
+    most = max(len(group) for group in groups)
+    if wanted:
+        repeats = min(repeats, max(1, wanted // most))
+
+    def need(count: int, cached: bool) -> int:
+        return max(
+            memory(study, group[0], platform).total(len(group) * count, count, cached)
+            for group in groups
+        )
+
+    fitting = [n for n in range(1, repeats + 1) if need(n, False) <= budget]
+    if not fitting:
+        raise OutOfMemory(
+            f'one repeat of {most} conditions needs about {need(1, False):,} bytes and '
+            f'{budget:,} may be used; a smaller config.training.batch_size or '
+            'config.evaluation.batch_size, or fewer conditions, would fit'
+        )
+    together = fitting[-1]
+    # Equal units, so that one compilation serves all of them.
+    together = -(-repeats // -(-repeats // together))
+    cached = study.data.cache == 'always' or (
+        study.data.cache == 'auto' and need(together, True) <= budget
+    )
+    if study.data.cache == 'always' and need(together, True) > budget:
+        fitting = [n for n in range(1, together + 1) if need(n, True) <= budget]
+        if not fitting:
+            raise OutOfMemory(
+                f'the cached data set of one repeat needs about {need(1, True):,} bytes and '
+                f"{budget:,} may be used; config.data.cache = 'auto' would fit"
+            )
+        together = fitting[-1]
+    chunk_steps = []
+    for group in groups:
+        steps = study.data.train_size // group[0].training.batch_size
+        limit = study.compute.steps_per_chunk
+        if mapping == 'map':
+            per_device = math.ceil(len(group) * together / len(devices))
+            limit = min(limit, max(1, CPU_CHUNK // per_device))
+        chunk_steps.append(largest_divisor(steps, limit))
+    return Plan(
+        platform, len(devices), mapping, cached, together, tuple(chunk_steps),
+        need(together, cached),
+    )  # fmt: skip
+
+
+class RunAxis:
+    """Compiles functions of one run into programs over all runs, sharded over the devices.
+
+    Every array of a program leads with the run axis, in blocks of equal length, one a device.
+    """
+
+    def __init__(self, plan: Plan, devices: list[Any], runs: int):
+        """Args: the plan, its devices, and how many runs there are."""
+        self.plan = plan
+        self.mesh = Mesh(np.array(devices), (RUNS,))
+        self.sharding = NamedSharding(self.mesh, P(RUNS))
+        self.replicated = NamedSharding(self.mesh, P())
+        self.runs = runs
+        self.padded = -(-runs // len(devices)) * len(devices)
+
+    def spread(self, tree: Any) -> Any:
+        """Puts arrays [runs, ...] of the host on the devices, the last run repeated to fill up."""
+
+        def put(a):
+            a = np.asarray(a)
+            fill = [(0, self.padded - len(a))] + [(0, 0)] * (a.ndim - 1)
+            return jax.device_put(np.pad(a, fill, mode='edge'), self.sharding)
+
+        return jax.tree.map(put, tree)
+
+    def per_device(self, tree: Any) -> Any:
+        """Puts arrays [devices * n, ...], n to each device."""
+        return jax.tree.map(lambda a: jax.device_put(np.asarray(a), self.sharding), tree)
+
+    def fetch(self, tree: Any) -> Any:
+        """Arrays [runs, ...] on the host, fillers dropped."""
+        return jax.tree.map(lambda a: np.asarray(a)[: self.runs], tree)
+
+    def compile(self, function: Callable[..., Any], at_once: int = 0) -> Callable[..., Any]:
+        """A program over all runs from a function of one.
+
+        Args:
+          function: (carried, run, device, shared) -> tree; `carried` and `run` of one run,
+            `device` a tree of the arrays that belong to its device, `shared` common to all.
+          at_once: with `vmap`, at most so many runs at a time (0: all).
+
+        Returns:
+          (carried, run, device, shared) -> tree, run axis leading; `carried` is donated.
+        """
+
+        def block(carried, run, device, shared):
+            one = lambda pair: function(*pair, device, shared)  # noqa: E731
+            if self.plan.mapping == 'map':
+                return lax.map(one, (carried, run))
+            length = jax.tree.leaves(run)[0].shape[0]
+            if at_once and at_once < length:
+                return lax.map(one, (carried, run), batch_size=at_once)
+            return jax.vmap(lambda c, r: function(c, r, device, shared))(carried, run)
+
+        spread = P(RUNS)
+        program = jax.shard_map(
+            block,
+            mesh=self.mesh,
+            in_specs=(spread, spread, spread, P()),
+            out_specs=spread,
+            check_vma=False,
+        )
+        return jax.jit(program, donate_argnums=0)
