@@ -1,0 +1,79 @@
+"""Tests of imbreg_jax.data.images: an image is a function of key and index, however it is asked."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from imbreg_jax.data import images, randomness
+
+_SIZE = 12
+
+
+def _key():
+    return randomness.purpose_key(randomness.root_key(0), 0, randomness.Purpose.TRAIN_IMAGES)
+
+
+def _bits(array):
+    return np.asarray(array).view(np.uint32)
+
+
+class NoiseTest(absltest.TestCase):
+    def test_an_image_depends_on_its_index_alone(self):
+        all_of_them = images.noise(_key(), np.arange(10, dtype=np.int32), _SIZE)
+        some = images.noise(_key(), np.array([7, 2, 2], np.int32), _SIZE)
+        np.testing.assert_array_equal(_bits(some), _bits(all_of_them)[[7, 2, 2]])
+
+    def test_images_differ(self):
+        noise = np.asarray(images.noise(_key(), np.arange(50, dtype=np.int32), _SIZE))
+        self.assertLen(np.unique(noise[:, 0, 0]), 50)
+
+    def test_is_standard_normal(self):
+        noise = np.asarray(images.noise(_key(), np.arange(1000, dtype=np.int32), _SIZE), np.float64)
+        count = noise.size
+        # Of n standard normals: the mean's standard error is 1/sqrt(n), that of the second,
+        # third and fourth moments sqrt(2/n), sqrt(15/n), sqrt(96/n); 5 of each, p < 1e-6.
+        for power, expected, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+            error = 5 * np.sqrt(variance / count)
+            self.assertAlmostEqual((noise**power).mean(), expected, delta=error, msg=str(power))
+
+    def test_neighbours_are_independent(self):
+        noise = np.asarray(images.noise(_key(), np.arange(1000, dtype=np.int32), _SIZE), np.float64)
+        for products in (
+            noise[:, :, 1:] * noise[:, :, :-1],
+            noise[:, 1:] * noise[:, :-1],
+            noise[1:] * noise[:-1],
+        ):
+            self.assertAlmostEqual(products.mean(), 0, delta=5 / np.sqrt(products.size))
+
+
+class TableTest(parameterized.TestCase):
+    @parameterized.parameters(7, 501)
+    def test_holds_what_would_be_drawn_bit_for_bit(self, count):
+        table = jax.jit(lambda key: images.noise_table(key, count, _SIZE))(_key())
+        self.assertEqual(table.shape, (count, _SIZE, _SIZE))
+        # In a program of its own, with other work about it, in another order.
+        order = np.random.default_rng(0).permutation(count).astype(np.int32)
+        drawn = jax.jit(lambda key, i: (2 * images.noise(key, i, _SIZE), i))(_key(), order)[0]
+        np.testing.assert_array_equal(_bits(2 * table)[order], _bits(drawn))
+
+
+class WalkTest(parameterized.TestCase):
+    @parameterized.parameters((10, 5), (10, 3), (10, 10), (10, 11), (1, 4), (7, 1), (3, 0))
+    def test_visits_every_image_once_whatever_the_batch(self, count, batch):
+        values = jnp.arange(count, dtype=jnp.float32) + 0.5
+        pairs = jnp.stack([values, -values], -1)
+
+        def visit(noise, value, pair):
+            self.assertLessEqual(len(noise), max(batch, 1) if batch else images.WALK_BATCH)
+            return {'index': noise[:, 0, 0], 'both': value + pair[:, 1], 'pair': pair}
+
+        index_images = lambda i: jnp.broadcast_to(i[:, None, None], (len(i), 2, 2))  # noqa: E731
+        seen = images.walk(count, index_images, visit, values, pairs, batch=batch)
+        np.testing.assert_array_equal(seen['index'], np.arange(count))
+        np.testing.assert_array_equal(seen['both'], np.zeros(count))
+        np.testing.assert_array_equal(seen['pair'], pairs)
+
+
+if __name__ == '__main__':
+    absltest.main()
