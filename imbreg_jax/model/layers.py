@@ -17,6 +17,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 
 Initializer = nn.initializers.Initializer
 
@@ -88,12 +89,12 @@ def _shifts(taps: int, width: int) -> list[int]:
     return [width * i + j for i in range(taps) for j in range(taps)]
 
 
-def _patches(x: jax.Array, taps: int) -> jax.Array:
-    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]."""
+def _patches(x: jax.Array, taps: int, reverse: bool = False) -> jax.Array:
+    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]; `reverse` turns the T*T positions around."""
     _, height, width, _ = x.shape
     rows, columns = height - taps + 1, width - taps + 1
     cuts = [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
-    return jnp.concatenate(cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
+    return jnp.concatenate(cuts[::-1] if reverse else cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
 
 
 @jax.custom_vjp
@@ -137,13 +138,10 @@ def _forward(x, kernel):
 def _backward(residuals, gradient):
     saved, kernel, (batch, height, width, inputs) = residuals
     taps, _, _, outputs = kernel.shape
-    # D[m, k] = gradient[m - shift_k]: serves the kernel's gradient and the input's alike.
+    # The gradient's neighbours serve the kernel's gradient and the input's alike.
     edge = taps - 1
-    padded = jnp.pad(gradient, ((0, 0), (0, edge), (0, edge), (0, 0))).reshape(-1, outputs)
-    rows = padded.shape[0]
-    shifted = jnp.concatenate(
-        [jnp.pad(padded, ((shift, 0), (0, 0)))[:rows] for shift in _shifts(taps, width)], axis=1
-    )
+    padded = jnp.pad(gradient, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    shifted = _patches(lax.optimization_barrier(padded), taps, reverse=True)
     input_gradient = shifted @ kernel.transpose(0, 1, 3, 2).reshape(-1, inputs)
     input_gradient = input_gradient.reshape(batch, height, width, inputs)
     if inputs <= outputs:
