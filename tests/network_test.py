@@ -1,0 +1,179 @@
+"""Tests of imbreg_jax.model.network: its fast path against its plain one, and its dropouts.
+
+Both in float64, where differences are mistakes; see layers_test.py.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from imbreg_jax.model import layers
+from imbreg_jax.model.network import DropoutRates, RegressionCNN
+
+_RATES = DropoutRates(0.5, 0.5)
+_SMALL = {'conv_features': (3, 4), 'dense_features': 6}
+
+
+def _images(size, count=5):
+    return jnp.asarray(np.random.default_rng(0).standard_normal((count, size, size)) * 3)
+
+
+def _params(network, size):
+    """Parameters in float64 of about PyTorch's size."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size)))['params']
+    generator = np.random.default_rng(1)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(generator.uniform(-1, 1, leaf.shape) / leaf.size**0.25), shapes
+    )
+
+
+def _loss_and_gradients(network, params, images, key, rates=_RATES):
+    def loss(params, images):
+        predictions, features = network.apply({'params': params}, images, rates, key)
+        return jnp.mean((predictions - 3) ** 2), (predictions, features)
+
+    return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, images)
+
+
+class Double(parameterized.TestCase):
+    """Tests in float64."""
+
+    def setUp(self):
+        super().setUp()
+        self.enter_context(jax.enable_x64(True))
+        self.enter_context(jax.default_matmul_precision('highest'))
+
+    def assert_close(self, found, wanted):
+        self.assertEqual(jax.tree.structure(found), jax.tree.structure(wanted))
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+    def assert_same(self, fast, plain, params, images):
+        """Outputs, features, loss and gradients agree, under the same masks."""
+        both = jax.jit(
+            lambda key: [_loss_and_gradients(n, params, images, key) for n in (fast, plain)]
+        )
+        self.assert_close(*both(jax.random.key(1)))
+
+
+class FastPathTest(Double):
+    @parameterized.parameters((16, 5), (21, 5), (22, 5), (23, 5), (17, 3), (19, 4))
+    def test_is_the_plain_one_for_any_size(self, size, kernel):
+        fast = RegressionCNN(kernel_size=kernel, **_SMALL)
+        plain = RegressionCNN(kernel_size=kernel, fold=False, **_SMALL)
+        params = _params(fast, size)
+        self.assert_same(fast, plain, params, _images(size))
+
+    @parameterized.parameters(
+        ('pool_relu', 'element'), ('relu_pool', 'channel'), ('relu_pool', 'element')
+    )
+    def test_is_the_plain_one_in_every_form(self, order, dropout):
+        form = {'order': order, 'conv_dropout': dropout, **_SMALL}
+        fast, plain = RegressionCNN(**form), RegressionCNN(fold=False, **form)
+        self.assert_same(fast, plain, _params(fast, 16), _images(16))
+
+    def test_an_image_does_not_depend_on_its_batch(self):
+        network = RegressionCNN(**_SMALL)
+        params, images = _params(network, 20), _images(20)
+        predict = jax.jit(lambda images: network.apply({'params': params}, images)[0])
+        others = images.at[1:].set(7.0)
+        self.assert_close(predict(others)[0], predict(images)[0])
+        self.assert_close(predict(images[::-1]), predict(images)[::-1])
+
+
+class ShapeTest(absltest.TestCase):
+    def test_of_the_papers_network(self):
+        network = RegressionCNN()
+        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 52, 52)))['params']
+        self.assertEqual(
+            jax.tree.map(lambda leaf: leaf.shape, shapes),
+            {
+                'conv1': {'kernel': (5, 5, 1, 10), 'bias': (10,)},
+                'conv2': {'kernel': (5, 5, 10, 20), 'bias': (20,)},
+                'dense1': {'kernel': (2000, 50), 'bias': (50,)},
+                'dense2': {'kernel': (50, 1), 'bias': (1,)},
+            },
+        )
+
+    def test_outputs_are_linear_and_features_are_not_negative(self):
+        network = RegressionCNN(**_SMALL)
+        images = jnp.float32(_images(20, 50))
+        params = _params(network, 20)
+        params['dense2']['bias'] = jnp.array([-100.0])
+        predictions, features = network.apply({'params': params}, images)
+        self.assertEqual((predictions.shape, features.shape), ((50,), (50, 6)))
+        self.assertLess(predictions.max(), 0)
+        self.assertGreaterEqual(features.min(), 0)
+
+
+class DropoutTest(Double):
+    def _probe(self, dropout, rate=0.5, size=20, count=40):
+        """A network whose second convolution passes ones on and whose features are its pixels.
+
+        Returns its features as [count, pixels, channels].
+        """
+        second, final = 4, 2
+        network = RegressionCNN(
+            conv_features=(3, second), dense_features=final**2 * second, conv_dropout=dropout
+        )
+        params = jax.tree.map(jnp.zeros_like, _params(network, size))
+        params['conv2']['bias'] = jnp.ones(second)
+        params['dense1']['kernel'] = jnp.eye(final**2 * second)
+        _, features = network.apply(
+            {'params': params}, _images(size, count), DropoutRates(rate, 0.5), jax.random.key(3)
+        )
+        return np.asarray(features).reshape(count, final**2, second)
+
+    def test_of_channels_drops_whole_channels(self):
+        features = self._probe('channel')
+        np.testing.assert_array_equal(features, features[:, :1].repeat(4, 1))
+        self.assertEqual(set(np.unique(features)), {0.0, 2.0})
+        # 160 channels at rate 1/2: 5 standard errors of the fraction are 0.2.
+        self.assertAlmostEqual((features[:, 0] == 0).mean(), 0.5, delta=0.2)
+        self.assertGreater(len(np.unique(features[:, 0], axis=0)), 8)
+
+    def test_of_elements_drops_pixels_before_pooling(self):
+        features = self._probe('element')
+        # Means of four masks of 0 or 2, and not the same over a channel.
+        self.assertEqual(set(np.unique(features)), {0.0, 0.5, 1.0, 1.5, 2.0})
+        self.assertFalse((features == features[:, :1]).all())
+        # 2,560 masks at rate 1/2: 5 standard errors of their mean are 0.1.
+        self.assertAlmostEqual(features.mean(), 1, delta=0.1)
+
+    @parameterized.parameters('channel', 'element')
+    def test_at_rate_zero_is_off(self, dropout):
+        network = RegressionCNN(conv_dropout=dropout, **_SMALL)
+        params, images = _params(network, 20), _images(20)
+        zero = DropoutRates(jnp.float32(0), jnp.float32(0))
+        self.assert_close(
+            network.apply({'params': params}, images, zero, jax.random.key(1)),
+            network.apply({'params': params}, images),
+        )
+
+    def test_of_dense_features_alone(self):
+        network = RegressionCNN(**_SMALL)
+        params, images = _params(network, 20), _images(20)
+        key = jax.random.key(4)
+        predictions, features = network.apply(
+            {'params': params}, images, _RATES, None, key, method='with_keys'
+        )
+        self.assert_close(features, network.apply({'params': params}, images)[1])
+        masked = features * layers.dropout_mask(key, _RATES.dense, features.shape)
+        last = params['dense2']
+        self.assert_close(predictions, masked @ last['kernel'][:, 0] + last['bias'][0])
+
+    def test_of_the_convolution_alone(self):
+        network = RegressionCNN(**_SMALL)
+        params, images = _params(network, 20), _images(20)
+        predictions, features = network.apply(
+            {'params': params}, images, _RATES, jax.random.key(4), None, method='with_keys'
+        )
+        last = params['dense2']
+        self.assert_close(predictions, features @ last['kernel'][:, 0] + last['bias'][0])
+        _, without = network.apply({'params': params}, images)
+        self.assertGreater(np.abs(features - without).max(), 1e-3)
+
+
+if __name__ == '__main__':
+    absltest.main()
