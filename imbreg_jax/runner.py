@@ -1,12 +1,13 @@
 """Drives a study from config to results.  Knows all rooms; files and clocks live here."""
 
 import contextlib
-import json
+import dataclasses
 import logging
 import os
-import shutil
+import platform as platform_lib
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ import tqdm
 
 from imbreg_jax import analysis
 from imbreg_jax.analysis import tables
-from imbreg_jax.evaluation import baseline, evaluator
-from imbreg_jax.evaluation.metrics import METRICS, metrics
-from imbreg_jax.results import checkpoints, files
+from imbreg_jax.evaluation import evaluator
+from imbreg_jax.evaluation.metrics import metrics
+from imbreg_jax.results import assemble, checkpoints, files
+from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
-from imbreg_jax.study import ConfigError, Study, resolve
+from imbreg_jax.study import Condition, ConfigError, Study, resolve
 from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training import out_of_memory
 from imbreg_jax.training import plan as plan_lib
 
 logger = logging.getLogger('imbreg_jax')
@@ -60,9 +63,11 @@ def run_study(
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
       OutOfMemory: not even one repeat fits on the devices.
+      AnalysisError: the result files of a finished workdir cannot be read.
+      OSError: the disk is full; what was finished stays.
     """
     study = resolve(config)
-    return tables.results_table(StudyRun(study, workdir).finish().results)
+    return tables.results_table(StudyRun(study, workdir).finish())
 
 
 def prepare_backend(study: Study) -> list[Any]:
@@ -94,37 +99,26 @@ def _use_compilation_cache(directory: str) -> None:
     path = Path(directory or Path(base) / 'imbreg_jax' / 'xla')
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
-            raise PermissionError('not writable')
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b'x' * 4096)
+            file.flush()
     except OSError as error:
-        logger.warning('compilation cache %s cannot be used (%s): compiling anew', path, error)
+        reason = error.strerror or str(error)
+        if directory:
+            raise ConfigError(
+                'compute.compilation_cache_dir',
+                directory,
+                f'compiled programs cannot be kept there ({reason}); it must be a folder that can '
+                'be written, or config.compute.compilation_cache = False',
+            ) from error
+        logger.warning(
+            'the compilation cache %s cannot be written (%s), so every start compiles anew; '
+            '--config.compute.compilation_cache_dir=DIR names another', path, reason,
+        )  # fmt: skip
+        jax.config.update('jax_compilation_cache_dir', None)
         return
     jax.config.update('jax_compilation_cache_dir', str(path))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
-
-
-class Finished:
-    """What a finished study leaves: results [rows], metrics rows, prediction arrays, weights."""
-
-    def __init__(self, study: Study, rows: list[dict[str, Any]], outcomes: list[dict[str, Any]]):
-        """Args: the study, the epochs' rows, and each unit's arrays with its runs."""
-        self.study = study
-        self.rows = in_order(study, rows)
-        merged = _merge(study, outcomes)
-        self.predictions = _predictions(study, merged)
-        self.weights = {
-            f'{study.conditions[run.condition_index].name}/{run.repeat}/{name}': value
-            for run, parts in zip(study.runs, merged, strict=True)
-            for name, value in parts.items()
-            if '/' in name
-        }
-        self.results = _results(study, merged)
-
-
-def in_order(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Epoch rows in the study's order: epoch, condition, repeat."""
-    places = {condition.name: i for i, condition in enumerate(study.conditions)}
-    return sorted(rows, key=lambda row: (row['epoch'], places[row['condition']], row['repeat']))
 
 
 class StudyRun:
@@ -141,62 +135,132 @@ class StudyRun:
         self.workdir = None if workdir is None else Workdir(workdir)
         self.stop = stop or StopRequest()
         self.rows: list[dict[str, Any]] = []
-        self.outcomes: list[dict[str, Any]] = []
+        self.outcomes: list[Outcome] = []
         self.seconds = 0.0
         self.compile_seconds = 0.0
         self.report: analysis.Report | None = None
+        self._kept: list[dict[str, Any]] = []
 
-    def finish(self) -> Finished:
-        """Trains what is left, evaluates, and writes everything; see `run_study`."""
+    def finish(self) -> pd.DataFrame:
+        """Trains what is left, evaluates, and writes everything; see `run_study`.
+
+        Returns:
+          The rows of results.csv.
+        """
         with contextlib.ExitStack() as stack:
             if self.workdir is not None:
                 stack.enter_context(self.workdir)
+                if self.workdir.killed:
+                    logger.warning('%s', _killed(self.workdir))
                 self.workdir.check(self.study)
+                if self._is_finished():
+                    return self._rebuild_report()
             devices = prepare_backend(self.study)
             stack.enter_context(
                 jax.default_matmul_precision(self.study.compute.matmul_precision)
             )
             plan = self._plan(devices)
             devices = devices[: plan.devices]
-            self._units = engine_lib.units(self.study, plan)
-            self._chunk_steps = plan.chunk_steps
-            self._describe(plan, devices)
-            start, state = self._restore()
-            units = self._units
-            if start['unit'] == len(units):
-                logger.info('this workdir is finished: only its report is made anew')
-            elif self.workdir is not None:
-                self.workdir.write_config(
-                    self.study, [str(d) for d in devices], plan.platform, {'started': now()}
-                )
-            self._train(units, plan, devices, start, state)
-            finished = Finished(self.study, self.rows, self.outcomes)
+            self._begin(plan, devices)
+            plan = self._train_with_memory_left(plan, devices)
+            merged = assemble.merge(self.study, self.outcomes)
+            results = assemble.results(self.study, merged)
             if self.workdir is not None:
-                self._write(finished, plan, devices)
-            return finished
+                self._write(merged, results, plan, devices)
+            return results
+
+    def _is_finished(self) -> bool:
+        assert self.workdir is not None
+        damaged = self.workdir.damaged()
+        if damaged is None:
+            return False
+        if not damaged:
+            return True
+        names = ', '.join(damaged)
+        if not self.workdir.begun():
+            raise WorkdirError(
+                f'workdir {self.workdir.path} was finished, but {names} changed or went missing '
+                'since and there are no checkpoints to make them from; put them back, or name '
+                'another with --workdir=DIR'
+            )
+        logger.warning('%s changed or went missing since the study finished: made again', names)
+        return False
+
+    def _rebuild_report(self) -> pd.DataFrame:
+        assert self.workdir is not None
+        logger.info(
+            'workdir %s is finished: nothing is trained, only its report is made anew',
+            self.workdir.path,
+        )
+        self.workdir.write_analysis(self.study)
+        self.report = analysis.build([self.workdir.path], self.workdir.path)
+        return self.report.study.results
 
     def _plan(self, devices: list[Any]) -> plan_lib.Plan:
         """The plan of the first start, or a new one."""
-        if self.workdir is not None and self.workdir.plan.exists():
-            plan = plan_lib.Plan.from_json(json.loads(self.workdir.plan.read_text('utf-8')))
-            platform = plan_lib.make(self.study, devices).platform
-            if plan.platform != platform or plan.devices > len(devices):
-                raise WorkdirError(
-                    f'workdir {self.workdir.path} was begun on {plan.devices} {plan.platform} '
-                    f'devices and here are {len(devices)} of {platform}; resume it there, or name '
-                    'another --workdir'
-                )
-            return plan
-        plan = plan_lib.make(self.study, devices)
-        if self.workdir is not None:
-            files.write_json(self.workdir.plan, plan.to_json())
+        study, workdir = self.study, self.workdir
+        held = None if workdir is None else workdir.read_plan()
+        if workdir is None or held is None:
+            return plan_lib.make(study, devices)
+        try:
+            plan = plan_lib.Plan.from_json(held)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise WorkdirError(
+                f'{workdir.plan} is no plan that this version knows ({error}); use the version '
+                'that wrote it, or name another --workdir=DIR'
+            ) from error
+        platform = _platform(devices)
+        if workdir.begun() and (plan.platform != platform or plan.devices > len(devices)):
+            raise WorkdirError(
+                f'workdir {workdir.path} was begun on {plan.devices} {plan.platform} '
+                f'device(s) and here are {len(devices)} of {platform}; resume it there, or name '
+                'another --workdir=DIR'
+            )
+        changed = self._changed_settings()
+        if not workdir.begun():
+            again = changed or plan.platform != platform or plan.devices > len(devices)
+            return plan_lib.make(study, devices) if again else plan
+        if plan.cached and study.data.cache == 'never':
+            # The values are the same bit for bit, so this may change on the way.
+            plan = dataclasses.replace(plan, cached=False)
+        if 'compute.runs_per_program' in changed:
+            logger.warning(
+                'config.compute.runs_per_program is another than at the first start and is not '
+                'followed: with other programs the results would have other last digits; name '
+                'another --workdir=DIR for that'
+            )
         return plan
+
+    def _changed_settings(self) -> list[str]:
+        """Fields that the plan follows and that are not as they were at the last start."""
+        assert self.workdir is not None
+        held = (self.workdir.held or {'config': self.study.resolved})['config']
+        fields = ('compute.runs_per_program', 'compute.steps_per_chunk', 'data.cache')
+        return [
+            field
+            for field in fields
+            for section, leaf in [field.split('.')]
+            if held[section][leaf] != self.study.resolved[section][leaf]
+        ]
+
+    def _begin(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
+        """Says and writes down what is about to be done."""
+        self._describe(plan, devices)
+        self.timing = {'started': now()}
+        if self.workdir is None:
+            return
+        # The config first: a plan alone would not say of what it is.
+        held = (self.workdir.held or {}).get('timing') or {}
+        self.timing['started'] = held.get('started') or self.timing['started']
+        names = _device_names(devices)
+        self.workdir.write_config(self.study, names, plan.platform, self.timing)
+        files.write_json(self.workdir.plan, plan.to_json())
 
     def _describe(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
         units = engine_lib.units(self.study, plan)
         logger.info(
             '%s: %d runs (%d conditions x %d repeats) in %d program(s) of up to %d runs, on %d %s '
-            'device(s) (%s); jax %s; about %.1f GB of memory, data set %s',
+            'device(s) (%s); jax %s, Python %s; about %.1f GB of memory, data set %s',
             self.study.name,
             len(self.study.runs),
             len(self.study.conditions),
@@ -207,19 +271,55 @@ class StudyRun:
             plan.platform,
             devices[0].device_kind,
             jax.__version__,
+            platform_lib.python_version(),
             plan.bytes_predicted / 1e9,
             'cached on the device' if plan.cached else 'drawn anew in every epoch',
         )
 
     # --- training -------------------------------------------------------------------------------
 
-    def _train(self, units, plan, devices, start, state) -> None:
-        images = sum(
-            len(unit.runs) * self._steps(unit) * self._condition(unit).training.batch_size
-            for unit in units
-        )
+    def _train_with_memory_left(self, plan: plan_lib.Plan, devices: list[Any]) -> plan_lib.Plan:
+        """Trains, with less at once where memory runs out; returns the plan that served."""
+        while True:
+            self._units = engine_lib.units(self.study, plan)
+            self._chunk_steps = plan.chunk_steps
+            start, state = self._restore()
+            try:
+                self._train(self._units, plan, devices, start, state)
+                return plan
+            except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                if not out_of_memory.is_out_of_memory(error):
+                    raise
+                text = out_of_memory.sentence(error, self.study, plan)
+                smaller = out_of_memory.smaller(self.study, plan)
+                begun = self.workdir is not None and self.workdir.begun()
+                if smaller is None:
+                    raise plan_lib.OutOfMemory(text) from error
+                if begun and smaller.repeats_per_unit != plan.repeats_per_unit:
+                    raise plan_lib.OutOfMemory(
+                        f'{text}; what is trained here so far was trained with as many runs in a '
+                        'program, so name another --workdir=DIR for that'
+                    ) from error
+                how = 'the same images drawn anew instead of cached'
+                if smaller.repeats_per_unit != plan.repeats_per_unit:
+                    count = out_of_memory.runs_at_once(self.study, smaller)
+                    how = f'programs of up to {count} runs, one after the other'
+                logger.warning('%s; going on with %s', text, how)
+                plan = smaller
+            # Here, not in the handler: the error's frames hold the arrays that filled the device.
+            if self.workdir is not None:
+                files.write_json(self.workdir.plan, plan.to_json())
+
+    def _train(
+        self,
+        units: list[engine_lib.Unit],
+        plan: plan_lib.Plan,
+        devices: list[Any],
+        start: dict[str, Any],
+        state: list[np.ndarray] | None,
+    ) -> None:
         progress = tqdm.tqdm(
-            total=images,
+            total=sum(map(self._images, units)),
             unit='image',
             unit_scale=True,
             disable=None,
@@ -229,22 +329,32 @@ class StudyRun:
         with progress:
             for number, unit in enumerate(units):
                 if number < start['unit']:
-                    progress.update(
-                        len(unit.runs) * self._steps(unit) * self._condition(unit).training.batch_size
-                    )
+                    progress.update(self._images(unit))
                     continue
                 position = start if number == start['unit'] else {'epoch': 0, 'chunk': 0}
                 self._train_unit(number, unit, plan, devices, position, state, progress)
                 state = None
 
-    def _condition(self, unit):
+    def _condition(self, unit: engine_lib.Unit) -> Condition:
         return self.study.conditions[unit.conditions[0]]
 
-    def _steps(self, unit) -> int:
+    def _steps(self, unit: engine_lib.Unit) -> int:
         training = self._condition(unit).training
         return training.epochs * (self.study.data.train_size // training.batch_size)
 
-    def _train_unit(self, number, unit, plan, devices, position, saved, progress) -> None:
+    def _images(self, unit: engine_lib.Unit) -> int:
+        return len(unit.runs) * self._steps(unit) * self._condition(unit).training.batch_size
+
+    def _train_unit(
+        self,
+        number: int,
+        unit: engine_lib.Unit,
+        plan: plan_lib.Plan,
+        devices: list[Any],
+        position: dict[str, Any],
+        saved: list[np.ndarray] | None,
+        progress: Any,
+    ) -> None:
         began = time.monotonic()
         engine = engine_lib.Engine(self.study, unit, plan, devices)
         evaluation = evaluator.Evaluator(engine)
@@ -257,6 +367,7 @@ class StudyRun:
             self._record(unit, evaluation, engine, state, 0, None)
         else:
             *leaves, losses = saved
+            _check_fit(leaves, jax.tree.leaves(initial))
             state = jax.tree.unflatten(structure, leaves)
             state = jax.tree.map(lambda a: jax.device_put(a, engine.axis.sharding), state)
         del initial
@@ -264,15 +375,16 @@ class StudyRun:
         images = len(unit.runs) * engine.chunk_steps * engine.training.batch_size
         progress.update(images * (epoch * chunks + chunk))
         last_saved = time.monotonic()
-        first = True
+        chunk_seconds: list[float] = []
         while epoch < engine.training.epochs:
-            step_began = time.monotonic()
-            state, loss = engine.train_chunk(state, epoch, chunk)
-            losses = losses + engine.axis.fetch(loss)
-            if first:
-                # The first chunk's time is mostly compilation; the others tell how much.
-                self.compile_seconds += time.monotonic() - step_began
-                first = False
+            chunk_began = time.monotonic()
+            with self._profiled(number, len(chunk_seconds)):
+                state, loss = engine.train_chunk(state, epoch, chunk)
+                losses = losses + engine.axis.fetch(loss)
+            chunk_seconds.append(time.monotonic() - chunk_began)
+            if len(chunk_seconds) == 2:
+                # The first chunk's time is mostly compilation; the next one tells how much.
+                self.compile_seconds += max(0.0, chunk_seconds[0] - chunk_seconds[1])
             chunk += 1
             progress.update(images)
             progress.set_postfix(
@@ -302,11 +414,37 @@ class StudyRun:
         weights = engine.axis.fetch(state.params)
         flat, _ = jax.tree_util.tree_flatten_with_path(weights)
         outcome |= {'/'.join(key.key for key in path): value for path, value in flat}
-        self.outcomes.append({'runs': unit.runs, 'arrays': outcome})
+        self.outcomes.append(Outcome(unit.runs, outcome))
         self.seconds += time.monotonic() - began
+        if self.workdir is not None:
+            path = self._unit_path(number)
+            # Also where there is one: it may be damaged, and then it is being made again.
+            files.write_arrays(path, outcome)
+            runs = [list(map(int, run)) for run in unit.runs]
+            self._kept.append({'runs': runs, 'sha256': files.sha256(path)})
         self._save({'unit': number + 1, 'epoch': 0, 'chunk': 0}, [])
+        if self.stop.signal is not None and number + 1 < len(self._units):
+            raise Stopped
 
-    def _record(self, unit, evaluation, engine, state, epoch, losses) -> None:
+    @contextlib.contextmanager
+    def _profiled(self, unit: int, chunk: int) -> Iterator[None]:
+        """Profiles a chunk where the config asks for it: the second, free of compilation."""
+        if self.workdir is None or not self.study.compute.profile or (unit, chunk) != (0, 1):
+            yield
+            return
+        with jax.profiler.trace(str(self.workdir.profile)):
+            yield
+        logger.info('profile of a chunk in %s, for TensorBoard or XProf', self.workdir.profile)
+
+    def _record(
+        self,
+        unit: engine_lib.Unit,
+        evaluation: evaluator.Evaluator,
+        engine: engine_lib.Engine,
+        state: engine_lib.TrainState,
+        epoch: int,
+        losses: np.ndarray | None,
+    ) -> None:
         """Adds an epoch's row of every run, and writes them."""
         scores = metrics(evaluation.validation(state), evaluation.validation_targets())
         diverged = engine.axis.fetch(state.diverged_step) >= 0
@@ -326,28 +464,27 @@ class StudyRun:
                 }
             )
         if self.workdir is not None:
-            files.write_json_lines(self.workdir.metrics, in_order(self.study, self.rows))
+            files.write_json_lines(
+                self.workdir.metrics, assemble.in_order(self.study, self.rows)
+            )
 
     # --- what is left on disk -------------------------------------------------------------------
+
+    def _unit_path(self, number: int) -> Path:
+        assert self.workdir is not None
+        return self.workdir.checkpoints / f'unit_{number:04d}.npz'
 
     def _save(self, where: dict[str, int], arrays: list[np.ndarray]) -> None:
         if self.workdir is None:
             return
-        outcomes = [
-            {'runs': [list(map(int, run)) for run in outcome['runs']]} for outcome in self.outcomes
-        ]
-        for number, outcome in enumerate(self.outcomes):
-            path = self.workdir.checkpoints / f'unit_{number:04d}.npz'
-            if not path.exists():
-                files.write_arrays(path, outcome['arrays'])
-            outcomes[number]['sha256'] = files.sha256(path)
         position = where | {
             'rows': self.rows,
-            'outcomes': outcomes,
+            'outcomes': self._kept,
             'seconds': self.seconds,
             'compile_seconds': self.compile_seconds,
         }
-        steps = [self._steps(unit) for unit in self._units]
+        # Counting a unit's evaluation as a step keeps its checkpoint apart from its last epoch's.
+        steps = [self._steps(unit) + 1 for unit in self._units]
         step = sum(steps[: where['unit']])
         if where['unit'] < len(steps):
             training = self._condition(self._units[where['unit']]).training
@@ -359,41 +496,63 @@ class StudyRun:
         )
 
     def _restore(self) -> tuple[dict[str, Any], list[np.ndarray] | None]:
+        """Where to go on: the position, and the state and losses there unless a unit begins."""
+        self.rows, self.outcomes, self._kept = [], [], []
         beginning = {'unit': 0, 'epoch': 0, 'chunk': 0}
         if self.workdir is None:
             return beginning, None
-        found = checkpoints.restore(self.workdir.checkpoints)
+        found = checkpoints.restore(self.workdir.checkpoints, self._unusable)
         if found is None:
             return beginning, None
         for name in found.damaged:
-            logger.warning('checkpoint %s is not used; the one before it is', name)
+            logger.warning('checkpoint %s is not used; %s is', name, found.name)
         position = found.position
         self.rows = position['rows']
         self.seconds = position['seconds']
         self.compile_seconds = position['compile_seconds']
-        for number, outcome in enumerate(position['outcomes']):
-            path = self.workdir.checkpoints / f'unit_{number:04d}.npz'
-            if not path.exists() or files.sha256(path) != outcome['sha256']:
-                raise checkpoints.CheckpointError(
-                    f'{path} is missing or damaged, and what it held cannot be made again from '
-                    'the checkpoints; remove the folder to train from the start'
-                )
-            with np.load(path) as arrays:
-                runs = [tuple(run) for run in outcome['runs']]
-                self.outcomes.append({'runs': runs, 'arrays': dict(arrays)})
-        logger.info(
-            'resuming at epoch %d, part %d of it', position['epoch'] + 1, position['chunk'] + 1
-        )
+        self._kept = position['outcomes']
+        for number, kept in enumerate(self._kept):
+            with np.load(self._unit_path(number), allow_pickle=False) as arrays:
+                runs = [(condition, repeat) for condition, repeat in kept['runs']]
+                self.outcomes.append(Outcome(runs, dict(arrays)))
+        if position['unit'] == len(self._units):
+            logger.info('resuming after the last epoch: only result files are left to write')
+        else:
+            logger.info(
+                'resuming in program %d of %d, epoch %d, at chunk %d of it',
+                position['unit'] + 1,
+                len(self._units),
+                position['epoch'] + 1,
+                position['chunk'] + 1,
+            )
         return position, found.arrays or None
 
-    def _write(self, finished: Finished, plan, devices) -> None:
+    def _unusable(self, position: dict[str, Any]) -> str | None:
+        """What of earlier units a checkpoint needs and is not there as it was, or None."""
+        for number, kept in enumerate(position['outcomes']):
+            path = self._unit_path(number)
+            try:
+                if files.sha256(path) != kept['sha256']:
+                    return f'{path.name}, which it needs, is damaged'
+            except OSError:
+                return f'{path.name}, which it needs, is missing'
+        return None
+
+    def _write(
+        self,
+        merged: list[dict[str, np.ndarray]],
+        results: pd.DataFrame,
+        plan: plan_lib.Plan,
+        devices: list[Any],
+    ) -> None:
         assert self.workdir is not None
-        files.write_json_lines(self.workdir.metrics, finished.rows)
-        files.write_arrays(self.workdir.predictions, finished.predictions)
-        files.write_arrays(self.workdir.weights, finished.weights)
-        files.write_bytes(self.workdir.results, files.results_csv(finished.results))
+        rows = assemble.in_order(self.study, self.rows)
+        files.write_json_lines(self.workdir.metrics, rows)
+        files.write_arrays(self.workdir.predictions, assemble.predictions(self.study, merged))
+        files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
+        files.write_bytes(self.workdir.results, files.results_csv(results))
         if self.study.compute.tensorboard:
-            _write_tensorboard(self.workdir.path / 'tensorboard', finished.rows)
+            assemble.write_tensorboard(self.workdir.tensorboard, rows)
         trained = sum(
             len(self.study.repeats)
             * condition.training.epochs
@@ -401,129 +560,46 @@ class StudyRun:
             * condition.training.batch_size
             for condition in self.study.conditions
         )
-        timing = {
+        timing = self.timing | {
             'finished': now(),
             'seconds': self.seconds,
-            'first_chunk_seconds': self.compile_seconds,
+            'compile_seconds': self.compile_seconds,
             'images_per_second': trained / self.seconds if self.seconds else None,
         }
-        names = [f'{d.device_kind} {d.id}' for d in devices]
-        self.workdir.write_config(self.study, names, plan.platform, timing)
+        names = _device_names(devices)
+        self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
         self.report = analysis.build([self.workdir.path], self.workdir.path)
 
 
-def _diverged_epoch(engine, steps: np.ndarray) -> np.ndarray:
+def _killed(workdir: Workdir) -> str:
+    return (
+        f'the last start in {workdir.path} ({workdir.killed}) was killed without a word; if memory '
+        'ran out, ask for more, or keep no images (--config.data.cache=never), or train fewer '
+        'runs at once (--config.compute.runs_per_program=N, in a workdir without checkpoints)'
+    )
+
+
+def _platform(devices: list[Any]) -> str:
+    name = devices[0].platform
+    return 'gpu' if name in ('gpu', 'cuda', 'rocm') else name
+
+
+def _device_names(devices: list[Any]) -> list[str]:
+    return [f'{device.device_kind} {device.id}' for device in devices]
+
+
+def _check_fit(leaves: list[np.ndarray], expected: list[Any]) -> None:
+    """Refuses a checkpoint whose arrays are not those of this network and plan."""
+    found = [(a.shape, a.dtype) for a in leaves]
+    wanted = [(a.shape, a.dtype) for a in expected]
+    if found != wanted:
+        raise checkpoints.CheckpointError(
+            f'the checkpoint holds {len(found)} arrays that are not the {len(wanted)} of this '
+            "version's training state; use the version that wrote it (config.json names it), or "
+            'name another --workdir=DIR'
+        )
+
+
+def _diverged_epoch(engine: engine_lib.Engine, steps: np.ndarray) -> np.ndarray:
     """The epoch, from 1, of each run's divergence, or 0."""
     return np.where(steps < 0, 0, steps // engine.steps_per_epoch + 1)
-
-
-def _merge(study: Study, outcomes: list[dict[str, Any]]) -> list[dict[str, np.ndarray]]:
-    """Each run's arrays, in the study's order."""
-    found = {
-        run: {name: values[i] for name, values in outcome['arrays'].items()}
-        for outcome in outcomes
-        for i, run in enumerate(outcome['runs'])
-    }
-    return [found[(run.condition_index, run.repeat)] for run in study.runs]
-
-
-def _predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of predictions.npz."""
-    conditions, repeats = len(study.conditions), len(study.repeats)
-    settings = study.evaluation
-
-    def of_runs(name):
-        return np.stack([run[name] for run in merged])
-
-    def by_condition(name):
-        stacked = of_runs(name)
-        return stacked.reshape(conditions, repeats, *stacked.shape[1:]).swapaxes(1, 2)
-
-    validation_target = of_runs('validation_target')
-    validation_prediction = of_runs('validation_prediction')
-    return {
-        'condition': np.array([study.conditions[r.condition_index].name for r in study.runs]),
-        'train_distribution': np.array(
-            [study.conditions[r.condition_index].distribution.name for r in study.runs]
-        ),
-        'repeat': np.array([r.repeat for r in study.runs]),
-        'conditions': np.array([c.name for c in study.conditions]),
-        'repeats': np.array(study.repeats),
-        'test_distributions': np.array([law.name for law in study.test_distributions]),
-        'dense_generating': np.linspace(
-            settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
-        ),
-        'dense_target': merged[0]['dense_target'],
-        'dense_prediction': of_runs('dense_prediction'),
-        'test_generating': by_condition('test_generating')[0],
-        'test_target': by_condition('test_target'),
-        'test_prediction': of_runs('test_prediction'),
-        'validation_target': validation_target,
-        'validation_prediction': validation_prediction,
-        'calibration_factor': _calibration(validation_prediction, validation_target),
-        'moment_names': np.array(evaluator.MOMENTS),
-        'moments': of_runs('moments'),
-    }
-
-
-def _calibration(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The factor on predictions [..., n] that fits targets [..., n] best in squares."""
-    predictions, targets = np.float64(predictions), np.float64(targets)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return (predictions * targets).sum(-1) / (predictions**2).sum(-1)
-
-
-def _results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """The rows of results.csv."""
-    rows: list[tuple[Any, ...]] = []
-    for run, parts in zip(study.runs, merged, strict=True):
-        condition = study.conditions[run.condition_index]
-        head = (condition.name, condition.distribution.name)
-        diverged = int(parts['diverged_epoch'])
-        factor = _calibration(parts['validation_prediction'], parts['validation_target'])
-        predictors = {
-            'cnn': np.float64(parts['test_prediction']),
-            'cnn_calibrated': factor * np.float64(parts['test_prediction']),
-        }
-        for predictor, predictions in predictors.items():
-            scores = metrics(predictions, parts['test_target'])
-            rows += [
-                (
-                    *head, predictor, run.repeat, law.name, metric,
-                    float('nan') if diverged else float(scores[metric][i]),
-                )
-                for i, law in enumerate(study.test_distributions)
-                for metric in METRICS
-            ]  # fmt: skip
-        if diverged:
-            rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
-    settings = study.evaluation
-    for repeat, parts in zip(study.repeats, merged, strict=False):
-        guess = baseline.random_guess(
-            study.seed, repeat, study.data.test_size, settings.guess_low, settings.guess_high
-        )
-        scores = metrics(guess, parts['test_target'])
-        rows += [
-            ('', '', 'random_guess', repeat, law.name, metric, float(scores[metric][i]))
-            for i, law in enumerate(study.test_distributions)
-            for metric in METRICS
-        ]
-    return pd.DataFrame(rows, columns=list(files.COLUMNS))
-
-
-def _write_tensorboard(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The epochs' rows as TensorBoard scalars, one TensorBoard run for each run."""
-    import tensorboardX
-
-    if folder.exists():
-        shutil.rmtree(folder)
-    writers: dict[str, Any] = {}
-    for row in rows:
-        name = f'{row["condition"]}/repeat_{row["repeat"]}'
-        if name not in writers:
-            writers[name] = tensorboardX.SummaryWriter(str(folder / name), write_to_disk=True)
-        for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
-            if row[key] is not None:
-                writers[name].add_scalar(key, row[key], row['epoch'])
-    for writer in writers.values():
-        writer.close()

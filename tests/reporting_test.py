@@ -7,14 +7,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from unittest import mock
 
 import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import analysis
-from imbreg_jax.analysis import reporting
 
 _BROWSER = next(filter(None, map(shutil.which, (
     'chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
@@ -174,18 +172,6 @@ class ReportTest(absltest.TestCase):
         self.assertEqual(found['aria'], 'ascending')
         self.assertIn('results.csv lines', found['source'])
         self.assertLessEqual(found['wide'], 0)  # Tables scroll by themselves, the page does not.
-
-
-class WriteWholeTest(absltest.TestCase):
-
-  def test_a_write_that_fails_leaves_the_file_as_it_was(self):
-    path = pathlib.Path(self.create_tempdir().full_path) / 'report.html'
-    reporting.write_whole(path, 'before')
-    with mock.patch.object(reporting.os, 'fsync', side_effect=OSError('disk full')):
-      with self.assertRaisesRegex(OSError, 'disk full'):
-        reporting.write_whole(path, 'after')
-    self.assertEqual(path.read_text(), 'before')
-    self.assertLen(list(path.parent.iterdir()), 1)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ import math
 import os
 import pathlib
 import re
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 
 from imbreg_jax.analysis import claims, decomposition, figures, loading, paper, tables
 from imbreg_jax.analysis.tables import number
+from imbreg_jax.results import files as files_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,29 +112,6 @@ def _p(value: float, source: str) -> _Cell:
 
 def _status(text: str) -> _Cell:
   return _Cell(text, None, '', text.split(' ')[0] if text else '')
-
-
-def write_whole(path: pathlib.Path, content: str | bytes) -> None:
-  """Writes a file so that it appears whole or not at all.
-
-  Raises:
-    OSError: the folder cannot be written or the disk is full; `path` is then as it was.
-  """
-  data = content.encode('utf-8') if isinstance(content, str) else content
-  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-  try:
-    with os.fdopen(handle, 'wb') as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    # mkstemp makes files for the owner alone; a report is there to be read.
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(temporary, 0o666 & ~mask)
-    os.replace(temporary, path)
-  except BaseException:
-    pathlib.Path(temporary).unlink(missing_ok=True)
-    raise
 
 
 # ------------------------------------------------------------------------------------------------
@@ -575,8 +552,8 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
   for folder in ('tables', 'figures'):
     (out / folder).mkdir(parents=True, exist_ok=True)
   for name, content in files.items():
-    write_whole(out / name, content)
-  write_whole(out / 'report.html', html)
+    files_lib.write_bytes(out / name, content.encode() if isinstance(content, str) else content)
+  files_lib.write_bytes(out / 'report.html', html.encode())
   return Report(out / 'report.html', study, results, found)
 
 

@@ -1,15 +1,16 @@
 """Checkpoints: Orbax arrays, a JSON position, and a SHA-256 manifest over both.
 
 Orbax's own metadata carries no checksum, so a flipped bit would be restored as a number.  A
-checkpoint is a folder `step_<n>`; it is made under another name and renamed when complete.
+checkpoint is a folder `step_<n>`; it is made under another name and renamed when complete, and
+renamed again before it is removed, so that a folder of that name is never half of one.
 """
 
-import hashlib
+import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,10 @@ MANIFEST = 'manifest.json'
 POSITION = 'position.json'
 ARRAYS = 'arrays'
 _NAME = re.compile(r'step_(\d{12})')
+# Errors of a file system, which TensorStore raises as other exceptions that quote their text.
+_FILE_SYSTEM_ERRORS = tuple(
+    getattr(errno, name) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO')
+)
 
 
 class CheckpointError(RuntimeError):
@@ -31,11 +36,13 @@ class Checkpoint(NamedTuple):
     """A restored checkpoint.
 
     Attributes:
+      name: its folder's name.
       arrays: in the order in which they were saved.
       position: the JSON value saved with them.
       damaged: names of newer checkpoints that could not be used, with the reason.
     """
 
+    name: str
     arrays: list[np.ndarray]
     position: dict[str, Any]
     damaged: list[str]
@@ -45,6 +52,9 @@ def save(
     folder: Path, step: int, arrays: Sequence[np.ndarray], position: dict[str, Any], keep: int
 ) -> Path:
     """Saves a checkpoint and removes all but the newest `keep`.
+
+    Checkpoints of later steps are removed too: they were damaged, or the study would have gone on
+    from them.
 
     Args:
       folder: where checkpoints are.
@@ -59,8 +69,6 @@ def save(
     Raises:
       OSError: the folder cannot be written or the disk is full; older checkpoints stay.
     """
-    import orbax.checkpoint as ocp
-
     folder.mkdir(parents=True, exist_ok=True)
     for remains in folder.glob('.step_*'):
         shutil.rmtree(remains, ignore_errors=True)
@@ -68,20 +76,20 @@ def save(
     temporary = folder / f'.step_{step:012d}.{os.getpid()}'
     try:
         temporary.mkdir()
-        tree = {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
-        if tree:  # Orbax refuses an empty one; between units there is nothing to save.
-            with ocp.PyTreeCheckpointer() as checkpointer:
-                checkpointer.save(temporary.absolute() / ARRAYS, tree)
+        if arrays:  # Orbax refuses an empty tree; between units there is nothing to save.
+            _write_arrays(temporary / ARRAYS, arrays)
         files.write_json(temporary / POSITION, position)
         files.write_json(temporary / MANIFEST, _digests(temporary))
         if final.exists():
-            shutil.rmtree(final)
+            _remove(final)
         os.replace(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for old in names(folder)[:-keep]:
-        shutil.rmtree(folder / old, ignore_errors=True)
+    present = names(folder)
+    place = present.index(final.name)
+    for name in present[: max(0, place + 1 - keep)] + present[place + 1 :]:
+        _remove(folder / name)
     return final
 
 
@@ -92,8 +100,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
-def restore(folder: Path) -> Checkpoint | None:
+def restore(
+    folder: Path, unusable: Callable[[dict[str, Any]], str | None] = lambda position: None
+) -> Checkpoint | None:
     """The newest checkpoint that is whole.
+
+    Args:
+      folder: where checkpoints are.
+      unusable: says of a position what else is wrong with its checkpoint, or None.
 
     Returns:
       The checkpoint, or None where there has never been one.
@@ -103,38 +117,73 @@ def restore(folder: Path) -> Checkpoint | None:
     """
     damaged: list[str] = []
     for name in reversed(names(folder)):
-        reason = _fault(folder / name)
+        path = folder / name
+        reason = _fault(path)
         if reason is None:
-            return Checkpoint(*_read(folder / name), damaged)
+            position = json.loads((path / POSITION).read_text('utf-8'))
+            reason = unusable(position)
+        if reason is None:
+            return Checkpoint(name, _read_arrays(path / ARRAYS), position, damaged)
         damaged.append(f'{name} ({reason})')
     if damaged:
         raise CheckpointError(
-            f'no checkpoint in {folder} can be used: {", ".join(damaged)}; to train from the start, '
-            'remove that folder or name another --workdir'
+            f'no checkpoint in {folder} can be used: {", ".join(damaged)}; to train from the '
+            'start, remove that folder or name another --workdir'
         )
     return None
 
 
-def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
     import orbax.checkpoint as ocp
 
-    position = json.loads((path / POSITION).read_text('utf-8'))
-    if not (path / ARRAYS).exists():
-        return [], position
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        tree = checkpointer.restore(path.absolute() / ARRAYS)
-    return [np.asarray(tree[key]) for key in sorted(tree)], position
+    tree = {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            checkpointer.save(path.absolute(), tree)
+    except OSError:
+        raise
+    except Exception as error:
+        for number in _FILE_SYSTEM_ERRORS:
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(path.parent.parent)) from error
+        raise
+
+
+def _read_arrays(path: Path) -> list[np.ndarray]:
+    import orbax.checkpoint as ocp
+
+    if not path.exists():
+        return []
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            tree = checkpointer.restore(path.absolute())
+    except Exception as error:
+        # Its bytes are as they were written, so it is this version of Orbax that cannot read them.
+        raise CheckpointError(
+            f'{path} is undamaged, but the installed version of orbax-checkpoint cannot read it '
+            f'({" ".join(str(error).split())[:200]}); resume with the versions in config.json, or '
+            'name another --workdir'
+        ) from error
+    return [np.asarray(tree[key]) for key in sorted(tree)]
+
+
+def _remove(path: Path) -> None:
+    doomed = path.with_name(f'.{path.name}.{os.getpid()}.removed')
+    os.replace(path, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
         expected = json.loads((path / MANIFEST).read_text('utf-8'))
+        found = _digests(path)
     except FileNotFoundError:
         return f'{MANIFEST} is missing'
     except (OSError, ValueError) as error:
         return f'{MANIFEST} cannot be read: {error}'
-    found = _digests(path)
+    if not isinstance(expected, dict) or POSITION not in expected:
+        return f'{MANIFEST} is damaged'
     for name, digest in expected.items():
         if name not in found:
             return f'{name} is missing'
@@ -145,6 +194,4 @@ def _fault(path: Path) -> str | None:
 
 def _digests(path: Path) -> dict[str, str]:
     inside = sorted(p for p in path.rglob('*') if p.is_file() and p.name != MANIFEST)
-    return {
-        str(p.relative_to(path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in inside
-    }
+    return {str(p.relative_to(path)): files.sha256(p) for p in inside}

@@ -5,10 +5,10 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -24,25 +24,34 @@ COLUMNS = (
 )
 
 
+# What a file is called until it is complete; a process that is killed leaves such files behind.
+PARTIAL = '.partial'
+
+
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Any]:
-    """A binary file that appears under `path` complete, when the block ends without error."""
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears under `path` complete, when the block ends without error.
+
+    Raises:
+      OSError: the folder cannot be written or the disk is full; `path` is then as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}{PARTIAL}')
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with open(temporary, 'xb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files for their owner alone; results are for whom the umask allows.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what a killed process left half-written anywhere in a folder."""
+    for path in folder.rglob(f'.*{PARTIAL}'):
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -72,6 +81,7 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes arrays as a compressed .npz."""
     with whole(path) as file:
+        # Within the archive every array carries the same fixed date: equal arrays, equal bytes.
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -5,16 +5,21 @@ import errno
 import fcntl
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import files
+from imbreg_jax.results import checkpoints, files
 from imbreg_jax.study import Study, differences
 
 FORMAT = 1
+# What a finished study is told by; all else is made from these.
+RESULT_FILES = ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
+
+logger = logging.getLogger('imbreg_jax')
 
 
 class WorkdirError(RuntimeError):
@@ -22,7 +27,13 @@ class WorkdirError(RuntimeError):
 
 
 class Workdir:
-    """A study's folder.  Use as a context manager: it is locked meanwhile."""
+    """A study's folder.  Use as a context manager: it is locked meanwhile.
+
+    Attributes:
+      path: the folder; the other paths are its files.
+      held: what config.json holds once `check` has read it, or None.
+      killed: who was using the folder before and ended without a word, or ''.
+    """
 
     def __init__(self, path: str | os.PathLike[str]):
         """Args: the folder; made when entered."""
@@ -34,76 +45,147 @@ class Workdir:
         self.predictions = self.path / 'predictions.npz'
         self.checkpoints = self.path / 'checkpoints'
         self.weights = self.path / 'weights.npz'
+        self.tensorboard = self.path / 'tensorboard'
+        self.profile = self.path / 'profile'
+        self.held: dict[str, Any] | None = None
+        self.killed = ''
         self._lock: Any = None
 
     def __enter__(self) -> 'Workdir':
-        """Makes and locks the folder.
+        """Makes and locks the folder, and clears away what a killed process left half-written.
 
         Raises:
           WorkdirError: it cannot be written, or a live process uses it.
+          OSError: the disk is full.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / '.lock', 'a+', encoding='ascii')  # noqa: SIM115
+            self._lock = open(self.path / '.lock', 'a+', encoding='utf-8')
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
             raise WorkdirError(
                 f'workdir {self.path} cannot be written ({error.strerror}); name another with '
                 '--workdir=DIR'
             ) from error
         try:
+            self._acquire()
+            self.killed = self._read_note()
+            self._lock.truncate(0)
+            self._lock.write(f'process {os.getpid()} on {platform.node()}, begun {now()}')
+            self._lock.flush()
+            files.remove_partial(self.path)
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def _acquire(self) -> None:
+        try:
             # The kernel releases the lock when its process ends, however it ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                logger.warning(
+                    'the file system of %s has no locks: see to it yourself that no two processes '
+                    'use it at once', self.path,
+                )  # fmt: skip
+                return
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or 'unknown'
-            self._lock.close()
             raise WorkdirError(
-                f'workdir {self.path} is in use by a live process ({holder}); wait for it, or name '
-                'another with --workdir=DIR'
+                f'workdir {self.path} is in use by a live process ({self._read_note() or "unknown"}'
+                '); wait for it, or name another with --workdir=DIR'
             ) from error
-        self._lock.truncate(0)
-        self._lock.write(f'process {os.getpid()} on {platform.node()}')
-        self._lock.flush()
-        return self
+
+    def _read_note(self) -> str:
+        self._lock.seek(0)
+        try:
+            return self._lock.read(1000).strip()
+        except ValueError:  # not UTF-8: no note of ours
+            return 'unknown'
+
+    def end(self) -> None:
+        """Notes that whoever uses the folder now ends knowingly; see `killed`."""
+        if self._lock is not None and not self._lock.closed:
+            os.ftruncate(self._lock.fileno(), 0)
 
     def __exit__(self, *_: object) -> None:
         """Unlocks the folder."""
+        self.end()
         self._lock.close()
 
     def check(self, study: Study) -> None:
-        """Refuses a folder that holds another study.
+        """Reads what the folder holds and refuses another study.
 
         Raises:
-          WorkdirError: it holds another config, or a format that this version does not know.
+          WorkdirError: it holds another config, a format that this version does not know, or
+            checkpoints of which nothing says to what config or plan they belong.
         """
+        begun = self.begun()
         if not self.config.exists():
-            return
-        try:
-            held = json.loads(self.config.read_text('utf-8'))
-            version = held['format']
-            if version > FORMAT:
+            if begun:
                 raise WorkdirError(
-                    f'workdir {self.path} has format {version}, and this version of imbreg_jax '
-                    f'knows up to {FORMAT}; use the version that wrote it, or another --workdir'
+                    f'workdir {self.path} has checkpoints and no config.json that says of what; '
+                    'put it back, or name another with --workdir=DIR'
                 )
+            return
+        held = read_config(self.config)
+        try:
             changed = differences(held['config'], study)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkdirError(
-                f'{self.config} cannot be read as a config ({error}); name another --workdir'
+                f'{self.config} holds a config that this version cannot read ({error}); name '
+                'another --workdir=DIR'
             ) from error
         if changed:
             raise WorkdirError(
                 f'workdir {self.path} holds another config ({"; ".join(changed)}); name another '
                 'with --workdir=DIR'
             )
+        self.held = held
 
-    def write_config(self, study: Study, devices: list[str], backend: str, timing: Any) -> None:
-        """Writes config.json: the resolved config, and on what it ran."""
-        files.write_json(
-            self.config,
-            {
+    def begun(self) -> bool:
+        """Whether anything trained is kept here."""
+        return bool(checkpoints.names(self.checkpoints))
+
+    def read_plan(self) -> dict[str, Any] | None:
+        """The plan that the study was begun under, as plain values, or None before its start.
+
+        Raises:
+          WorkdirError: it is damaged, or missing although something was trained under it.
+        """
+        try:
+            return json.loads(self.plan.read_text('utf-8'))
+        except FileNotFoundError:
+            if not self.begun():
+                return None
+            reason = 'missing'
+        except (OSError, ValueError) as error:
+            reason = f'unreadable ({error})'
+        raise WorkdirError(
+            f'{self.plan} is {reason}, and a study resumed under another plan would end with other '
+            'digits; put it back, or name another --workdir=DIR'
+        )
+
+    def write_config(
+        self,
+        study: Study,
+        devices: list[str],
+        backend: str,
+        timing: dict[str, Any],
+        finished: bool = False,
+    ) -> None:
+        """Writes config.json: the resolved config, and on what it ran.
+
+        Args:
+          study: the study.
+          devices: names of the devices.
+          backend: 'cpu', 'gpu' or 'tpu'.
+          timing: when it started and what it took.
+          finished: whether the result files are complete; their digests are then kept.
+        """
+        held = {
                 'format': FORMAT,
                 'config': study.resolved,
                 'versions': versions(),
@@ -124,8 +206,61 @@ class Workdir:
                     for law in study.test_distributions
                 },
                 'timing': timing,
-            },
+            }
+        if finished:
+            held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
+        self._write(held)
+
+    def write_analysis(self, study: Study) -> None:
+        """Takes over into config.json how a finished study is to be analysed from now on."""
+        assert self.held is not None
+        analysis = {key: study.resolved[key] for key in ('name', 'analysis')}
+        if self.held['config'] | analysis != self.held['config']:
+            self._write(self.held | {'config': self.held['config'] | analysis})
+
+    def damaged(self) -> list[str] | None:
+        """Which result files of a finished study changed since; None where it is not finished."""
+        digests = (self.held or {}).get('finished')
+        if not isinstance(digests, dict):
+            return None
+        damaged = []
+        for name in RESULT_FILES:
+            try:
+                sound = files.sha256(self.path / name) == digests.get(name)
+            except OSError:
+                sound = False
+            if not sound:
+                damaged.append(name)
+        return damaged
+
+    def _write(self, held: dict[str, Any]) -> None:
+        files.write_json(self.config, held)
+        self.held = held
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of a config.json.
+
+    Raises:
+      WorkdirError: it is damaged, or of a format that this version does not know.
+    """
+    try:
+        held = json.loads(path.read_text('utf-8'))
+        version = int(held['format'])
+        held['config'].keys()
+    except FileNotFoundError:
+        raise WorkdirError(f'{path} is not there: no study has been started here') from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkdirError(
+            f'{path} cannot be read as a config ({type(error).__name__}: {error}); put it back, or '
+            'name another --workdir=DIR'
+        ) from error
+    if version > FORMAT:
+        raise WorkdirError(
+            f'workdir {path.parent} has format {version}, and this version of imbreg_jax knows up '
+            f'to {FORMAT}; use the version that wrote it, or another --workdir'
         )
+    return held
 
 
 def now() -> str:

@@ -1,0 +1,156 @@
+"""From what each run leaves to the tables and arrays of a study's result files."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.evaluation import baseline, evaluator
+from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.results import files
+from imbreg_jax.study import Study
+
+
+class Outcome(NamedTuple):
+    """What the runs of one unit leave.
+
+    Attributes:
+      runs: (condition, repeat) of each.
+      arrays: [runs, ...]: what `Evaluator.finish` returns, `diverged_epoch`, and the weights as
+        '<layer>/<kind>'.
+    """
+
+    runs: list[tuple[int, int]]
+    arrays: dict[str, np.ndarray]
+
+
+def in_order(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Epoch rows in the study's order: epoch, condition, repeat."""
+    places = {condition.name: i for i, condition in enumerate(study.conditions)}
+    return sorted(rows, key=lambda row: (row['epoch'], places[row['condition']], row['repeat']))
+
+
+def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarray]]:
+    """Each run's arrays, in the study's order."""
+    found = {
+        run: {name: values[i] for name, values in outcome.arrays.items()}
+        for outcome in outcomes
+        for i, run in enumerate(outcome.runs)
+    }
+    return [found[(run.condition_index, run.repeat)] for run in study.runs]
+
+
+def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of predictions.npz."""
+    conditions, repeats = len(study.conditions), len(study.repeats)
+    settings = study.evaluation
+
+    def of_runs(name):
+        return np.stack([run[name] for run in merged])
+
+    def by_condition(name):
+        stacked = of_runs(name)
+        return stacked.reshape(conditions, repeats, *stacked.shape[1:]).swapaxes(1, 2)
+
+    validation_target = of_runs('validation_target')
+    validation_prediction = of_runs('validation_prediction')
+    return {
+        'condition': np.array([study.conditions[r.condition_index].name for r in study.runs]),
+        'train_distribution': np.array(
+            [study.conditions[r.condition_index].distribution.name for r in study.runs]
+        ),
+        'repeat': np.array([r.repeat for r in study.runs]),
+        'conditions': np.array([c.name for c in study.conditions]),
+        'repeats': np.array(study.repeats),
+        'test_distributions': np.array([law.name for law in study.test_distributions]),
+        'dense_generating': np.linspace(
+            settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
+        ),
+        'dense_target': merged[0]['dense_target'],
+        'dense_prediction': of_runs('dense_prediction'),
+        'test_generating': by_condition('test_generating')[0],
+        'test_target': by_condition('test_target'),
+        'test_prediction': of_runs('test_prediction'),
+        'validation_target': validation_target,
+        'validation_prediction': validation_prediction,
+        'calibration_factor': calibration(validation_prediction, validation_target),
+        'moment_names': np.array(evaluator.MOMENTS),
+        'moments': of_runs('moments'),
+    }
+
+
+def weights(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of weights.npz, '<condition>/<repeat>/<layer>/<kind>'."""
+    return {
+        f'{study.conditions[run.condition_index].name}/{run.repeat}/{name}': value
+        for run, parts in zip(study.runs, merged, strict=True)
+        for name, value in parts.items()
+        if '/' in name
+    }
+
+
+def calibration(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The factor on predictions [..., n] that fits targets [..., n] best in squares."""
+    predictions = np.asarray(predictions, np.float64)
+    targets = np.asarray(targets, np.float64)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return (predictions * targets).sum(-1) / (predictions**2).sum(-1)
+
+
+def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """The rows of results.csv."""
+    rows: list[tuple[Any, ...]] = []
+    for run, parts in zip(study.runs, merged, strict=True):
+        condition = study.conditions[run.condition_index]
+        head = (condition.name, condition.distribution.name)
+        diverged = int(parts['diverged_epoch'])
+        factor = calibration(parts['validation_prediction'], parts['validation_target'])
+        predictors = {
+            'cnn': np.asarray(parts['test_prediction'], np.float64),
+            'cnn_calibrated': factor * np.asarray(parts['test_prediction'], np.float64),
+        }
+        for predictor, predicted in predictors.items():
+            scores = metrics(predicted, parts['test_target'])
+            rows += [
+                (
+                    *head, predictor, run.repeat, law.name, metric,
+                    float('nan') if diverged else float(scores[metric][i]),
+                )
+                for i, law in enumerate(study.test_distributions)
+                for metric in METRICS
+            ]  # fmt: skip
+        if diverged:
+            rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
+    settings = study.evaluation
+    for repeat, parts in zip(study.repeats, merged, strict=False):
+        guess = baseline.random_guess(
+            study.seed, repeat, study.data.test_size, settings.guess_low, settings.guess_high
+        )
+        scores = metrics(guess, parts['test_target'])
+        rows += [
+            ('', '', 'random_guess', repeat, law.name, metric, float(scores[metric][i]))
+            for i, law in enumerate(study.test_distributions)
+            for metric in METRICS
+        ]
+    return pd.DataFrame(rows, columns=list(files.COLUMNS))
+
+
+def write_tensorboard(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The epochs' rows as TensorBoard scalars, one TensorBoard run for each run."""
+    import tensorboardX
+
+    if folder.exists():
+        shutil.rmtree(folder)
+    writers: dict[str, Any] = {}
+    for row in rows:
+        name = f'{row["condition"]}/repeat_{row["repeat"]}'
+        if name not in writers:
+            writers[name] = tensorboardX.SummaryWriter(str(folder / name), write_to_disk=True)
+        for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
+            if row[key] is not None:
+                writers[name].add_scalar(key, row[key], row['epoch'])
+    for writer in writers.values():
+        writer.close()

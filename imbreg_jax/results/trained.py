@@ -1,0 +1,166 @@
+"""Trained networks back from a finished workdir, to predict on one's own images."""
+
+import functools
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from imbreg_jax.model.network import RegressionCNN
+from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
+from imbreg_jax.study import Condition, ConfigError, Study, resolve
+
+# Images predicted at a time.
+_BATCH = 250
+
+
+class TrainedNetworks:
+    """The trained networks of a study.
+
+    Attributes:
+      study: what was trained.
+      params: {(condition, repeat): {layer: {'kernel' or 'bias': array}}}, as Flax has them, in the
+        study's order.
+    """
+
+    def __init__(self, study: Study, params: Mapping[tuple[str, int], dict[str, dict[str, Any]]]):
+        """Args: the study, and each run's parameters."""
+        self.study = study
+        self.params = dict(params)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """(condition, repeat) of each network, in the order of `predict`'s rows."""
+        return list(self.params)
+
+    def predict(
+        self, images: np.ndarray, condition: str | None = None, repeat: int | None = None
+    ) -> np.ndarray:
+        """Predicts the targets of images, dropout off.
+
+        Args:
+          images: [n, H, W] or a single [H, W], pixels in the scale of training (an image of
+            target y is about y times standard normal noise), H = W = the study's image size.
+          condition: a condition's name; None for all.
+          repeat: a repeat's number; None for all.
+
+        Returns:
+          float32 predictions [networks, n] of the chosen networks in the order of `runs`; without
+          the first axis where both condition and repeat are given, and without the second for a
+          single image.
+
+        Raises:
+          KeyError: there is no such condition or repeat.
+          ValueError: the images have another shape or are no numbers.
+        """
+        chosen = [
+            run
+            for run in self.params
+            if condition in (None, run[0]) and repeat in (None, run[1])
+        ]
+        if not chosen:
+            raise KeyError(
+                f'no network of condition {condition!r} and repeat {repeat!r}; there are '
+                f'conditions {", ".join(c.name for c in self.study.conditions)} and repeats '
+                f'{", ".join(map(str, self.study.repeats))}'
+            )
+        try:
+            pictures = np.asarray(images, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'images must be an array of numbers: {error}') from error
+        size = self.study.data.image_size
+        single = pictures.ndim == 2
+        pictures = pictures[None] if single else pictures
+        if pictures.ndim != 3 or pictures.shape[1:] != (size, size):
+            raise ValueError(
+                f'images have shape {np.shape(images)}; it must be [n, {size}, {size}] or '
+                f'[{size}, {size}]'
+            )
+        found = np.stack([self._predict_one(run, pictures) for run in chosen])
+        found = found[:, 0] if single else found
+        return found[0] if condition is not None and repeat is not None else found
+
+    def _predict_one(self, run: tuple[str, int], pictures: np.ndarray) -> np.ndarray:
+        function = _predictor(_network(self.study.condition(run[0])))
+        parts = [np.zeros(0, np.float32)]
+        with jax.default_matmul_precision(self.study.compute.matmul_precision):
+            for start in range(0, len(pictures), _BATCH):
+                batch = pictures[start : start + _BATCH]
+                # Filled up, so that one compilation serves any number of images.
+                fill = _BATCH - len(batch)
+                filled = np.pad(batch, [(0, fill), (0, 0), (0, 0)])
+                parts.append(np.asarray(function(self.params[run], filled))[: len(batch)])
+        return np.concatenate(parts)
+
+
+def load(workdir: str | os.PathLike[str]) -> TrainedNetworks:
+    """The trained networks of a finished workdir.
+
+    A network that diverged has the weights of its last finite state; results.csv says which.
+
+    Args:
+      workdir: the folder of a finished study; it is only read.
+
+    Returns:
+      The networks.
+
+    Raises:
+      WorkdirError: the study is not finished, or its files are damaged or of a newer version.
+    """
+    folder = Workdir(workdir)
+    held = read_config(folder.config)
+    try:
+        study = resolve(held['config'])
+    except ConfigError as error:
+        raise WorkdirError(
+            f'{folder.config} holds a config that this version does not take: {error}'
+        ) from error
+    return TrainedNetworks(study, _read_weights(folder.weights, study))
+
+
+def _read_weights(path: Path, study: Study) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
+    params: dict[tuple[str, int], dict[str, dict[str, Any]]] = {
+        (study.conditions[run.condition_index].name, run.repeat): {} for run in study.runs
+    }
+    try:
+        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as arrays:
+            for name in arrays.files:
+                condition, repeat, layer, kind = name.split('/')
+                params[condition, int(repeat)].setdefault(layer, {})[kind] = arrays[name]
+    except FileNotFoundError:
+        raise WorkdirError(
+            f'{path} is not there: the study in this folder is not finished; train it with the '
+            'same command to its end'
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise WorkdirError(
+            f'{path} is damaged ({type(error).__name__}: {error}); with checkpoints there, the '
+            "study's command makes it again"
+        ) from error
+    missing = [run for run, layers in params.items() if not layers]
+    if missing:
+        raise WorkdirError(
+            f'{path} has no weights of condition {missing[0][0]}, repeat {missing[0][1]}'
+        )
+    return params
+
+
+def _network(condition: Condition) -> RegressionCNN:
+    settings = condition.model
+    return RegressionCNN(
+        conv_features=settings.conv_features,
+        kernel_size=settings.kernel_size,
+        dense_features=settings.dense_features,
+        order=settings.order,
+        conv_dropout=settings.conv_dropout,
+        initialization=settings.initialization,
+    )
+
+
+@functools.cache
+def _predictor(network: RegressionCNN) -> Any:
+    return jax.jit(lambda params, pictures: network.apply({'params': params}, pictures)[0])
