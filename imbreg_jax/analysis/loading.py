@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -323,7 +324,7 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
       arrays = {name: file[name] for name in file.files}
   except FileNotFoundError:
     raise AnalysisError(f'{path} is not there: the study in this folder has not ended') from None
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
     raise AnalysisError(f'{path} cannot be read: {error}') from error
   tests = [str(t) for t in arrays['test_distributions']]
   repeat_index = {int(k): i for i, k in enumerate(arrays['repeats'])}

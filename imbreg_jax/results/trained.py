@@ -3,6 +3,7 @@
 import functools
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def _read_weights(path: Path, study: Study) -> dict[tuple[str, int], dict[str, d
             f'{path} is not there: the study in this folder is not finished; train it with the '
             'same command to its end'
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WorkdirError(
             f'{path} is damaged ({type(error).__name__}: {error}); with checkpoints there, the '
             "study's command makes it again"
