@@ -1,0 +1,157 @@
+"""Tests of imbreg_jax.results.workdir."""
+
+import errno
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from imbreg_jax import study as study_lib
+from imbreg_jax.results import workdir as workdir_lib
+from imbreg_jax.results.workdir import Workdir, WorkdirError
+
+_HOLD = """
+import sys, time
+from imbreg_jax.results.workdir import Workdir
+with Workdir(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(60)
+"""
+
+
+class WorkdirTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = pathlib.Path(self.create_tempdir().full_path) / 'workdir'
+
+    def _study(self, **fields) -> study_lib.Study:
+        config = study_lib.default_config()
+        config.update(fields)
+        return study_lib.resolve(config)
+
+    def _begun(self, **fields) -> Workdir:
+        workdir = Workdir(self.path)
+        with workdir:
+            workdir.write_config(self._study(**fields), ['cpu 0'], 'cpu', {'started': 'now'})
+        return workdir
+
+    def _hold(self) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, '-c', _HOLD, str(self.path)], stdout=subprocess.PIPE, text=True
+        )
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), 'held\n')
+        return process
+
+    def test_a_live_process_keeps_others_out_and_a_dead_one_does_not(self):
+        process = self._hold()
+        with self.assertRaisesRegex(WorkdirError, rf'live process \(process {process.pid} on .*'):
+            Workdir(self.path).__enter__()
+        process.kill()
+        process.wait()
+        with Workdir(self.path) as workdir:
+            self.assertStartsWith(workdir.killed, f'process {process.pid} on ')
+
+    def test_a_process_that_ends_knowingly_leaves_no_note(self):
+        with Workdir(self.path):
+            self.assertIn(f'process {os.getpid()} on', (self.path / '.lock').read_text())
+        with Workdir(self.path) as workdir:
+            self.assertEqual(workdir.killed, '')
+        with self.assertRaises(ZeroDivisionError), Workdir(self.path):
+            1 / 0  # noqa: B018
+        with Workdir(self.path) as workdir:
+            self.assertEqual(workdir.killed, '')
+            workdir.end()
+            self.assertEqual((self.path / '.lock').read_text(), '')
+
+    def test_a_terminated_process_is_told_as_killed(self):
+        process = self._hold()
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        with Workdir(self.path) as workdir:
+            self.assertNotEmpty(workdir.killed)
+
+    def test_a_file_system_without_locks_is_said_and_used(self):
+        error = OSError(errno.ENOLCK, 'No locks available')
+        with mock.patch.object(workdir_lib.fcntl, 'flock', side_effect=error):
+            with self.assertLogs('imbreg_jax', 'WARNING') as logs, Workdir(self.path):
+                pass
+        self.assertIn('has no locks', logs.output[0])
+
+    def test_a_path_that_is_no_folder_is_refused(self):
+        self.path.write_text('')
+        with self.assertRaisesRegex(WorkdirError, 'cannot be written'):
+            Workdir(self.path).__enter__()
+
+    def test_takes_the_same_study_and_refuses_another(self):
+        self._begun()
+        Workdir(self.path).check(self._study())
+        Workdir(self.path).check(self._study(name='other', compute={'checkpoint_seconds': 1.0}))
+        with self.assertRaisesRegex(WorkdirError, r'another config \(seed: 0 -> 3; repeats.*\)'):
+            Workdir(self.path).check(self._study(seed=3, repeats=4))
+
+    def test_refuses_a_newer_format(self):
+        workdir = self._begun()
+        held = json.loads(workdir.config.read_text())
+        workdir.config.write_text(json.dumps(held | {'format': 2}))
+        with self.assertRaisesRegex(WorkdirError, 'has format 2, and this version .* up to 1; use'):
+            Workdir(self.path).check(self._study())
+
+    @parameterized.parameters(
+        '', '{', '[]', '{}', '3', '{"format": 1}', '{"format": 1, "config": 3}', '{"format": "x"}',
+        '{"format": 1, "config": {}}', '{"format": null, "config": {}}',
+    )  # fmt: skip
+    def test_refuses_a_config_that_cannot_be_read(self, text):
+        self.path.mkdir()
+        (self.path / 'config.json').write_text(text)
+        with self.assertRaisesRegex(WorkdirError, 'name another --workdir') as caught:
+            Workdir(self.path).check(self._study())
+        self.assertNotIn('\n', str(caught.exception))
+
+    def test_checkpoints_of_which_nothing_says_what_they_are_of_are_refused(self):
+        workdir = self._begun()
+        self.assertIsNone(workdir.read_plan())
+        (workdir.checkpoints / 'step_000000000001').mkdir(parents=True)
+        self.assertTrue(workdir.begun())
+        with self.assertRaisesRegex(WorkdirError, 'plan.json is missing'):
+            workdir.read_plan()
+        workdir.plan.write_text('{')
+        with self.assertRaisesRegex(WorkdirError, 'plan.json is unreadable'):
+            workdir.read_plan()
+        workdir.config.unlink()
+        with self.assertRaisesRegex(WorkdirError, 'checkpoints and no config.json'):
+            workdir.check(self._study())
+
+    def test_knows_which_files_of_a_finished_study_changed(self):
+        workdir = self._begun()
+        self.assertIsNone(workdir.damaged())
+        for name in workdir_lib.RESULT_FILES:
+            (self.path / name).write_text(name)
+        workdir.write_config(self._study(), ['cpu 0'], 'cpu', {}, finished=True)
+        again = Workdir(self.path)
+        again.check(self._study())
+        self.assertEqual(again.damaged(), [])
+        (self.path / 'results.csv').write_text('x')
+        (self.path / 'weights.npz').unlink()
+        self.assertEqual(again.damaged(), ['results.csv', 'weights.npz'])
+
+    def test_how_a_finished_study_is_analysed_may_change_and_nothing_else(self):
+        self._begun()
+        workdir = Workdir(self.path)
+        study = self._study(analysis={'confidence': 0.9}, compute={'steps_per_chunk': 7})
+        workdir.check(study)
+        workdir.write_analysis(study)
+        held = workdir_lib.read_config(workdir.config)['config']
+        self.assertEqual(held['analysis']['confidence'], 0.9)
+        self.assertEqual(held['compute']['steps_per_chunk'], 100)
+
+
+if __name__ == '__main__':
+    absltest.main()
