@@ -1,0 +1,204 @@
+"""Tests of imbreg_jax.evaluation.evaluator: against the network applied to images by definition."""
+
+import functools
+
+import jax
+import numpy as np
+from absl.testing import absltest
+
+import small_study
+from imbreg_jax.data import images, randomness
+from imbreg_jax.data.randomness import Purpose
+from imbreg_jax.evaluation import evaluator
+from imbreg_jax.evaluation.evaluator import MOMENTS
+
+# The reference sums in another order: outputs of size 1 to 10, sums of up to 10^3 products in
+# float32 of 6e-8 each, which errors of random sign leave at some 1e-6. Wrong images differ by 1e-1.
+_CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
+
+
+@functools.cache
+def _finished():
+    """A unit of two conditions and two repeats as it starts, and what is kept of it."""
+    study = small_study.study(
+        {
+            'normal': {'train_distribution': 'n5_5_1'},
+            # Masks of rate 0 keep everything.
+            'undropped': {'model.conv_dropout_rate': 0.0},
+        }
+    )
+    with small_study.precision():
+        engine = small_study.engine(study)
+        state = engine.initialize()
+        return engine, engine.axis.fetch(state.params), evaluator.Evaluator(engine).finish(state)
+
+
+def _run(place):
+    """Condition, repeat and parameters of the run at a place."""
+    engine, params, _ = _finished()
+    condition, repeat = engine.unit.runs[place]
+    return engine.study.conditions[condition], repeat, jax.tree.map(lambda a: a[place], params)
+
+
+def _predict(place, pictures):
+    """[n] predictions and [n, features] last hidden features, dropout off."""
+    engine, _, _ = _finished()
+    with small_study.precision():
+        found = engine.network.apply({'params': _run(place)[2]}, pictures)
+    return tuple(np.asarray(a, np.float64) for a in found)
+
+
+def _scaled(generating, noise):
+    return np.float32(generating)[:, None, None] * noise
+
+
+class PredictionTest(absltest.TestCase):
+    def test_of_the_test_sets_is_the_networks_on_each_laws_images(self):
+        engine, _, out = _finished()
+        study = engine.study
+        for place in range(4):
+            _, repeat, _ = _run(place)
+            noise = small_study.noise(study, repeat, Purpose.TEST_IMAGES, study.data.test_size)
+            uniforms = randomness.uniforms(
+                study.seed, repeat, Purpose.TEST_TARGETS, study.data.test_size
+            )
+            for i, law in enumerate(study.test_distributions):
+                generating = np.float32(law.ppf(uniforms))
+                np.testing.assert_array_equal(out['test_generating'][place, i], generating)
+                pictures = _scaled(generating, noise)
+                measured = pictures.astype(np.float64).std((1, 2))
+                np.testing.assert_allclose(out['test_target'][place, i], measured, rtol=1e-6)
+                np.testing.assert_allclose(
+                    out['test_prediction'][place, i], _predict(place, pictures)[0], **_CLOSE
+                )
+
+    def test_of_the_validation_split_follows_the_conditions_law(self):
+        engine, _, out = _finished()
+        study = engine.study
+        for place in range(4):
+            condition, repeat, _ = _run(place)
+            count = study.data.validation_size
+            noise = small_study.noise(study, repeat, Purpose.VALIDATION_IMAGES, count)
+            uniforms = randomness.uniforms(study.seed, repeat, Purpose.VALIDATION_TARGETS, count)
+            pictures = _scaled(condition.distribution.ppf(uniforms), noise)
+            measured = pictures.astype(np.float64).std((1, 2))
+            np.testing.assert_allclose(out['validation_target'][place], measured, rtol=1e-6)
+            np.testing.assert_allclose(
+                out['validation_prediction'][place], _predict(place, pictures)[0], **_CLOSE
+            )
+
+    def test_of_the_dense_set_is_on_the_same_images_for_all_runs(self):
+        engine, _, out = _finished()
+        study = engine.study
+        for place in range(1, 4):
+            np.testing.assert_array_equal(out['dense_target'][place], out['dense_target'][0])
+        key = randomness.purpose_key(
+            randomness.root_key(study.seed), evaluator.COMMON_REPEAT, Purpose.DENSE_IMAGES
+        )
+        settings = study.evaluation
+        indices = np.arange(settings.dense_size, dtype=np.int32)
+        noise = np.asarray(images.noise(key, indices, study.data.image_size))
+        generating = np.linspace(settings.dense_low, settings.dense_high, settings.dense_size)
+        np.testing.assert_allclose(
+            out['dense_prediction'][2], _predict(2, _scaled(generating, noise))[0], **_CLOSE
+        )
+
+    def test_sets_are_the_same_for_all_conditions_and_each_repeats_own(self):
+        engine, _, out = _finished()
+        self.assertEqual(engine.unit.runs, [(0, 0), (1, 0), (0, 1), (1, 1)])
+        for name in ('test_generating', 'test_target'):
+            for first, second in ((0, 1), (2, 3)):
+                np.testing.assert_array_equal(out[name][first], out[name][second])
+            self.assertFalse((out[name][0] == out[name][2]).any())
+
+
+class MomentsTest(absltest.TestCase):
+    def test_without_dropout_are_numpys(self):
+        engine, _, out = _finished()
+        study = engine.study
+        count = study.evaluation.moment_images
+        for place in range(4):
+            condition, repeat, params = _run(place)
+            noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, count)
+            uniforms = randomness.uniforms(
+                study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
+            )
+            pictures = _scaled(condition.distribution.ppf(uniforms)[:count], noise)
+            predictions, features = _predict(place, pictures)
+            terms = features * np.float64(params['dense2']['kernel'][:, 0])
+            bias = float(params['dense2']['bias'][0])
+            y, a = pictures.astype(np.float64).std((1, 2)), predictions - bias
+            wanted = {
+                'images': count,
+                'b': bias,
+                'mean_y': y.mean(),
+                'mean_y2': (y**2).mean(),
+                'mean_a': a.mean(),
+                'mean_a2': (a**2).mean(),
+                'mean_ay': (a * y).mean(),
+                'mean_s': (terms**2).sum(-1).mean(),
+            }
+            found = dict(zip(MOMENTS, out['moments'][place], strict=True))
+            for name, value in wanted.items():
+                np.testing.assert_allclose(found[name], value, err_msg=name, **_CLOSE)
+
+    def test_of_masks_that_keep_everything_are_those_without(self):
+        _, _, out = _finished()
+        for place in (1, 3):
+            found = dict(zip(MOMENTS, out['moments'][place], strict=True))
+            for name in ('a', 'a2', 'ay', 's'):
+                np.testing.assert_allclose(
+                    found[f'channel_mean_{name}'], found[f'mean_{name}'], **_CLOSE
+                )
+            np.testing.assert_allclose(
+                found['channel_mean_abar2'], found['channel_mean_a2'], **_CLOSE
+            )
+
+    def test_of_masks_that_drop_scatter(self):
+        _, _, out = _finished()
+        for place in (0, 2):
+            found = dict(zip(MOMENTS, out['moments'][place], strict=True))
+            self.assertGreater(
+                found['channel_mean_a2'] - found['channel_mean_abar2'],
+                1e-3 * found['channel_mean_a2'],
+            )
+
+    def test_from_parts_are_means_over_images_and_over_pairs_of_masks(self):
+        generator = np.random.default_rng(0)
+        masks, runs, count = 4, 2, 6
+        y, a, s = generator.standard_normal((3, runs, count))
+        mask_a, mask_s = generator.standard_normal((2, masks, runs, count))
+        parts = np.stack([y, a, s, mask_a.mean(0), (mask_a**2).mean(0), mask_s.mean(0)], axis=-1)
+        bias = np.array([0.5, -0.5])
+        # (Mean over masks)^2 without bias: the mean over pairs of two masks.
+        pairs = [mask_a[i] * mask_a[j] for i in range(masks) for j in range(masks) if i != j]
+        wanted = {
+            'images': np.full(runs, count),
+            'b': bias,
+            'mean_y': y.mean(-1),
+            'mean_y2': (y**2).mean(-1),
+            'mean_a': a.mean(-1),
+            'mean_a2': (a**2).mean(-1),
+            'mean_ay': (a * y).mean(-1),
+            'mean_s': s.mean(-1),
+            'channel_mean_a': mask_a.mean((0, 2)),
+            'channel_mean_a2': (mask_a**2).mean((0, 2)),
+            'channel_mean_ay': (mask_a * y).mean((0, 2)),
+            'channel_mean_s': mask_s.mean((0, 2)),
+            'channel_mean_abar2': np.mean(pairs, (0, 2)),
+        }
+        self.assertEqual(tuple(wanted), MOMENTS)
+        found = evaluator.moments(parts, bias, masks)
+        self.assertEqual(found.dtype, np.float64)
+        # A few sums of float64.
+        np.testing.assert_allclose(found, np.stack(list(wanted.values()), -1), rtol=1e-12)
+
+    def test_of_one_mask_say_that_they_know_no_spread(self):
+        parts = np.ones((1, 3, 6))
+        found = dict(zip(MOMENTS, evaluator.moments(parts, np.zeros(1), 1)[0], strict=True))
+        self.assertTrue(np.isnan(found.pop('channel_mean_abar2')))
+        self.assertTrue(np.isfinite(list(found.values())).all())
+
+
+if __name__ == '__main__':
+    absltest.main()
