@@ -195,7 +195,7 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         )
     together = fitting[-1]
     # Equal units, so that one compilation serves all of them.
-    together = -(-repeats // -(-repeats // together))
+    together = -(-len(study.repeats) // -(-len(study.repeats) // together))
     cached = study.data.cache == 'always' or (
         study.data.cache == 'auto' and need(together, True) <= budget
     )
