@@ -1,0 +1,237 @@
+"""Tests of imbreg_jax.training.plan: what fits is chosen, and what is predicted is needed."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+
+import small_study
+from imbreg_jax import study as study_lib
+from imbreg_jax.training import plan as plan_lib
+
+
+class _Device:
+    """A device of a platform and memory that this machine lacks."""
+
+    def __init__(self, platform, memory=None):
+        self.platform = platform
+        self.memory = memory
+
+    def memory_stats(self):
+        return None if self.memory is None else {'bytes_limit': self.memory}
+
+
+_CPU, _GPU = [_Device('cpu')], [_Device('gpu')]
+
+
+def _paper(**fields):
+    """The paper's study at its full size; `fields` with __ for the dot."""
+    config = study_lib.default_config()
+    config.update_from_flattened_dict({k.replace('__', '.'): v for k, v in fields.items()})
+    return study_lib.resolve(config)
+
+
+def _budget(study, runs, repeats, cached, platform='gpu'):
+    """Just enough available bytes for so much at once."""
+    memory = plan_lib.memory(study, study.conditions[0], platform)
+    return int(memory.total(runs, repeats, cached) / plan_lib.MEMORY_SHARE) + 2
+
+
+class RuleTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ('cpu', 'cpu', 'map'),
+        ('gpu', 'gpu', 'vmap'),
+        ('cuda', 'gpu', 'vmap'),
+        ('rocm', 'gpu', 'vmap'),
+        ('tpu', 'tpu', 'vmap'),
+    )
+    def test_of_each_platform(self, platform, name, mapping):
+        plan = plan_lib.make(_paper(), [_Device(platform)] * 3, 2**40)
+        self.assertEqual((plan.platform, plan.mapping, plan.devices), (name, mapping, 3))
+        self.assertTrue(plan.cached)
+        self.assertEqual(plan.repeats_per_unit, 10)
+
+    def test_of_the_cache(self):
+        study = _paper()
+        enough = _budget(study, 10, 10, True)
+        self.assertTrue(plan_lib.make(study, _GPU, enough).cached)
+        short = plan_lib.make(study, _GPU, enough - 100)
+        self.assertFalse(short.cached)
+        self.assertEqual(short.repeats_per_unit, 10)
+        self.assertFalse(plan_lib.make(_paper(data__cache='never'), _GPU, 2**50).cached)
+
+    def test_of_a_cache_that_is_asked_for(self):
+        # Fewer repeats at a time, rather than no cache.
+        study = _paper(data__cache='always')
+        plan = plan_lib.make(study, _GPU, _budget(study, 3, 3, True))
+        self.assertTrue(plan.cached)
+        self.assertLessEqual(plan.repeats_per_unit, 3)
+
+    def test_of_units_of_equal_size(self):
+        study = _paper(data__cache='never')
+        # Nine of ten would fit; five and five take as many programs and one compilation.
+        plan = plan_lib.make(study, _GPU, _budget(study, 9, 9, False))
+        self.assertEqual(plan.repeats_per_unit, 5)
+
+    @parameterized.parameters((1, 1), (3, 3), (9, 5), (10, 10), (99, 10))
+    def test_of_runs_that_are_asked_for(self, runs, repeats):
+        plan = plan_lib.make(_paper(compute__runs_per_program=runs), _GPU, 2**50)
+        self.assertEqual(plan.repeats_per_unit, repeats)
+
+    @parameterized.parameters('cpu', 'gpu')
+    def test_never_predicts_more_than_there_is(self, platform):
+        study = _paper(repeats=40)
+        devices = [_Device(platform)]
+        for available in np.geomspace(2**31, 2**38, 15).astype(int).tolist():
+            try:
+                plan = plan_lib.make(study, devices, available)
+            except plan_lib.OutOfMemory:
+                continue
+            self.assertLessEqual(plan.bytes_predicted, plan_lib.MEMORY_SHARE * available)
+            memory = plan_lib.memory(study, study.conditions[0], platform)
+            count = plan.repeats_per_unit
+            self.assertEqual(plan.bytes_predicted, memory.total(count, count, plan.cached))
+
+    def test_of_the_sizes_that_are_promised(self):
+        # Ten repeats on a laptop of 16 GB, of which the system takes some.
+        self.assertEqual(plan_lib.make(_paper(), _CPU, 12 * 2**30).repeats_per_unit, 10)
+        # A thousand on a GPU of 80 GB.
+        plan = plan_lib.make(_paper(repeats=1000), _GPU, 78 * 2**30)
+        self.assertGreater(plan.repeats_per_unit, 100)
+
+    def test_of_chunks_divides_an_epoch(self):
+        for limit in (1, 7, 100, 10_000):
+            study = _paper(compute__steps_per_chunk=limit)
+            (steps,) = plan_lib.make(study, _GPU, 2**40).chunk_steps
+            self.assertLessEqual(steps, limit)
+            self.assertEqual(1000 % steps, 0)
+        # On CPU a chunk is short enough to answer a signal.
+        (steps,) = plan_lib.make(_paper(repeats=100), _CPU, 2**40).chunk_steps
+        self.assertLessEqual(steps * 100, plan_lib.CPU_CHUNK)
+
+    def test_goes_to_json_and_back(self):
+        plan = plan_lib.make(_paper(), _GPU, 2**40)
+        values = json.loads(json.dumps(plan.to_json()))
+        self.assertEqual(plan_lib.Plan.from_json(values), plan)
+
+
+class OutOfMemoryTest(absltest.TestCase):
+    def _sentence(self, study):
+        with self.assertRaises(plan_lib.OutOfMemory) as caught:
+            plan_lib.make(study, _GPU, 2**28)
+        text = str(caught.exception)
+        self.assertNotIn('\n', text)
+        # What is needed and what there is, in bytes.
+        self.assertRegex(text, r'needs? about [\d,]+ bytes')
+        self.assertIn(f'{int(plan_lib.MEMORY_SHARE * 2**28):,}', text)
+        return text
+
+    def test_says_what_would_fit(self):
+        text = self._sentence(_paper())
+        self.assertIn('config.training.batch_size', text)
+
+    def test_of_a_cache_says_so(self):
+        study = _paper(data__cache='always')
+        with self.assertRaisesRegex(plan_lib.OutOfMemory, r"config\.data\.cache = 'auto'"):
+            plan_lib.make(study, _GPU, _budget(study, 1, 1, False))
+
+
+class DivisorTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (1000, 100, 100), (1000, 99, 50), (1000, 1, 1), (1000, 0, 1), (997, 996, 1),
+        (997, 997, 997), (12, 100, 12), (1, 1, 1),
+    )  # fmt: skip
+    def test_is_the_largest_within_the_limit(self, number, limit, expected):
+        self.assertEqual(plan_lib.largest_divisor(number, limit), expected)
+
+
+class MemoryTest(absltest.TestCase):
+    def test_counts_the_parameters(self):
+        study = small_study.study()
+        with small_study.precision():
+            engine = small_study.trained().engine
+        shapes = jax.eval_shape(engine.network.init, jax.random.key(0), jnp.zeros((1, 20, 20)))
+        counted = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+        self.assertEqual(plan_lib.parameter_count(study.conditions[0], 20), counted)
+        # Koehler's network on 52 x 52: 260 + 5,020 + 100,050 + 51.
+        self.assertEqual(plan_lib.parameter_count(_paper().conditions[0], 52), 105_381)
+
+    def test_of_a_cached_repeat_is_its_table(self):
+        study = small_study.study()
+        device = small_study.trained().engine.device_data
+        tables = sum(leaf.nbytes for leaf in jax.tree.leaves(device))
+        memory = plan_lib.memory(study, study.conditions[0], 'gpu')
+        self.assertEqual(memory.per_repeat * len(study.repeats), tables)
+
+    def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self):
+        """What a run adds to the training program, all runs at once, paper's network and batch."""
+        study = _paper(
+            repeats=1, data__train_size=100, data__validation_size=10, data__cache='never'
+        )
+        needed = []
+        with small_study.precision():
+            engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
+            state = jax.eval_shape(engine.initialize)
+            run = (engine.run_data, engine.targets['train'])
+            for runs in (1, 3):
+                shapes = jax.tree.map(
+                    lambda a, runs=runs: jax.ShapeDtypeStruct(
+                        (runs, *a.shape[1:]), a.dtype, sharding=engine.axis.sharding
+                    ),
+                    (state, run),
+                )
+                shared = engine.shared | {'epoch': np.int32(0), 'chunk': np.int32(0)}
+                compiled = engine._chunk.lower(*shapes, {}, shared).compile()
+                found = compiled.memory_analysis()
+                needed.append(
+                    found.argument_size_in_bytes
+                    + found.output_size_in_bytes
+                    - found.alias_size_in_bytes
+                    + found.temp_size_in_bytes
+                )
+        per_run = (needed[1] - needed[0]) / 2
+        predicted = plan_lib.memory(study, study.conditions[0], 'gpu').per_run
+        self.assertBetween(predicted / per_run, 0.5, 2)
+
+    def test_of_this_machine_is_found(self):
+        available = plan_lib.available_bytes(jax.devices())
+        self.assertBetween(available, 2**24, 2**50)
+
+    def test_of_several_accelerators_is_the_smallests_times_their_number(self):
+        devices = [_Device('gpu', 5 * 2**30), _Device('gpu', 3 * 2**30)]
+        self.assertEqual(plan_lib.available_bytes(devices), 6 * 2**30)
+
+
+class RunAxisTest(absltest.TestCase):
+    def _axis(self, runs, devices, mapping='map'):
+        if jax.device_count() < devices:
+            self.skipTest('one device, fixed before this test was loaded')
+        plan = plan_lib.make(small_study.study(), jax.devices()[:devices], 2**34)
+        plan = dataclasses.replace(plan, mapping=mapping)
+        return plan_lib.RunAxis(plan, jax.devices()[:devices], runs)
+
+    def test_spreads_and_fetches_runs_in_order(self):
+        for runs, devices in ((4, 2), (3, 2), (1, 2), (3, 1)):
+            axis = self._axis(runs, devices)
+            values = np.arange(2.0 * runs).reshape(runs, 2)
+            spread = axis.spread({'a': values})['a']
+            self.assertEqual(len(spread) % devices, 0)
+            np.testing.assert_array_equal(axis.fetch({'a': spread})['a'], values)
+            # Fillers are the last run again: nothing that a sound run does not do.
+            np.testing.assert_array_equal(spread[runs:], values[[-1] * (len(spread) - runs)])
+
+    def test_computes_every_run_with_its_devices_data(self):
+        function = lambda _, run, device, shared: run * shared + device[0]  # noqa: E731
+        for mapping, at_once in (('map', 0), ('vmap', 0), ('vmap', 1), ('vmap', 2)):
+            axis = self._axis(6, 2, mapping)
+            program = axis.compile(function, at_once)
+            runs = axis.spread(np.arange(6.0))
+            found = program((), runs, axis.per_device(np.array([100.0, 200.0])), np.float32(2))
+            np.testing.assert_array_equal(axis.fetch(found), [100, 102, 104, 206, 208, 210])
+
+
+if __name__ == '__main__':
+    absltest.main()
