@@ -138,7 +138,7 @@ class CheckpointsTest(parameterized.TestCase):
 
     def test_a_full_disk_is_an_error_of_the_file_system(self):
         self.folder.mkdir()
-        mount = ['mount', '-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', str(self.folder)]
+        mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(self.folder)]
         try:
             mounted = subprocess.run(mount, capture_output=True).returncode == 0
         except OSError:
@@ -152,6 +152,16 @@ class CheckpointsTest(parameterized.TestCase):
             checkpoints.save(self.folder, 2, [big], {'at': 2}, 2)
         self.assertEqual(caught.exception.errno, errno.ENOSPC)
         self.assertEqual(checkpoints.restore(self.folder).position, {'at': 1})
+
+    def test_what_orbax_says_of_the_file_system_is_one_of_its_errors(self):
+        text = 'INTERNAL: Failed to write 273 bytes: Disk quota exceeded [os_error_code=122]'
+        with mock.patch('orbax.checkpoint.PyTreeCheckpointer.save', side_effect=ValueError(text)):
+            with self.assertRaises(OSError) as caught:
+                self._save(1)
+        self.assertEqual(caught.exception.errno, errno.EDQUOT)
+        with mock.patch('orbax.checkpoint.PyTreeCheckpointer.save', side_effect=ValueError('x')):
+            with self.assertRaisesRegex(ValueError, 'x'):
+                self._save(1)
 
 
 if __name__ == '__main__':

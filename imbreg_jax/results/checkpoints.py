@@ -21,6 +21,8 @@ from imbreg_jax.results import files
 MANIFEST = 'manifest.json'
 POSITION = 'position.json'
 ARRAYS = 'arrays'
+# Bytes that Orbax's metadata take, generously.
+_OVERHEAD = 2**18
 _NAME = re.compile(r'step_(\d{12})')
 # Errors of a file system, which TensorStore raises as other exceptions that quote their text.
 _FILE_SYSTEM_ERRORS = tuple(
@@ -137,6 +139,10 @@ def _write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
     import orbax.checkpoint as ocp
 
     tree = {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
+    # Orbax meets a full disk in threads of its own, which say so at length.
+    needed = 2 * sum(a.nbytes for a in tree.values()) + _OVERHEAD
+    if shutil.disk_usage(path.parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent.parent))
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
             checkpointer.save(path.absolute(), tree)

@@ -80,9 +80,11 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes arrays as a compressed .npz."""
-    with whole(path) as file:
-        # Within the archive every array carries the same fixed date: equal arrays, equal bytes.
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    # Within the archive every array carries the same fixed date: equal arrays, equal bytes. Made in
+    # memory, since an archive that meets a full disk fails a second time, with a traceback.
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
 
 
 def results_csv(table: pd.DataFrame) -> bytes:

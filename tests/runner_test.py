@@ -1,0 +1,222 @@
+"""Tests of imbreg_jax.runner: whole studies in little; faults_test.py cuts them off."""
+
+import dataclasses
+import json
+import pathlib
+from unittest import mock
+
+import jax
+import ml_collections
+import numpy as np
+import pandas as pd
+from absl.testing import absltest
+
+import imbreg_jax
+import small_study
+from imbreg_jax import runner
+from imbreg_jax.results import checkpoints
+from imbreg_jax.results.checkpoints import CheckpointError
+from imbreg_jax.results.workdir import WorkdirError
+from imbreg_jax.study import ConfigError
+from imbreg_jax.training import engine as engine_lib
+
+_RESULTS = ('results.csv', 'predictions.npz', 'weights.npz', 'metrics.jsonl')
+_CONDITIONS = {'u1_10': {'train_distribution': 'u1_10'}, 'u1_5': {'train_distribution': 'u1_5'}}
+
+
+def _config(conditions=None, **fields) -> ml_collections.ConfigDict:
+    fields = {'compute__checkpoint_seconds': 0.0, 'compute__compilation_cache': True} | fields
+    fields = {'analysis__bootstrap_resamples': 99} | fields
+    return small_study.config(_CONDITIONS if conditions is None else conditions, **fields)
+
+
+class RunnerTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # One compilation for all studies of the same shapes.
+        cls.root = pathlib.Path(absltest.TEST_TMPDIR.value) / 'runner_test'
+        cls.cache = str(cls.root / 'xla')
+        cls.reference = cls.root / 'reference'
+        cls.table = imbreg_jax.run_study(cls._cached(), cls.reference)
+
+    @classmethod
+    def _cached(cls, conditions=None, **fields):
+        return _config(conditions, compute__compilation_cache_dir=cls.cache, **fields)
+
+    def setUp(self):
+        super().setUp()
+        self.workdir = pathlib.Path(self.create_tempdir().full_path) / 'w'
+        # What a report says is tested elsewhere.
+        self.enter_context(mock.patch.object(runner.analysis, 'build'))
+
+    def _assert_same_results(self, workdir=None):
+        for name in _RESULTS:
+            found = ((workdir or self.workdir) / name).read_bytes()
+            self.assertEqual(found, (self.reference / name).read_bytes(), name)
+
+    def test_leaves_every_file_and_returns_the_table(self):
+        names = {path.name for path in self.reference.iterdir()}
+        self.assertContainsSubset(
+            {*_RESULTS, 'config.json', 'plan.json', 'report.html', 'tables', 'figures'}, names
+        )
+        self.assertIsInstance(self.table, pd.DataFrame)
+        held = json.loads((self.reference / 'config.json').read_text())
+        self.assertEqual(held['format'], 1)
+        self.assertContainsSubset(
+            {'started', 'finished', 'seconds', 'compile_seconds', 'images_per_second'},
+            held['timing'],
+        )
+        rows = [json.loads(x) for x in (self.reference / 'metrics.jsonl').read_text().splitlines()]
+        self.assertEqual(
+            [(row['epoch'], row['condition'], row['repeat']) for row in rows],
+            [(e, c, k) for e in (0, 1, 2) for c in ('u1_10', 'u1_5') for k in (0, 1)],
+        )
+        self.assertLen(checkpoints.names(self.reference / 'checkpoints'), 2)
+
+    def test_without_a_workdir_leaves_no_files_and_the_same_numbers(self):
+        here = pathlib.Path(self.create_tempdir().full_path)
+        with mock.patch.object(runner.files, 'whole', side_effect=AssertionError):
+            with runner.contextlib.chdir(here):
+                table = imbreg_jax.run_study(self._cached())
+        self.assertEmpty(list(here.iterdir()))
+        pd.testing.assert_frame_equal(table, self.table)
+
+    def test_a_stop_saves_and_a_resumed_study_ends_with_the_same_bytes(self):
+        train_chunk = engine_lib.Engine.train_chunk
+        starts = 0
+        while True:
+            stop = runner.StopRequest()
+
+            def chunk(*args, stop=stop):
+                stop.signal = 15
+                return train_chunk(*args)
+
+            starts += 1
+            study = small_study.study_lib.resolve(self._cached(compute__runs_per_program=0))
+            run = runner.StudyRun(study, self.workdir, stop)
+            with mock.patch.object(engine_lib.Engine, 'train_chunk', chunk):
+                try:
+                    run.finish()
+                    break
+                except runner.Stopped:
+                    self.assertEqual((self.workdir / '.lock').read_text(), '')
+            self.assertLess(starts, 10)
+        # Two epochs of two chunks, each in a process of its own, so to speak; then the rest.
+        self.assertEqual(starts, 5)
+        self._assert_same_results()
+
+    def test_a_finished_workdir_is_only_reported_on(self):
+        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+            with self.assertLogs('imbreg_jax', 'INFO') as logs:
+                run = runner.StudyRun(
+                    small_study.study_lib.resolve(self._cached(name='else')), self.reference
+                )
+                run.finish()
+        self.assertIn('is finished: nothing is trained', logs.output[0])
+        runner.analysis.build.assert_called_once()
+
+    def test_refuses_the_workdir_of_another_study(self):
+        with self.assertRaisesRegex(WorkdirError, 'holds another config .*seed: 0 -> 1'):
+            imbreg_jax.run_study(self._cached(seed=1), self.reference)
+
+    def test_refuses_a_checkpoint_that_does_not_fit(self):
+        self.workdir.mkdir()
+        for name in ('config.json', 'plan.json'):
+            (self.workdir / name).write_bytes((self.reference / name).read_bytes())
+        held = json.loads((self.workdir / 'config.json').read_text())
+        del held['finished']
+        (self.workdir / 'config.json').write_text(json.dumps(held))
+        position = {
+            'unit': 0, 'epoch': 1, 'chunk': 0, 'rows': [], 'outcomes': [], 'seconds': 0.0,
+            'compile_seconds': 0.0,
+        }  # fmt: skip
+        arrays = [np.zeros(3, np.float32), np.zeros(4)]
+        checkpoints.save(self.workdir / 'checkpoints', 4, arrays, position, 2)
+        with self.assertRaisesRegex(CheckpointError, 'holds 1 arrays that are not the'):
+            imbreg_jax.run_study(self._cached(), self.workdir)
+
+    def test_a_damaged_plan_is_refused_once_something_is_trained(self):
+        self.workdir.mkdir()
+        for name in ('config.json', 'checkpoints/x'):
+            (self.workdir / name).parent.mkdir(exist_ok=True)
+        (self.workdir / 'checkpoints' / 'step_000000000001').mkdir()
+        held = json.loads((self.reference / 'config.json').read_text())
+        del held['finished']
+        (self.workdir / 'config.json').write_text(json.dumps(held))
+        for text, message in (
+            ('{', 'is unreadable'),
+            ('{"a": 1}', 'is no plan that this version knows'),
+            ('[]', 'is no plan that this version knows'),
+        ):
+            (self.workdir / 'plan.json').write_text(text)
+            with self.assertRaisesRegex(WorkdirError, message):
+                imbreg_jax.run_study(self._cached(), self.workdir)
+
+    def test_an_accelerator_that_is_required_and_absent_is_said(self):
+        if jax.devices()[0].platform != 'cpu':
+            self.skipTest('there is an accelerator')
+        with self.assertRaisesRegex(ConfigError, 'require_accelerator = True: .* only the CPU'):
+            imbreg_jax.run_study(self._cached(compute__require_accelerator=True))
+
+    def test_the_first_line_says_what_it_runs_on(self):
+        with self.assertLogs('imbreg_jax', 'INFO') as logs:
+            imbreg_jax.run_study(self._cached(training__epochs=1))
+        self.assertRegex(
+            logs.output[0],
+            rf'small: 4 runs \(2 conditions x 2 repeats\) in 1 program.* on \d+ .* device.*'
+            rf'jax {jax.__version__}, Python .* GB of memory, data set cached',
+        )
+
+    def test_a_run_that_diverges_is_marked_and_the_others_are_untouched(self):
+        study = small_study.study_lib.resolve(self._cached())
+        balanced, wild = study.conditions
+        # No config may say so: the first step moves every weight by 1e30, then the loss overflows.
+        training = dataclasses.replace(wild.training, learning_rate=1e30)
+        wild = dataclasses.replace(wild, training=training)
+        study = dataclasses.replace(study, conditions=(balanced, wild))
+        runner.StudyRun(study, self.workdir).finish()
+        results, before = (
+            pd.read_csv(path / 'results.csv', keep_default_na=False, dtype={'value': str})
+            for path in (self.workdir, self.reference)
+        )
+        for condition in ('u1_10', ''):
+            pd.testing.assert_frame_equal(
+                results[results.condition == condition].reset_index(drop=True),
+                before[before.condition == condition].reset_index(drop=True),
+            )
+        lost = results[results.condition == 'u1_5']
+        marks = lost[lost.metric == 'diverged_epoch']
+        self.assertEqual(list(marks.repeat), [0, 1])
+        self.assertEqual(list(map(float, marks.value)), [1.0, 1.0])
+        self.assertEqual(set(lost[lost.metric != 'diverged_epoch'].value), {'nan'})
+        with np.load(self.workdir / 'weights.npz') as weights:
+            for name, value in weights.items():
+                self.assertTrue(np.isfinite(value).all(), name)
+        table = runner.tables.results_table(
+            results.assign(value=[float(v) for v in results.value])
+        )
+        self.assertEqual(set(table[table.condition == 'u1_5'].diverged), {2})
+
+
+class CacheFolderTest(absltest.TestCase):
+    def test_one_that_is_named_and_cannot_be_written_is_refused(self):
+        path = self.create_tempfile().full_path
+        with self.assertRaisesRegex(
+            ConfigError, 'compilation_cache_dir = .*: compiled programs cannot be kept there'
+        ):
+            runner._use_compilation_cache(path)
+
+    def test_the_default_one_is_done_without(self):
+        path = self.create_tempfile().full_path
+        self.addCleanup(
+            jax.config.update, 'jax_compilation_cache_dir', jax.config.jax_compilation_cache_dir
+        )
+        with mock.patch.dict('os.environ', {'XDG_CACHE_HOME': path}):
+            with self.assertLogs('imbreg_jax', 'WARNING') as logs:
+                runner._use_compilation_cache('')
+        self.assertIn('so every start compiles anew', logs.output[0])
+
+
+if __name__ == '__main__':
+    absltest.main()

@@ -1,0 +1,99 @@
+"""Tests of imbreg_jax.results.trained: trained networks back from a workdir."""
+
+import pathlib
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+import imbreg_jax
+import small_study
+from imbreg_jax import runner
+from imbreg_jax.data.randomness import Purpose
+from imbreg_jax.evaluation.evaluator import COMMON_REPEAT
+from imbreg_jax.results.workdir import WorkdirError
+
+
+class TrainedTest(parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.study = small_study.study(
+            {'a': {}, 'b': {'model': {'order': 'relu_pool', 'conv_features': (2, 5)}}},
+            training__epochs=1,
+            first_repeat=3,
+        )
+        cls.folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'trained_test' / 'workdir'
+        with mock.patch.object(runner.analysis, 'build'):  # What it says is not the matter here.
+            runner.StudyRun(cls.study, cls.folder).finish()
+        cls.networks = imbreg_jax.load(cls.folder)
+
+    def _dense_images(self) -> np.ndarray:
+        settings = self.study.evaluation
+        noise = small_study.noise(
+            self.study, COMMON_REPEAT, Purpose.DENSE_IMAGES, settings.dense_size
+        )
+        targets = np.linspace(
+            settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
+        )
+        return targets[:, None, None] * noise
+
+    def test_predicts_what_the_study_predicted(self):
+        with np.load(self.folder / 'predictions.npz') as file:
+            expected = file['dense_prediction']
+        found = self.networks.predict(self._dense_images())
+        self.assertEqual(found.dtype, np.float32)
+        # The same float32 sums of some 500 products, in another order.
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+    def test_chooses_networks_and_shapes(self):
+        images = self._dense_images()
+        runs = [('a', 3), ('a', 4), ('b', 3), ('b', 4)]
+        self.assertEqual(self.networks.runs, runs)
+        every = self.networks.predict(images)
+        self.assertEqual(every.shape, (4, len(images)))
+        np.testing.assert_array_equal(self.networks.predict(images, condition='b'), every[2:])
+        np.testing.assert_array_equal(self.networks.predict(images, repeat=4), every[1::2])
+        one = self.networks.predict(images, 'b', 3)
+        np.testing.assert_array_equal(one, every[2])
+        self.assertEqual(self.networks.predict(images[0]).shape, (4,))
+        self.assertEqual(self.networks.predict(images[0], 'b', 3), one[0])
+        self.assertEqual(self.networks.predict(images[:0]).shape, (4, 0))
+        self.assertEqual(self.networks.params['b', 3]['conv1']['kernel'].shape[-1], 2)
+        many = np.tile(images, (60, 1, 1))
+        np.testing.assert_array_equal(
+            self.networks.predict(many, 'b', 3).reshape(60, -1), np.tile(one, (60, 1))
+        )
+
+    @parameterized.parameters(((20,),), ((3, 20, 21),), ((1, 1, 20, 20),))
+    def test_refuses_images_of_another_shape(self, shape):
+        with self.assertRaisesRegex(ValueError, r'it must be \[n, 20, 20\] or \[20, 20\]'):
+            self.networks.predict(np.zeros(shape))
+
+    def test_refuses_what_it_does_not_have(self):
+        with self.assertRaisesRegex(KeyError, 'there are conditions a, b and repeats 3, 4'):
+            self.networks.predict(self._dense_images(), condition='c')
+        with self.assertRaisesRegex(ValueError, 'must be an array of numbers'):
+            self.networks.predict([['x']])
+
+    def test_refuses_a_workdir_that_is_not_finished_or_damaged(self):
+        with self.assertRaisesRegex(WorkdirError, 'no study has been started'):
+            imbreg_jax.load(self.create_tempdir().full_path)
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / 'config.json').write_bytes((self.folder / 'config.json').read_bytes())
+        with self.assertRaisesRegex(WorkdirError, 'is not finished'):
+            imbreg_jax.load(folder)
+        content = (self.folder / 'weights.npz').read_bytes()
+        middle = bytearray(content)
+        middle[len(middle) // 2] ^= 1
+        for damaged in (b'', content[:-30], content[: len(content) // 2], bytes(middle)):
+            (folder / 'weights.npz').write_bytes(damaged)
+            with self.assertRaisesRegex(WorkdirError, 'is damaged'):
+                imbreg_jax.load(folder)
+        np.savez(folder / 'weights.npz', **{'a/3/conv1/kernel': np.zeros(3)})
+        with self.assertRaisesRegex(WorkdirError, 'has no weights of condition a, repeat 4'):
+            imbreg_jax.load(folder)
+
+
+if __name__ == '__main__':
+    absltest.main()
