@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
@@ -40,7 +39,9 @@ _AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the train
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed rounds of each row.', lower_bound=1)
 _SECONDS = flags.DEFINE_float('seconds', 3.0, 'About how long a timed round of ours lasts.')
 _TRAIN_SIZE = flags.DEFINE_integer(
-    'train_size', 5000, 'Images in the training set; the paper has 50,000, and the rate is the same.'
+    'train_size',
+    5000,
+    'Images in the training set; the paper has 50,000, and the rate is the same.',
 )
 _PRECISION = flags.DEFINE_enum(
     'precision', 'highest', ['default', 'high', 'highest'], 'Precision of matrix products.'
@@ -139,7 +140,9 @@ class Training:
     @property
     def images_per_chunk(self) -> int:
         """Image passes of all runs in a chunk."""
-        return len(self.engine.unit.runs) * self.engine.chunk_steps * self.engine.training.batch_size
+        return (
+            len(self.engine.unit.runs) * self.engine.chunk_steps * self.engine.training.batch_size
+        )
 
     def chunks(self, count: int) -> None:
         """Trains for some chunks and waits for them."""
@@ -200,7 +203,8 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'unexpected argument {argv[1]!r}')
     report: dict[str, Any] = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
-    rows, trained = [], {}
+    rows: list[dict[str, Any]] = []
+    trained: dict[int, Training] = {}
     limits: tuple[float, float] | None = None
     for runs in map(int, _RUNS.value):
         training = Training(runs, _TRAIN_SIZE.value)
@@ -241,7 +245,8 @@ def main(argv: Sequence[str]) -> None:
     text = [
         f'{kind}; jax {jax.__version__}, Python {platform.python_version()}; matrix products '
         f'{_PRECISION.value}; {report["date"]}.',
-        f'Limits measured in this process: {limits[0] / 1e9:.0f} GFLOP/s in a large matrix product, '
+        f'Limits measured in this process: {limits[0] / 1e9:.0f} GFLOP/s in a large '
+        'matrix product, '
         f'{limits[1] / 1e9:.1f} GB/s in a large copy.',
         '',
         _markdown(
@@ -272,7 +277,9 @@ def main(argv: Sequence[str]) -> None:
 
 def _against_torch(training: Training) -> dict[str, Any]:
     """Rounds of PyTorch and ours in turn."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    )
     measured: dict[str, list[float]] = {'ours': [], 'plain': [], 'best': []}
     for _ in range(_ROUNDS.value):
         for which, networks, images in (('plain', 1, 5000), ('best', cores, 10000)):

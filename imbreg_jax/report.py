@@ -15,34 +15,39 @@ from imbreg_jax import analysis
 
 _WORKDIR = flags.DEFINE_list('workdir', None, 'Finished workdirs, separated by commas.')
 _OUT = flags.DEFINE_string(
-    'out', None, 'Folder to write to. Default: the workdir; of several, a folder beside the first '
-    'that is named after all of them.')
+    'out',
+    None,
+    'Folder to write to. Default: the workdir; of several, a folder beside the first '
+    'that is named after all of them.',
+)
 
 
 def default_out(workdirs: Sequence[pathlib.Path]) -> pathlib.Path:
-  """Returns where the report of `workdirs` goes when nobody says so."""
-  if len(workdirs) == 1:
-    return workdirs[0]
-  return workdirs[0].parent / '+'.join(path.name for path in workdirs)
+    """Returns where the report of `workdirs` goes when nobody says so."""
+    if len(workdirs) == 1:
+        return workdirs[0]
+    return workdirs[0].parent / '+'.join(path.name for path in workdirs)
 
 
 def main(argv: Sequence[str]) -> None:
-  """Builds the report and prints its verdicts; one sentence and status 2 if it cannot."""
-  if len(argv) > 1:
-    print(f'unexpected argument {argv[1]!r}: name workdirs with --workdir=DIR[,DIR…]',
-          file=sys.stderr)
-    sys.exit(2)
-  if not _WORKDIR.value:
-    print('no workdir is given: name one with --workdir=DIR[,DIR…]', file=sys.stderr)
-    sys.exit(2)
-  workdirs = [pathlib.Path(name) for name in _WORKDIR.value]
-  try:
-    report = analysis.build(workdirs, _OUT.value or default_out(workdirs))
-  except (analysis.AnalysisError, OSError) as error:
-    print(error, file=sys.stderr)
-    sys.exit(2 if isinstance(error, analysis.AnalysisError) else 1)
-  print(report.terminal_summary())
+    """Builds the report and prints its verdicts; one sentence and status 2 if it cannot."""
+    if len(argv) > 1:
+        print(
+            f'unexpected argument {argv[1]!r}: name workdirs with --workdir=DIR[,DIR…]',
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    if not _WORKDIR.value:
+        print('no workdir is given: name one with --workdir=DIR[,DIR…]', file=sys.stderr)
+        sys.exit(2)
+    workdirs = [pathlib.Path(name) for name in _WORKDIR.value]
+    try:
+        report = analysis.build(workdirs, _OUT.value or default_out(workdirs))
+    except (analysis.AnalysisError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2 if isinstance(error, analysis.AnalysisError) else 1)
+    print(report.terminal_summary())
 
 
 if __name__ == '__main__':
-  app.run(main)
+    app.run(main)

@@ -38,195 +38,248 @@ NODES = 12
 
 
 def hat_basis(targets: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-  """Returns [n, K] linear B-splines on K increasing nodes, continued linearly beyond the ends.
+    """Returns [n, K] linear B-splines on K increasing nodes, continued linearly beyond the ends.
 
-  They span all continuous functions that are linear between nodes; y and 1 are among them.
-  """
-  piece = np.clip(np.searchsorted(nodes, targets, side='right') - 1, 0, len(nodes) - 2)
-  fraction = (targets - nodes[piece]) / (nodes[piece + 1] - nodes[piece])
-  basis = np.zeros((len(targets), len(nodes)))
-  rows = np.arange(len(targets))
-  basis[rows, piece] = 1 - fraction
-  basis[rows, piece + 1] = fraction
-  return basis
+    They span all continuous functions that are linear between nodes; y and 1 are among them.
+    """
+    piece = np.clip(np.searchsorted(nodes, targets, side='right') - 1, 0, len(nodes) - 2)
+    fraction = (targets - nodes[piece]) / (nodes[piece + 1] - nodes[piece])
+    basis = np.zeros((len(targets), len(nodes)))
+    rows = np.arange(len(targets))
+    basis[rows, piece] = 1 - fraction
+    basis[rows, piece + 1] = fraction
+    return basis
 
 
 def _fit(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Returns the least-squares projection of [n] values on the columns of [n, k] basis."""
-  return basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
+    """Returns the least-squares projection of [n] values on the columns of [n, k] basis."""
+    return basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
 
 
 def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-  """Splits the MSE of several runs on one test distribution into five parts that add up.
+    """Splits the MSE of several runs on one test distribution into five parts that add up.
 
-  Args:
-    targets: [R, n] targets, one row a run (each repeat has its own test images).
-    predictions: [R, n] predictions.
+    Args:
+      targets: [R, n] targets, one row a run (each repeat has its own test images).
+      predictions: [R, n] predictions.
 
-  Returns:
-    'scale', 'offset', 'bias', 'repeats', 'images' (squared intensity, each ≥ 0), their sum
-    'total', the MSE computed directly 'mse', and 'factor': the common c in prediction ≈ c·target.
-  """
-  y = np.asarray(targets, dtype=np.float64)
-  errors = np.asarray(predictions, dtype=np.float64) - y
-  flat_y, flat = y.ravel(), errors.ravel()
-  nodes = np.unique(np.quantile(flat_y, np.linspace(0, 1, NODES)))
-  slope = flat @ flat_y / (flat_y @ flat_y)
-  scaled = slope * flat_y
-  lines = _fit(np.stack([flat_y, np.ones_like(flat_y)], axis=1), flat)
-  common = own = lines
-  if len(nodes) > 1:
-    basis = hat_basis(flat_y, nodes)
-    common = _fit(basis, flat)
-    own = np.concatenate([
-        _fit(part, values) for part, values in zip(basis.reshape(*y.shape, -1), errors, strict=True)
-    ])
-  parts = {
-      'scale': np.mean(scaled**2),
-      'offset': np.mean((lines - scaled) ** 2),
-      'bias': np.mean((common - lines) ** 2),
-      'repeats': np.mean((own - common) ** 2),
-      'images': np.mean((flat - own) ** 2),
-  }
-  found = {name: float(value) for name, value in parts.items()}
-  return {
-      **found, 'total': sum(found.values()), 'mse': float(np.mean(flat**2)),
-      'factor': float(1 + slope),
-  }
+    Returns:
+      'scale', 'offset', 'bias', 'repeats', 'images' (squared intensity, each ≥ 0), their sum
+      'total', the MSE computed directly 'mse', and 'factor': the common c in prediction ≈ c·target.
+    """
+    y = np.asarray(targets, dtype=np.float64)
+    errors = np.asarray(predictions, dtype=np.float64) - y
+    flat_y, flat = y.ravel(), errors.ravel()
+    nodes = np.unique(np.quantile(flat_y, np.linspace(0, 1, NODES)))
+    slope = flat @ flat_y / (flat_y @ flat_y)
+    scaled = slope * flat_y
+    lines = _fit(np.stack([flat_y, np.ones_like(flat_y)], axis=1), flat)
+    common = own = lines
+    if len(nodes) > 1:
+        basis = hat_basis(flat_y, nodes)
+        common = _fit(basis, flat)
+        own = np.concatenate(
+            [
+                _fit(part, values)
+                for part, values in zip(basis.reshape(*y.shape, -1), errors, strict=True)
+            ]
+        )
+    parts = {
+        'scale': np.mean(scaled**2),
+        'offset': np.mean((lines - scaled) ** 2),
+        'bias': np.mean((common - lines) ** 2),
+        'repeats': np.mean((own - common) ** 2),
+        'images': np.mean((flat - own) ** 2),
+    }
+    found = {name: float(value) for name, value in parts.items()}
+    return {
+        **found,
+        'total': sum(found.values()),
+        'mse': float(np.mean(flat**2)),
+        'factor': float(1 + slope),
+    }
 
 
 def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
-  """Decomposes the MSE of every condition on every test distribution.
+    """Decomposes the MSE of every condition on every test distribution.
 
-  Args:
-    study: the loaded study.
-    predictor: 'cnn', or 'cnn_calibrated' for predictions times each run's calibration factor.
+    Args:
+      study: the loaded study.
+      predictor: 'cnn', or 'cnn_calibrated' for predictions times each run's calibration factor.
 
-  Returns:
-    A row per condition and test distribution: condition, test_distribution, runs, scale, offset,
-    bias, repeats, images, total, mse (of `results.csv`, for the check that they agree), factor,
-    source.
-  """
-  rows = []
-  for condition in study.conditions:
-    repeats = study.repeats(condition)
-    if not repeats:
-      continue
-    runs = [study.runs[condition, k] for k in repeats]
-    for test in study.test_distributions:
-      if any(test not in run.test_prediction for run in runs):
-        continue
-      factors = [run.calibration_factor if predictor == 'cnn_calibrated' else 1.0 for run in runs]
-      found = decompose(
-          np.stack([run.test_target[test] for run in runs]),
-          np.stack([
-              factor * run.test_prediction[test].astype(np.float64)
-              for factor, run in zip(factors, runs, strict=True)
-          ]),
-      )
-      recorded = study.values(predictor, condition, test, 'mse')
-      found['mse'] = float(recorded.mean()) if len(recorded) else math.nan
-      rows.append({
-          'condition': condition, 'test_distribution': test, 'runs': len(runs), **found,
-          'source': (
-              f'predictions.npz: test_prediction and test_target of condition={condition}, '
-              f'test_distribution={test} ({len(runs)} runs)'
-          ),
-      })
-  columns = ['condition', 'test_distribution', 'runs', *PARTS, 'total', 'mse', 'factor', 'source']
-  return pd.DataFrame(rows, columns=columns)
+    Returns:
+      A row per condition and test distribution: condition, test_distribution, runs, scale, offset,
+      bias, repeats, images, total, mse (of `results.csv`, for the check that they agree), factor,
+      source.
+    """
+    rows = []
+    for condition in study.conditions:
+        repeats = study.repeats(condition)
+        if not repeats:
+            continue
+        runs = [study.runs[condition, k] for k in repeats]
+        for test in study.test_distributions:
+            if any(test not in run.test_prediction for run in runs):
+                continue
+            factors = [
+                run.calibration_factor if predictor == 'cnn_calibrated' else 1.0 for run in runs
+            ]
+            found = decompose(
+                np.stack([run.test_target[test] for run in runs]),
+                np.stack(
+                    [
+                        factor * run.test_prediction[test].astype(np.float64)
+                        for factor, run in zip(factors, runs, strict=True)
+                    ]
+                ),
+            )
+            recorded = study.values(predictor, condition, test, 'mse')
+            found['mse'] = float(recorded.mean()) if len(recorded) else math.nan
+            rows.append(
+                {
+                    'condition': condition,
+                    'test_distribution': test,
+                    'runs': len(runs),
+                    **found,
+                    'source': (
+                        'predictions.npz: test_prediction and test_target of '
+                        f'condition={condition}, '
+                        f'test_distribution={test} ({len(runs)} runs)'
+                    ),
+                }
+            )
+    columns = ['condition', 'test_distribution', 'runs', *PARTS, 'total', 'mse', 'factor', 'source']
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shrinkage_factors(moments: Mapping[str, float], dense_dropout_rate: float) -> dict[str, float]:
-  """Predicts the shrinkage of one network from the moments of its last hidden features.
+    """Predicts the shrinkage of one network from the moments of its last hidden features.
 
-  Args:
-    moments: means over training images: b, mean_y, mean_a, mean_a2, mean_ay, mean_s with all
-      dropout off, and the `channel_` ones with channel dropout on.
-    dense_dropout_rate: p of the last hidden layer.
+    Args:
+      moments: means over training images: b, mean_y, mean_a, mean_a2, mean_ay, mean_s with all
+        dropout off, and the `channel_` ones with channel dropout on.
+      dense_dropout_rate: p of the last hidden layer.
 
-  Returns:
-    'measured': E[a²]/E[a(y − b)], dropout off: how much smaller a is than what fits best (1 is
-      no shrinkage);
-    'predicted_dense': the factor that dropout on the last hidden layer alone predicts;
-    'predicted_both': with channel dropout;
-    'mean_prediction': E[ā²]/E[ā(y − b)], what `predicted_both` is about: shrinkage of the
-      prediction averaged over channel masks;
-    'stationary': the factor by which training would still scale a; 1 once it has settled.
-  """
-  penalty = dense_dropout_rate / (1 - dense_dropout_rate)
-  m = moments
-  fitted = m['mean_ay'] - m['b'] * m['mean_a']
-  channel_fitted = m['channel_mean_ay'] - m['b'] * m['channel_mean_a']
-  channel_cost = m['channel_mean_a2'] + penalty * m['channel_mean_s']
+    Returns:
+      'measured': E[a²]/E[a(y − b)], dropout off: how much smaller a is than what fits best (1 is
+        no shrinkage);
+      'predicted_dense': the factor that dropout on the last hidden layer alone predicts;
+      'predicted_both': with channel dropout;
+      'mean_prediction': E[ā²]/E[ā(y − b)], what `predicted_both` is about: shrinkage of the
+        prediction averaged over channel masks;
+      'stationary': the factor by which training would still scale a; 1 once it has settled.
+    """
+    penalty = dense_dropout_rate / (1 - dense_dropout_rate)
+    m = moments
+    fitted = m['mean_ay'] - m['b'] * m['mean_a']
+    channel_fitted = m['channel_mean_ay'] - m['b'] * m['channel_mean_a']
+    channel_cost = m['channel_mean_a2'] + penalty * m['channel_mean_s']
 
-  def ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else math.nan
+    def ratio(numerator: float, denominator: float) -> float:
+        return numerator / denominator if denominator else math.nan
 
-  return {
-      'measured': ratio(m['mean_a2'], fitted),
-      'predicted_dense': ratio(m['mean_a2'], m['mean_a2'] + penalty * m['mean_s']),
-      'predicted_both': ratio(m['channel_mean_abar2'], channel_cost),
-      'mean_prediction': ratio(m['channel_mean_abar2'], channel_fitted),
-      'stationary': ratio(channel_fitted, channel_cost),
-  }
+    return {
+        'measured': ratio(m['mean_a2'], fitted),
+        'predicted_dense': ratio(m['mean_a2'], m['mean_a2'] + penalty * m['mean_s']),
+        'predicted_both': ratio(m['channel_mean_abar2'], channel_cost),
+        'mean_prediction': ratio(m['channel_mean_abar2'], channel_fitted),
+        'stationary': ratio(channel_fitted, channel_cost),
+    }
 
 
 def shrinkage(study: loading.Study) -> pd.DataFrame:
-  """Predicts and measures the shrinkage of every network.
+    """Predicts and measures the shrinkage of every network.
 
-  Returns:
-    A row per run that counts: condition, repeat, measured, predicted_dense, predicted_both,
-    mean_prediction, stationary (see `shrinkage_factors`), validation (1/s with s the calibration
-    factor: the shrinkage of the whole prediction on the validation split), source. Empty where
-    the workdirs hold no moments.
-  """
-  rows = []
-  for condition in study.conditions.values():
-    rate = float(condition.settings.get('model.dense_dropout_rate', 0.0))
-    for repeat in study.repeats(condition.name):
-      run = study.runs[condition.name, repeat]
-      if not run.moments:
-        continue
-      rows.append({
-          'condition': condition.name, 'repeat': repeat,
-          **shrinkage_factors(run.moments, rate),
-          'validation': 1 / run.calibration_factor if run.calibration_factor else math.nan,
-          'source': (
-              f'predictions.npz: moments and calibration_factor of condition={condition.name}, '
-              f'repeat={repeat}'
-          ),
-      })
-  columns = ['condition', 'repeat', 'measured', 'predicted_dense', 'predicted_both',
-             'mean_prediction', 'stationary', 'validation', 'source']
-  return pd.DataFrame(rows, columns=columns)
+    Returns:
+      A row per run that counts: condition, repeat, measured, predicted_dense, predicted_both,
+      mean_prediction, stationary (see `shrinkage_factors`), validation (1/s with s the calibration
+      factor: the shrinkage of the whole prediction on the validation split), source. Empty where
+      the workdirs hold no moments.
+    """
+    rows = []
+    for condition in study.conditions.values():
+        rate = float(condition.settings.get('model.dense_dropout_rate', 0.0))
+        for repeat in study.repeats(condition.name):
+            run = study.runs[condition.name, repeat]
+            if not run.moments:
+                continue
+            rows.append(
+                {
+                    'condition': condition.name,
+                    'repeat': repeat,
+                    **shrinkage_factors(run.moments, rate),
+                    'validation': 1 / run.calibration_factor
+                    if run.calibration_factor
+                    else math.nan,
+                    'source': (
+                        'predictions.npz: moments and calibration_factor of '
+                        f'condition={condition.name}, '
+                        f'repeat={repeat}'
+                    ),
+                }
+            )
+    columns = [
+        'condition',
+        'repeat',
+        'measured',
+        'predicted_dense',
+        'predicted_both',
+        'mean_prediction',
+        'stationary',
+        'validation',
+        'source',
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shrinkage_summary(runs: pd.DataFrame) -> pd.DataFrame:
-  """Averages `shrinkage` over the repeats of each condition.
+    """Averages `shrinkage` over the repeats of each condition.
 
-  Returns:
-    A row per condition: condition, runs, and as mean percent of shrinkage 100·(1 − factor):
-    measured, predicted_dense, predicted_both, mean_prediction, validation; share_dense and
-    share_both (percent of the measured shrinkage that is predicted), stationary (mean factor) and
-    correlation (of predicted_both with measured over the networks; NaN below three).
-  """
-  rows = []
-  for condition, group in runs.groupby('condition', sort=False):
-    shrunk = {
-        name: 100 * (1 - group[name].mean())
-        for name in ('measured', 'predicted_dense', 'predicted_both', 'mean_prediction',
-                     'validation')
-    }
-    varied = len(group) > 2 and group['measured'].std() > 0 and group['predicted_both'].std() > 0
-    rows.append({
-        'condition': condition, 'runs': len(group), **shrunk,
-        'share_dense': 100 * shrunk['predicted_dense'] / shrunk['measured'],
-        'share_both': 100 * shrunk['predicted_both'] / shrunk['mean_prediction'],
-        'stationary': group['stationary'].mean(),
-        'correlation': group['measured'].corr(group['predicted_both']) if varied else math.nan,
-    })
-  columns = ['condition', 'runs', 'measured', 'predicted_dense', 'predicted_both',
-             'mean_prediction', 'validation', 'share_dense', 'share_both', 'stationary',
-             'correlation']
-  return pd.DataFrame(rows, columns=columns)
+    Returns:
+      A row per condition: condition, runs, and as mean percent of shrinkage 100·(1 − factor):
+      measured, predicted_dense, predicted_both, mean_prediction, validation; share_dense and
+      share_both (percent of the measured shrinkage that is predicted), stationary (mean factor) and
+      correlation (of predicted_both with measured over the networks; NaN below three).
+    """
+    rows = []
+    for condition, group in runs.groupby('condition', sort=False):
+        shrunk = {
+            name: 100 * (1 - group[name].mean())
+            for name in (
+                'measured',
+                'predicted_dense',
+                'predicted_both',
+                'mean_prediction',
+                'validation',
+            )
+        }
+        varied = (
+            len(group) > 2 and group['measured'].std() > 0 and group['predicted_both'].std() > 0
+        )
+        rows.append(
+            {
+                'condition': condition,
+                'runs': len(group),
+                **shrunk,
+                'share_dense': 100 * shrunk['predicted_dense'] / shrunk['measured'],
+                'share_both': 100 * shrunk['predicted_both'] / shrunk['mean_prediction'],
+                'stationary': group['stationary'].mean(),
+                'correlation': group['measured'].corr(group['predicted_both'])
+                if varied
+                else math.nan,
+            }
+        )
+    columns = [
+        'condition',
+        'runs',
+        'measured',
+        'predicted_dense',
+        'predicted_both',
+        'mean_prediction',
+        'validation',
+        'share_dense',
+        'share_both',
+        'stationary',
+        'correlation',
+    ]
+    return pd.DataFrame(rows, columns=columns)

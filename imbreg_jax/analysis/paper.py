@@ -26,107 +26,112 @@ _TITLES = {
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """One printed number of the paper.
+    """One printed number of the paper.
 
-  Attributes:
-    table: number of the table, 1 to 5.
-    trained_on: name of the training distribution; '' is the random-guess baseline.
-    tested_on: name of the test distribution; 'all' is the average over all three.
-    metric: 'mse' (squared intensity) or 'mape' (percent of the true target).
-    mean: printed mean over 10 repeats.
-    std: printed standard deviation.
-    marks: keys into `inconsistencies()` that touch this cell.
-    usable: whether the mean may count as evidence; False where the paper contradicts itself.
-  """
+    Attributes:
+      table: number of the table, 1 to 5.
+      trained_on: name of the training distribution; '' is the random-guess baseline.
+      tested_on: name of the test distribution; 'all' is the average over all three.
+      metric: 'mse' (squared intensity) or 'mape' (percent of the true target).
+      mean: printed mean over 10 repeats.
+      std: printed standard deviation.
+      marks: keys into `inconsistencies()` that touch this cell.
+      usable: whether the mean may count as evidence; False where the paper contradicts itself.
+    """
 
-  table: int
-  trained_on: str
-  tested_on: str
-  metric: str
-  mean: float
-  std: float
-  marks: tuple[str, ...]
-  usable: bool
+    table: int
+    trained_on: str
+    tested_on: str
+    metric: str
+    mean: float
+    std: float
+    marks: tuple[str, ...]
+    usable: bool
 
-  def text(self) -> str:
-    """Returns the cell as the paper prints it, with the marks of its inconsistencies."""
-    marks = f' [{",".join(self.marks)}]' if self.marks else ''
-    return f'{self.mean:g} ± {self.std:g}{marks}'
+    def text(self) -> str:
+        """Returns the cell as the paper prints it, with the marks of its inconsistencies."""
+        marks = f' [{",".join(self.marks)}]' if self.marks else ''
+        return f'{self.mean:g} ± {self.std:g}{marks}'
 
 
 @functools.lru_cache(maxsize=1)
 def _data() -> Mapping[str, Any]:
-  resource = importlib.resources.files('imbreg_jax.analysis').joinpath('paper_tables.json')
-  return json.loads(resource.read_text(encoding='utf-8'))
+    resource = importlib.resources.files('imbreg_jax.analysis').joinpath('paper_tables.json')
+    return json.loads(resource.read_text(encoding='utf-8'))
 
 
 @functools.lru_cache(maxsize=1)
 def cells() -> tuple[Cell, ...]:
-  """Returns every printed cell of Tables 1 to 5, in the paper's order."""
-  doubtful = {
-      (entry['table'], entry['trained_on'], entry['tested_on'], entry['metric']): entry['mark']
-      for entry in _data()['doubtful_mean']
-  }
-  found = []
-  for entry in _data()['cells']:
-    for metric in METRICS:
-      key = (entry['table'], entry['trained_on'], entry['tested_on'], metric)
-      marks = [doubtful[key]] if key in doubtful else []
-      if not entry['trained_on']:
-        marks.append('c')
-      if metric == 'mape':
-        marks.append('d')
-      found.append(
-          Cell(
-              *key, mean=entry[metric][0], std=entry[metric][1], marks=tuple(marks),
-              usable=key not in doubtful,
-          )
-      )
-  return tuple(found)
+    """Returns every printed cell of Tables 1 to 5, in the paper's order."""
+    doubtful = {
+        (entry['table'], entry['trained_on'], entry['tested_on'], entry['metric']): entry['mark']
+        for entry in _data()['doubtful_mean']
+    }
+    found = []
+    for entry in _data()['cells']:
+        for metric in METRICS:
+            key = (entry['table'], entry['trained_on'], entry['tested_on'], metric)
+            marks = [doubtful[key]] if key in doubtful else []
+            if not entry['trained_on']:
+                marks.append('c')
+            if metric == 'mape':
+                marks.append('d')
+            found.append(
+                Cell(
+                    *key,
+                    mean=entry[metric][0],
+                    std=entry[metric][1],
+                    marks=tuple(marks),
+                    usable=key not in doubtful,
+                )
+            )
+    return tuple(found)
 
 
 def cell(trained_on: str, tested_on: str, metric: str) -> Cell | None:
-  """Returns the printed value to hold a result against, or None where the paper has none.
+    """Returns the printed value to hold a result against, or None where the paper has none.
 
-  Where two tables print a cell, the one that the paper does not contradict itself on is taken;
-  a doubtful one is returned only if there is no other.
+    Where two tables print a cell, the one that the paper does not contradict itself on is taken;
+    a doubtful one is returned only if there is no other.
 
-  Args:
-    trained_on: name of the training distribution, '' for the baseline.
-    tested_on: name of the test distribution, or 'all'.
-    metric: 'mse' or 'mape'; the paper prints nothing else.
-  """
-  found = [
-      c for c in cells() if (c.trained_on, c.tested_on, c.metric) == (trained_on, tested_on, metric)
-  ]
-  return next((c for c in found if c.usable), found[0] if found else None)
+    Args:
+      trained_on: name of the training distribution, '' for the baseline.
+      tested_on: name of the test distribution, or 'all'.
+      metric: 'mse' or 'mape'; the paper prints nothing else.
+    """
+    found = [
+        c
+        for c in cells()
+        if (c.trained_on, c.tested_on, c.metric) == (trained_on, tested_on, metric)
+    ]
+    return next((c for c in found if c.usable), found[0] if found else None)
 
 
 def table(number: int) -> tuple[Cell, ...]:
-  """Returns the cells of one table (1 to 5), in the paper's order."""
-  return tuple(c for c in cells() if c.table == number)
+    """Returns the cells of one table (1 to 5), in the paper's order."""
+    return tuple(c for c in cells() if c.table == number)
 
 
 def title(number: int) -> str:
-  """Returns what Table `number` is about."""
-  return _TITLES[number]
+    """Returns what Table `number` is about."""
+    return _TITLES[number]
 
 
 def inconsistencies() -> Mapping[str, str]:
-  """Returns mark -> sentence for everything in the printed tables that cannot be right."""
-  return _data()['inconsistencies']
+    """Returns mark -> sentence for everything in the printed tables that cannot be right."""
+    return _data()['inconsistencies']
 
 
 def repeats() -> int:
-  """Returns the number of repeats behind every printed mean."""
-  return _data()['repeats']
+    """Returns the number of repeats behind every printed mean."""
+    return _data()['repeats']
 
 
 def test_distributions() -> tuple[str, ...]:
-  """Returns the names of the distributions that the paper tests on."""
-  return tuple(_data()['test_distributions'])
+    """Returns the names of the distributions that the paper tests on."""
+    return tuple(_data()['test_distributions'])
 
 
 def settings() -> Mapping[str, Any]:
-  """Returns dotted config field -> value for every setting that the paper states."""
-  return {k: v for k, v in _data()['settings'].items() if k != 'train_distributions'}
+    """Returns dotted config field -> value for every setting that the paper states."""
+    return {k: v for k, v in _data()['settings'].items() if k != 'train_distributions'}

@@ -19,99 +19,107 @@ from imbreg_jax.results import files as files_lib
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """A finished report.
+    """A finished report.
 
-  Attributes:
-    path: the `report.html`.
-    study: what it is about.
-    results_table: what `tables.results_table` returned.
-    verdicts: one for each claim, metric, predictor and variant.
-  """
+    Attributes:
+      path: the `report.html`.
+      study: what it is about.
+      results_table: what `tables.results_table` returned.
+      verdicts: one for each claim, metric, predictor and variant.
+    """
 
-  path: pathlib.Path
-  study: loading.Study
-  results_table: pd.DataFrame
-  verdicts: list[claims.Verdict]
+    path: pathlib.Path
+    study: loading.Study
+    results_table: pd.DataFrame
+    verdicts: list[claims.Verdict]
 
-  def terminal_summary(self) -> str:
-    """Returns the verdicts as text for a terminal, with what it would take to decide the rest."""
-    lines = [_verdict_summary(self.verdicts)]
-    seen: dict[tuple[str, int], list[claims.Verdict]] = {}
-    for verdict in self.verdicts:
-      if verdict.predictor == 'cnn':
-        seen.setdefault((verdict.variant, verdict.claim), []).append(verdict)
-    for (variant, claim), group in seen.items():
-      where = f' [{variant}]' if variant else ''
-      lines.append(f'  {claim}. {claims.STATEMENTS[claim]}{where}')
-      if all(v.status == claims.UNTESTED for v in group):
-        lines.append(f'     not tested: {group[0].reason}')
-        continue
-      if variant:
-        # A study of many settings would bury its verdicts under their numbers.
-        lines.append('     ' + ', '.join(
-            f'{claims.METRIC_NAMES[v.metric]} {v.status}' for v in group))
-        continue
-      for verdict in group:
-        lines.append(
-            f'     {claims.METRIC_NAMES[verdict.metric]} {verdict.status}: {verdict.reason}')
-        if verdict.note:
-          lines.append(f'       {verdict.note}')
-    lines.append(f'Report: {self.path}')
-    return '\n'.join(lines)
+    def terminal_summary(self) -> str:
+        """Returns the verdicts as text for a terminal and what would decide the rest."""
+        lines = [_verdict_summary(self.verdicts)]
+        seen: dict[tuple[str, int], list[claims.Verdict]] = {}
+        for verdict in self.verdicts:
+            if verdict.predictor == 'cnn':
+                seen.setdefault((verdict.variant, verdict.claim), []).append(verdict)
+        for (variant, claim), group in seen.items():
+            where = f' [{variant}]' if variant else ''
+            lines.append(f'  {claim}. {claims.STATEMENTS[claim]}{where}')
+            if all(v.status == claims.UNTESTED for v in group):
+                lines.append(f'     not tested: {group[0].reason}')
+                continue
+            if variant:
+                # A study of many settings would bury its verdicts under their numbers.
+                lines.append(
+                    '     '
+                    + ', '.join(f'{claims.METRIC_NAMES[v.metric]} {v.status}' for v in group)
+                )
+                continue
+            for verdict in group:
+                lines.append(
+                    f'     {claims.METRIC_NAMES[verdict.metric]} {verdict.status}: {verdict.reason}'
+                )
+                if verdict.note:
+                    # One note for each pair that was compared: the page has them all.
+                    first, *others = verdict.note.rstrip('.').split('. ')
+                    more = f' ({len(others)} more such notes are in the report)' if others else ''
+                    lines.append(f'       {first}{more}.')
+        lines.append(f'Report: {self.path}')
+        return '\n'.join(lines)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-  text: str
-  key: float | str | None = None
-  source: str = ''
-  kind: str = ''
+    text: str
+    key: float | str | None = None
+    source: str = ''
+    kind: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-  """A table of the page; `key` of a cell is what sorting goes by, the text where it is None."""
+    """A table of the page; `key` of a cell is what sorting goes by, the text where it is None."""
 
-  id: str
-  caption: str
-  header: Sequence[str]
-  rows: Sequence[Sequence[_Cell]]
-  notes: Sequence[str] = ()
-  title: str = ''
+    id: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[_Cell]]
+    notes: Sequence[str] = ()
+    title: str = ''
 
-  @property
-  def sources(self) -> list[str]:
-    return list(dict.fromkeys(cell.source for row in self.rows for cell in row if cell.source))
+    @property
+    def sources(self) -> list[str]:
+        return list(dict.fromkeys(cell.source for row in self.rows for cell in row if cell.source))
 
 
 def _text(value: object, kind: str = '') -> _Cell:
-  return _Cell(str(value), None, '', kind)
+    return _Cell(str(value), None, '', kind)
 
 
 def _number(value: float, source: str, digits: int = 4, suffix: str = '') -> _Cell:
-  known = value is not None and math.isfinite(value)
-  text = number(value, digits) + (suffix if known else '')
-  return _Cell(text, float(value) if known else '', source, 'number')
+    known = value is not None and math.isfinite(value)
+    text = number(value, digits) + (suffix if known else '')
+    return _Cell(text, float(value) if known else '', source, 'number')
 
 
 def _spread(mean: float, std: float, source: str) -> _Cell:
-  return _Cell(
-      tables.mean_and_std(mean, std), float(mean) if math.isfinite(mean) else '', source, 'number')
+    return _Cell(
+        tables.mean_and_std(mean, std), float(mean) if math.isfinite(mean) else '', source, 'number'
+    )
 
 
 def _range(low: float, high: float, source: str) -> _Cell:
-  return _Cell(
-      tables.interval(low, high), float(low) if math.isfinite(low) else '', source, 'number')
+    return _Cell(
+        tables.interval(low, high), float(low) if math.isfinite(low) else '', source, 'number'
+    )
 
 
 def _p(value: float, source: str) -> _Cell:
-  if not math.isfinite(value):
-    return _Cell(tables.UNDEFINED, '', source, 'number')
-  return _Cell('< 0.001' if value < 0.001 else f'{value:.3f}', value, source, 'number')
+    if not math.isfinite(value):
+        return _Cell(tables.UNDEFINED, '', source, 'number')
+    return _Cell('< 0.001' if value < 0.001 else f'{value:.3f}', value, source, 'number')
 
 
 def _status(text: str) -> _Cell:
-  return _Cell(text, None, '', text.split(' ')[0] if text else '')
+    return _Cell(text, None, '', text.split(' ')[0] if text else '')
 
 
 # ------------------------------------------------------------------------------------------------
@@ -119,251 +127,447 @@ def _status(text: str) -> _Cell:
 
 
 def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
-  rows, doubtful = [], False
-  for row in table.to_dict('records'):
-    condition, test = row['condition'], row['test_distribution']
+    rows, doubtful = [], False
+    for row in table.to_dict('records'):
+        condition, test = row['condition'], row['test_distribution']
 
-    def source(metric: str, row: dict[str, Any] = row) -> str:
-      return study.source(row['predictor'], row['condition'], row['test_distribution'], metric)
+        def source(metric: str, row: dict[str, Any] = row) -> str:
+            return study.source(
+                row['predictor'], row['condition'], row['test_distribution'], metric
+            )
 
-    def printed(metric: str, row: dict[str, Any] = row) -> _Cell:
-      cell = paper.cell(row['train_distribution'], row['test_distribution'], metric)
-      if cell is None:
-        return _Cell('—', '', '', 'number')
-      where = f'the paper, Table {cell.table}'
-      return _Cell(cell.text(), cell.mean, where, 'number')
+        def printed(metric: str, row: dict[str, Any] = row) -> _Cell:
+            cell = paper.cell(row['train_distribution'], row['test_distribution'], metric)
+            if cell is None:
+                return _Cell('—', '', '', 'number')
+            where = f'the paper, Table {cell.table}'
+            return _Cell(cell.text(), cell.mean, where, 'number')
 
-    for metric in paper.METRICS:
-      doubtful = doubtful or '[' in printed(metric).text
-    rows.append([
-        _text(study.conditions[condition].title if condition else 'random guess'),
-        _text(study.test_distributions[test].label),
-        _text(row['predictor']),
-        _spread(row['mse_mean'], row['mse_std'], source('mse')),
-        printed('mse'),
-        _spread(row['mape_mean'], row['mape_std'], source('mape')),
-        printed('mape'),
-        _spread(row['mpe_mean'], row['mpe_std'], source('mpe')),
-        _Cell(str(row['repeats']), row['repeats'], source('mse'), 'number'),
-        _Cell(str(row['diverged']), row['diverged'], source('mse'), 'number'),
-    ])
-  notes = ['MSE in squared intensity units; MAPE and MPE in percent of the true target; mean ± '
-           'standard deviation (n − 1) over repeats that did not diverge.']
-  if (table['repeats'] < 2).any():
-    notes.append(f'{tables.UNDEFINED}: with fewer than two repeats a spread is not defined.')
-  if doubtful:
-    notes.append('Letters in brackets: what cannot be right in the printed tables (below).')
-  return _Table(
-      'results-table', 'Every condition on every test distribution',
-      ['trained on', 'tested on', 'predictor', 'MSE', 'paper MSE', 'MAPE %', 'paper MAPE %',
-       'MPE %', 'repeats', 'diverged'], rows, notes)
+        for metric in paper.METRICS:
+            doubtful = doubtful or '[' in printed(metric).text
+        rows.append(
+            [
+                _text(study.conditions[condition].title if condition else 'random guess'),
+                _text(study.test_distributions[test].label),
+                _text(row['predictor']),
+                _spread(row['mse_mean'], row['mse_std'], source('mse')),
+                printed('mse'),
+                _spread(row['mape_mean'], row['mape_std'], source('mape')),
+                printed('mape'),
+                _spread(row['mpe_mean'], row['mpe_std'], source('mpe')),
+                _Cell(str(row['repeats']), row['repeats'], source('mse'), 'number'),
+                _Cell(str(row['diverged']), row['diverged'], source('mse'), 'number'),
+            ]
+        )
+    notes = [
+        'MSE in squared intensity units; MAPE and MPE in percent of the true target; mean ± '
+        'standard deviation (n − 1) over repeats that did not diverge.'
+    ]
+    if (table['repeats'] < 2).any():
+        notes.append(f'{tables.UNDEFINED}: with fewer than two repeats a spread is not defined.')
+    if doubtful:
+        notes.append('Letters in brackets: what cannot be right in the printed tables (below).')
+    return _Table(
+        'results-table',
+        'Every condition on every test distribution',
+        [
+            'trained on',
+            'tested on',
+            'predictor',
+            'MSE',
+            'paper MSE',
+            'MAPE %',
+            'paper MAPE %',
+            'MPE %',
+            'repeats',
+            'diverged',
+        ],
+        rows,
+        notes,
+    )
 
 
 def _paper_table(study: loading.Study, index: int, table: pd.DataFrame, predictor: str) -> _Table:
-  rows = []
-  for row in table.to_dict('records'):
-    source, where = row['source'], f'the paper, Table {index}'
-    rows.append([
-        _text(row['trained_on']), _text(row['tested_on']),
-        _text(claims.METRIC_NAMES[row['metric']]),
-        _spread(row['mean'], row['std'], source),
-        _range(row['low'], row['high'], source),
-        _Cell(tables.printed(row), row['paper_mean'], where, 'number'),
-        _number(row['difference'], f'{source}; {where}', 3),
-        _range(row['expected_low'], row['expected_high'], source),
-        _status(row['paper_inside']),
-    ])
-  marked = table['paper_marks'].any()
-  note = 'Letters in brackets: what cannot be right in the printed tables (listed after Table 5).'
-  confidence = f'{100 * study.option("confidence", 0.95):g} %'
-  return _Table(
-      f'table-{index}-{predictor.replace("_", "-")}', f'Predictor {predictor}',
-      ['trained on', 'tested on', 'metric', 'ours', f'{confidence} interval', 'paper',
-       'difference', f'range for {paper.repeats()} repeats', 'paper inside?'], rows,
-      [note] if marked else [],
-      f'Table {index}: {paper.title(index)}')
+    rows = []
+    for row in table.to_dict('records'):
+        source, where = row['source'], f'the paper, Table {index}'
+        rows.append(
+            [
+                _text(row['trained_on']),
+                _text(row['tested_on']),
+                _text(claims.METRIC_NAMES[row['metric']]),
+                _spread(row['mean'], row['std'], source),
+                _range(row['low'], row['high'], source),
+                _Cell(tables.printed(row), row['paper_mean'], where, 'number'),
+                _number(row['difference'], f'{source}; {where}', 3),
+                _range(row['expected_low'], row['expected_high'], source),
+                _status(row['paper_inside']),
+            ]
+        )
+    marked = table['paper_marks'].any()
+    note = 'Letters in brackets: what cannot be right in the printed tables (listed after Table 5).'
+    confidence = f'{100 * study.option("confidence", 0.95):g} %'
+    return _Table(
+        f'table-{index}-{predictor.replace("_", "-")}',
+        f'Predictor {predictor}',
+        [
+            'trained on',
+            'tested on',
+            'metric',
+            'ours',
+            f'{confidence} interval',
+            'paper',
+            'difference',
+            f'range for {paper.repeats()} repeats',
+            'paper inside?',
+        ],
+        rows,
+        [note] if marked else [],
+        f'Table {index}: {paper.title(index)}',
+    )
 
 
 def _verdict_table(found: Sequence[claims.Verdict]) -> _Table:
-  by_key: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
-  for v in found:
-    by_key.setdefault((v.variant, v.claim), {})[v.predictor, v.metric] = v.status
-  predictors = list(dict.fromkeys(v.predictor for v in found))
-  several = len({v.variant for v in found}) > 1
-  columns = [(p, m) for p in predictors for m in paper.METRICS]
-  header = ['claim', *(['setting'] if several else []), 'statement',
-            *(claims.METRIC_NAMES[m] + (' calibrated' if p != 'cnn' else '') for p, m in columns)]
-  rows = [
-      [
-          _Cell(str(claim), claim, '', 'number'),
-          *([_text(variant or 'as configured', 'text')] if several else []),
-          _text(claims.STATEMENTS[claim], 'text'),
-          *(_status(statuses.get(column, '—')) for column in columns),
-      ]
-      for (variant, claim), statuses in by_key.items()
-  ]
-  return _Table('verdict-table', 'One verdict for each claim and metric', header, rows)
+    by_key: dict[tuple[str, int], dict[tuple[str, str], str]] = {}
+    for v in found:
+        by_key.setdefault((v.variant, v.claim), {})[v.predictor, v.metric] = v.status
+    predictors = list(dict.fromkeys(v.predictor for v in found))
+    several = len({v.variant for v in found}) > 1
+    columns = [(p, m) for p in predictors for m in paper.METRICS]
+    header = [
+        'claim',
+        *(['setting'] if several else []),
+        'statement',
+        *(claims.METRIC_NAMES[m] + (' calibrated' if p != 'cnn' else '') for p, m in columns),
+    ]
+    rows = [
+        [
+            _Cell(str(claim), claim, '', 'number'),
+            *([_text(variant or 'as configured', 'text')] if several else []),
+            _text(claims.STATEMENTS[claim], 'text'),
+            *(_status(statuses.get(column, '—')) for column in columns),
+        ]
+        for (variant, claim), statuses in by_key.items()
+    ]
+    return _Table('verdict-table', 'One verdict for each claim and metric', header, rows)
 
 
 def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
-  rows = []
-  for v in found:
-    for e in v.evidence:
-      c = e.comparison
-      rows.append([
-          _Cell(str(v.claim), v.claim, '', 'number'), _text(v.predictor),
-          _text(claims.METRIC_NAMES[v.metric]), _text(e.first), _text(e.second),
-          _Cell(str(c.repeats), c.repeats, e.source, 'number'),
-          _number(c.difference, e.source, 3), _range(*c.t_interval, e.source),
-          _range(*c.bca_interval, e.source), _p(e.holm_p_value, e.source),
-          _p(c.wilcoxon_p_value, e.source), _number(c.cohens_d, e.source, 3),
-          _number(c.cliffs_delta, e.source, 3),
-          _p(e.equivalence.p_value if e.equivalence else math.nan, e.source),
-          _needed(c.repeats_needed, c.repeats, e.source),
-      ])
-  return _Table(
-      'evidence-table', 'First minus second; a claim of order expects more than 0',
-      ['claim', 'predictor', 'metric', 'first', 'second', 'pairs', 'difference', 't interval',
-       'BCa interval', 'p (t, Holm)', 'p (Wilcoxon)', "Cohen's d", "Cliff's delta", 'p (TOST)',
-       'repeats needed'], rows)
+    rows = []
+    for v in found:
+        for e in v.evidence:
+            c = e.comparison
+            rows.append(
+                [
+                    _Cell(str(v.claim), v.claim, '', 'number'),
+                    _text(v.predictor),
+                    _text(claims.METRIC_NAMES[v.metric]),
+                    _text(e.first),
+                    _text(e.second),
+                    _Cell(str(c.repeats), c.repeats, e.source, 'number'),
+                    _number(c.difference, e.source, 3),
+                    _range(*c.t_interval, e.source),
+                    _range(*c.bca_interval, e.source),
+                    _p(e.holm_p_value, e.source),
+                    _p(c.wilcoxon_p_value, e.source),
+                    _number(c.cohens_d, e.source, 3),
+                    _number(c.cliffs_delta, e.source, 3),
+                    _p(e.equivalence.p_value if e.equivalence else math.nan, e.source),
+                    _needed(c.repeats_needed, c.repeats, e.source),
+                ]
+            )
+    return _Table(
+        'evidence-table',
+        'First minus second; a claim of order expects more than 0',
+        [
+            'claim',
+            'predictor',
+            'metric',
+            'first',
+            'second',
+            'pairs',
+            'difference',
+            't interval',
+            'BCa interval',
+            'p (t, Holm)',
+            'p (Wilcoxon)',
+            "Cohen's d",
+            "Cliff's delta",
+            'p (TOST)',
+            'repeats needed',
+        ],
+        rows,
+    )
 
 
 def _needed(needed: float | None, repeats: int, source: str) -> _Cell:
-  if repeats < 2:
-    return _Cell(tables.UNDEFINED, '', source, 'number')
-  if needed is None or not math.isfinite(needed):
-    return _Cell('> 10,000', 1e9, source, 'number')
-  return _Cell(f'{int(needed):,}', float(needed), source, 'number')
+    if repeats < 2:
+        return _Cell(tables.UNDEFINED, '', source, 'number')
+    if needed is None or not math.isfinite(needed):
+        return _Cell('> 10,000', 1e9, source, 'number')
+    return _Cell(f'{int(needed):,}', float(needed), source, 'number')
 
 
 def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str) -> _Table:
-  rows = []
-  for row in table.to_dict('records'):
-    s = row['source']
-    rows.append([
-        _text(study.conditions[row['first']].title), _text(study.conditions[row['second']].title),
-        _text(study.test_distributions[row['test_distribution']].label),
-        _text(claims.METRIC_NAMES[row['metric']]),
-        _Cell(str(row['repeats']), row['repeats'], s, 'number'),
-        _number(row['difference'], s, 3), _range(row['t_low'], row['t_high'], s),
-        _range(row['bca_low'], row['bca_high'], s), _p(row['holm_p'], s),
-        _p(row['wilcoxon_p'], s), _number(row['cohens_d'], s, 3),
-        _number(row['cliffs_delta'], s, 3), _p(row['tost_p'], s),
-        _needed(row['repeats_needed'], row['repeats'], s),
-    ])
-  return _Table(
-      f'comparisons-{predictor.replace("_", "-")}', f'Paired differences, predictor {predictor}',
-      ['first', 'second', 'tested on', 'metric', 'pairs', 'difference', 't interval',
-       'BCa interval', 'p (t, Holm)', 'p (Wilcoxon)', "Cohen's d", "Cliff's delta", 'p (TOST)',
-       'repeats needed'], rows)
+    rows = []
+    for row in table.to_dict('records'):
+        s = row['source']
+        rows.append(
+            [
+                _text(study.conditions[row['first']].title),
+                _text(study.conditions[row['second']].title),
+                _text(study.test_distributions[row['test_distribution']].label),
+                _text(claims.METRIC_NAMES[row['metric']]),
+                _Cell(str(row['repeats']), row['repeats'], s, 'number'),
+                _number(row['difference'], s, 3),
+                _range(row['t_low'], row['t_high'], s),
+                _range(row['bca_low'], row['bca_high'], s),
+                _p(row['holm_p'], s),
+                _p(row['wilcoxon_p'], s),
+                _number(row['cohens_d'], s, 3),
+                _number(row['cliffs_delta'], s, 3),
+                _p(row['tost_p'], s),
+                _needed(row['repeats_needed'], row['repeats'], s),
+            ]
+        )
+    return _Table(
+        f'comparisons-{predictor.replace("_", "-")}',
+        f'Paired differences, predictor {predictor}',
+        [
+            'first',
+            'second',
+            'tested on',
+            'metric',
+            'pairs',
+            'difference',
+            't interval',
+            'BCa interval',
+            'p (t, Holm)',
+            'p (Wilcoxon)',
+            "Cohen's d",
+            "Cliff's delta",
+            'p (TOST)',
+            'repeats needed',
+        ],
+        rows,
+    )
 
 
 def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: str) -> _Table:
-  rows = []
-  for row in table.to_dict('records'):
-    s = row['source']
-    share = [
-        _Cell(f'{number(row[part], 3)} ({100 * row[part] / row["total"]:.1f} %)', row[part], s,
-              'number')
-        if row['total'] else _number(row[part], s, 3)
-        for part in decomposition.PARTS
-    ]
-    rows.append([
-        _text(study.conditions[row['condition']].title),
-        _text(study.test_distributions[row['test_distribution']].label), *share,
-        _number(row['total'], s),
-        _number(row['mse'], study.source(predictor, row['condition'], row['test_distribution'],
-                                         'mse')),
-        _number(row['factor'], s),
-    ])
-  return _Table(
-      f'decomposition-{predictor.replace("_", "-")}',
-      f'MSE taken apart (squared intensity and share), predictor {predictor}',
-      ['trained on', 'tested on', *decomposition.PART_LABELS.values(), 'sum', 'MSE in results.csv',
-       'factor'], rows,
-      ['factor: the common c in prediction ≈ c · target. About '
-       f'{decomposition.NODES}/n of the scatter between the n images of a run counts as '
-       'difference between repeats.'])
+    rows = []
+    for row in table.to_dict('records'):
+        s = row['source']
+        share = [
+            _Cell(
+                f'{number(row[part], 3)} ({100 * row[part] / row["total"]:.1f} %)',
+                row[part],
+                s,
+                'number',
+            )
+            if row['total']
+            else _number(row[part], s, 3)
+            for part in decomposition.PARTS
+        ]
+        rows.append(
+            [
+                _text(study.conditions[row['condition']].title),
+                _text(study.test_distributions[row['test_distribution']].label),
+                *share,
+                _number(row['total'], s),
+                _number(
+                    row['mse'],
+                    study.source(predictor, row['condition'], row['test_distribution'], 'mse'),
+                ),
+                _number(row['factor'], s),
+            ]
+        )
+    return _Table(
+        f'decomposition-{predictor.replace("_", "-")}',
+        f'MSE taken apart (squared intensity and share), predictor {predictor}',
+        [
+            'trained on',
+            'tested on',
+            *decomposition.PART_LABELS.values(),
+            'sum',
+            'MSE in results.csv',
+            'factor',
+        ],
+        rows,
+        [
+            'factor: the common c in prediction ≈ c · target. About '
+            f'{decomposition.NODES}/n of the scatter between the n images of a run counts as '
+            'difference between repeats.'
+        ],
+    )
 
 
 def _shrinkage_table(study: loading.Study, summary: pd.DataFrame) -> _Table:
-  rows = []
-  for row in summary.to_dict('records'):
-    s = (f'predictions.npz: moments and calibration_factor of condition={row["condition"]} '
-         f'({row["runs"]} runs)')
-    rows.append([
-        _text(study.conditions[row['condition']].title),
-        *(_number(row[name], s, 3) for name in (
-            'measured', 'predicted_dense', 'share_dense', 'mean_prediction', 'predicted_both',
-            'share_both', 'validation', 'correlation', 'stationary')),
-        _Cell(str(row['runs']), row['runs'], s, 'number'),
-    ])
-  return _Table(
-      'shrinkage-table', 'Shrinkage in percent, mean over repeats',
-      ['trained on', 'measured, dropout off', 'predicted, last layer', 'share of measured %',
-       'measured, mean over masks', 'predicted, both dropouts', 'share of that %',
-       'on validation split', 'correlation', 'factor left to train', 'runs'], rows,
-      ['Measured: by how much Σwᵢhᵢ falls short of its best fit to the training targets. '
-       'Mean over masks: the same of the prediction averaged over channel masks, which is what '
-       'the prediction for both dropouts is about. On validation split: 1 − 1/s with s the '
-       'calibration factor. Correlation: over networks, predicted (both) with measured (dropout '
-       'off). Factor left to train: 1 once training has settled on the scale.'])
+    rows = []
+    for row in summary.to_dict('records'):
+        s = (
+            f'predictions.npz: moments and calibration_factor of condition={row["condition"]} '
+            f'({row["runs"]} runs)'
+        )
+        rows.append(
+            [
+                _text(study.conditions[row['condition']].title),
+                *(
+                    _number(row[name], s, 3)
+                    for name in (
+                        'measured',
+                        'predicted_dense',
+                        'share_dense',
+                        'mean_prediction',
+                        'predicted_both',
+                        'share_both',
+                        'validation',
+                        'correlation',
+                        'stationary',
+                    )
+                ),
+                _Cell(str(row['runs']), row['runs'], s, 'number'),
+            ]
+        )
+    return _Table(
+        'shrinkage-table',
+        'Shrinkage in percent, mean over repeats',
+        [
+            'trained on',
+            'measured, dropout off',
+            'predicted, last layer',
+            'share of measured %',
+            'measured, mean over masks',
+            'predicted, both dropouts',
+            'share of that %',
+            'on validation split',
+            'correlation',
+            'factor left to train',
+            'runs',
+        ],
+        rows,
+        [
+            'Measured: by how much Σwᵢhᵢ falls short of its best fit to the training targets. '
+            'Mean over masks: the same of the prediction averaged over channel masks, '
+            'which is what '
+            'the prediction for both dropouts is about. On validation split: 1 − 1/s with s the '
+            'calibration factor. Correlation: over networks, predicted (both) with '
+            'measured (dropout '
+            'off). Factor left to train: 1 once training has settled on the scale.'
+        ],
+    )
 
 
 def _shrinkage_runs_table(study: loading.Study, runs: pd.DataFrame) -> _Table:
-  rows = []
-  for row in runs.to_dict('records'):
-    rows.append([
-        _text(study.conditions[row['condition']].title),
-        _Cell(str(row['repeat']), row['repeat'], row['source'], 'number'),
-        *(_number(100 * (1 - row[name]), row['source'], 3) for name in (
-            'measured', 'predicted_dense', 'mean_prediction', 'predicted_both', 'validation')),
-        _number(row['stationary'], row['source']),
-    ])
-  return _Table(
-      'shrinkage-runs-table', 'Shrinkage in percent, network by network',
-      ['trained on', 'repeat', 'measured, dropout off', 'predicted, last layer',
-       'measured, mean over masks', 'predicted, both dropouts', 'on validation split',
-       'factor left to train'], rows)
+    rows = []
+    for row in runs.to_dict('records'):
+        rows.append(
+            [
+                _text(study.conditions[row['condition']].title),
+                _Cell(str(row['repeat']), row['repeat'], row['source'], 'number'),
+                *(
+                    _number(100 * (1 - row[name]), row['source'], 3)
+                    for name in (
+                        'measured',
+                        'predicted_dense',
+                        'mean_prediction',
+                        'predicted_both',
+                        'validation',
+                    )
+                ),
+                _number(row['stationary'], row['source']),
+            ]
+        )
+    return _Table(
+        'shrinkage-runs-table',
+        'Shrinkage in percent, network by network',
+        [
+            'trained on',
+            'repeat',
+            'measured, dropout off',
+            'predicted, last layer',
+            'measured, mean over masks',
+            'predicted, both dropouts',
+            'on validation split',
+            'factor left to train',
+        ],
+        rows,
+    )
 
 
 def _survival_table(table: pd.DataFrame) -> _Table:
-  several = table['variant'].nunique() > 1
-  rows = [
-      [
-          _Cell(str(row['claim']), row['claim'], '', 'number'),
-          *([_text(row['variant'] or 'as configured', 'text')] if several else []),
-          _text(row['statement'], 'text'), _text(claims.METRIC_NAMES[row['metric']]),
-          _status(row['cnn']), _status(row['cnn_calibrated']), _status(row['survives'] or '—'),
-      ]
-      for row in table.to_dict('records')
-  ]
-  return _Table(
-      'survival-table', 'Verdicts before and after calibration',
-      ['claim', *(['setting'] if several else []), 'statement', 'metric', 'as trained',
-       'calibrated', 'survives?'], rows)
+    several = table['variant'].nunique() > 1
+    rows = [
+        [
+            _Cell(str(row['claim']), row['claim'], '', 'number'),
+            *([_text(row['variant'] or 'as configured', 'text')] if several else []),
+            _text(row['statement'], 'text'),
+            _text(claims.METRIC_NAMES[row['metric']]),
+            _status(row['cnn']),
+            _status(row['cnn_calibrated']),
+            _status(row['survives'] or '—'),
+        ]
+        for row in table.to_dict('records')
+    ]
+    return _Table(
+        'survival-table',
+        'Verdicts before and after calibration',
+        [
+            'claim',
+            *(['setting'] if several else []),
+            'statement',
+            'metric',
+            'as trained',
+            'calibrated',
+            'survives?',
+        ],
+        rows,
+    )
 
 
 def _ruled_out_table(study: loading.Study, table: pd.DataFrame) -> _Table:
-  rows = []
-  for row in table.to_dict('records'):
-    s = row['source']
-    rows.append([
-        _text(study.conditions[row['condition']].title),
-        _text(row['variant'] or 'as configured', 'text'),
-        _Cell(str(row['table']), row['table'], '', 'number'),
-        # Being ruled out is the bad news here.
-        _Cell(row['ruled_out'], None, '', {'yes': 'fails', 'no': 'stands'}.get(
-            row['ruled_out'], 'undecided')),
-        _text(row['tested_on']), _text(claims.METRIC_NAMES[row['metric']]),
-        _number(row['mean'], s), _Cell(f'{row["paper_mean"]:g}', row['paper_mean'],
-                                       f'the paper, Table {row["table"]}', 'number'),
-        _p(row['holm_p'], s),
-    ])
-  return _Table(
-      'ruled-out-table', 'Does a printed table rule the condition out?',
-      ['condition', 'setting', 'table', 'ruled out?', 'tested on', 'metric', 'ours', 'paper',
-       'p (Holm)'], rows)
+    rows = []
+    for row in table.to_dict('records'):
+        s = row['source']
+        rows.append(
+            [
+                _text(study.conditions[row['condition']].title),
+                _text(row['variant'] or 'as configured', 'text'),
+                _Cell(str(row['table']), row['table'], '', 'number'),
+                # Being ruled out is the bad news here.
+                _Cell(
+                    row['ruled_out'],
+                    None,
+                    '',
+                    {'yes': 'fails', 'no': 'stands'}.get(row['ruled_out'], 'undecided'),
+                ),
+                _text(row['tested_on']),
+                _text(claims.METRIC_NAMES[row['metric']]),
+                _number(row['mean'], s),
+                _Cell(
+                    f'{row["paper_mean"]:g}',
+                    row['paper_mean'],
+                    f'the paper, Table {row["table"]}',
+                    'number',
+                ),
+                _p(row['holm_p'], s),
+            ]
+        )
+    return _Table(
+        'ruled-out-table',
+        'Does a printed table rule the condition out?',
+        [
+            'condition',
+            'setting',
+            'table',
+            'ruled out?',
+            'tested on',
+            'metric',
+            'ours',
+            'paper',
+            'p (Holm)',
+        ],
+        rows,
+    )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -371,274 +575,325 @@ def _ruled_out_table(study: loading.Study, table: pd.DataFrame) -> _Table:
 
 
 def _verdict_summary(found: Sequence[claims.Verdict]) -> str:
-  main = [v for v in found if v.predictor == 'cnn' and v.status != claims.UNTESTED]
-  if not main:
-    return "None of the paper's claims can be tested with these conditions."
-  counts = {s: sum(v.status == s for v in main) for s in (claims.STANDS, claims.FAILS,
-                                                          claims.UNDECIDED)}
-  untested = sum(v.predictor == 'cnn' and v.status == claims.UNTESTED for v in found)
-  text = (
-      f"Verdicts on the paper's claims (one for each claim and metric): {counts['stands']} stand, "
-      f"{counts['fails']} fail, {counts['undecided']} undecided"
-  )
-  return text + (f', {untested} not tested.' if untested else '.')
+    main = [v for v in found if v.predictor == 'cnn' and v.status != claims.UNTESTED]
+    if not main:
+        return "None of the paper's claims can be tested with these conditions."
+    counts = {
+        s: sum(v.status == s for v in main) for s in (claims.STANDS, claims.FAILS, claims.UNDECIDED)
+    }
+    untested = sum(v.predictor == 'cnn' and v.status == claims.UNTESTED for v in found)
+    text = (
+        "Verdicts on the paper's claims (one for each claim and metric): "
+        f"{counts['stands']} stand, "
+        f'{counts["fails"]} fail, {counts["undecided"]} undecided'
+    )
+    return text + (f', {untested} not tested.' if untested else '.')
 
 
 def _survival_sentence(table: pd.DataFrame) -> str:
-  def named(answer: str) -> str:
-    chosen = table[table['survives'] == answer]
-    return ', '.join(
-        f'{row.claim} ({claims.METRIC_NAMES[row.metric]})' for row in chosen.itertuples())
+    def named(answer: str) -> str:
+        chosen = table[table['survives'] == answer]
+        return ', '.join(
+            f'{row.claim} ({claims.METRIC_NAMES[row.metric]})' for row in chosen.itertuples()
+        )
 
-  parts = [
-      f'{opening}: {named(answer)}.'
-      for answer, opening in (('yes', 'Claims that stand before and after'),
-                              ('no', 'Claims that stood and fail after it'),
-                              ('undecided', 'Claims that stood and are undecided after it'))
-      if named(answer)
-  ]
-  return ' '.join(parts) or 'No claim stood before it.'
+    parts = [
+        f'{opening}: {named(answer)}.'
+        for answer, opening in (
+            ('yes', 'Claims that stand before and after'),
+            ('no', 'Claims that stood and fail after it'),
+            ('undecided', 'Claims that stood and are undecided after it'),
+        )
+        if named(answer)
+    ]
+    return ' '.join(parts) or 'No claim stood before it.'
 
 
 def _ruled_out_sentence(study: loading.Study, table: pd.DataFrame) -> str:
-  parts = []
-  for condition, rows in table.groupby('condition', sort=False):
-    out = [str(t) for t in rows['table'][rows['ruled_out'] == 'yes']]
-    title = study.conditions[str(condition)].title
-    if (rows['ruled_out'] == 'no spread').all():
-      parts.append(f'{title}: not tested (a single repeat has no spread).')
-    elif out:
-      parts.append(f'{title}: ruled out by Table {", ".join(out)}.')
-    else:
-      parts.append(f'{title}: ruled out by none.')
-  return ' '.join(parts)
+    parts = []
+    for condition, rows in table.groupby('condition', sort=False):
+        out = [str(t) for t in rows['table'][rows['ruled_out'] == 'yes']]
+        title = study.conditions[str(condition)].title
+        if (rows['ruled_out'] == 'no spread').all():
+            parts.append(f'{title}: not tested (a single repeat has no spread).')
+        elif out:
+            parts.append(f'{title}: ruled out by Table {", ".join(out)}.')
+        else:
+            parts.append(f'{title}: ruled out by none.')
+    return ' '.join(parts)
 
 
 def _shrinkage_sentence(study: loading.Study, summary: pd.DataFrame) -> str:
-  return ' '.join(
-      f'{study.conditions[row["condition"]].title}: {row["measured"]:.1f} % measured with dropout '
-      f'off, {row["predicted_dense"]:.1f} % predicted from the last layer alone '
-      f'({row["share_dense"]:.0f} % of it); {row["predicted_both"]:.1f} % predicted from both '
-      f'dropouts of {row["mean_prediction"]:.1f} % measured over masks ({row["share_both"]:.0f} %).'
-      for row in summary.to_dict('records')
-  )
+    return ' '.join(
+        f'{study.conditions[row["condition"]].title}: {row["measured"]:.1f} % measured '
+        'with dropout '
+        f'off, {row["predicted_dense"]:.1f} % predicted from the last layer alone '
+        f'({row["share_dense"]:.0f} % of it); {row["predicted_both"]:.1f} % predicted from both '
+        f'dropouts of {row["mean_prediction"]:.1f} % measured over masks '
+        f'({row["share_both"]:.0f} %).'
+        for row in summary.to_dict('records')
+    )
 
 
 def _warnings(study: loading.Study) -> list[str]:
-  found = list(study.notes)
-  known = any(c.train.name in paper.test_distributions() for c in study.conditions.values())
-  departures = study.departures() if known else []
-  if departures:
-    found.append("The settings are not the paper's, so its numbers are no yardstick here: "
-                 + '; '.join(departures) + '.')
-  for name, condition in study.conditions.items():
-    lost = {k: epoch for (c, k), epoch in study.diverged.items() if c == name}
-    if lost:
-      which = ', '.join(f'{k} (epoch {epoch})' for k, epoch in sorted(lost.items()))
-      found.append(f'{condition.title}: {len(lost)} diverged and left out, repeat {which}.')
-  counts = {len(study.repeats(name)) for name in study.conditions}
-  if min(counts, default=0) < 2:
-    found.append('With fewer than two repeats that count, standard deviations, intervals and '
-                 'tests are undefined; such places say n/a or undecided.')
-  return found
+    found = list(study.notes)
+    known = any(c.train.name in paper.test_distributions() for c in study.conditions.values())
+    departures = study.departures() if known else []
+    if departures:
+        found.append(
+            "The settings are not the paper's, so its numbers are no yardstick here: "
+            + '; '.join(departures)
+            + '.'
+        )
+    for name, condition in study.conditions.items():
+        lost = {k: epoch for (c, k), epoch in study.diverged.items() if c == name}
+        if lost:
+            which = ', '.join(f'{k} (epoch {epoch})' for k, epoch in sorted(lost.items()))
+            found.append(f'{condition.title}: {len(lost)} diverged and left out, repeat {which}.')
+    counts = {len(study.repeats(name)) for name in study.conditions}
+    if min(counts, default=0) < 2:
+        found.append(
+            'With fewer than two repeats that count, standard deviations, intervals and '
+            'tests are undefined; such places say n/a or undecided.'
+        )
+    return found
 
 
 def _provenance(study: loading.Study) -> list[str]:
-  lines = []
-  for name, header in zip(study.sources, study.headers, strict=True):
-    versions = ', '.join(f'{k} {v}' for k, v in header.get('versions', {}).items())
-    timing = header.get('timing') or {}
-    took = f'; {timing["seconds"]:.0f} s' if timing.get('seconds') is not None else ''
-    if took and timing.get('compile_seconds') is not None:
-      took += f', of which {timing["compile_seconds"]:.0f} s compilation'
+    lines = []
+    for name, header in zip(study.sources, study.headers, strict=True):
+        versions = ', '.join(f'{k} {v}' for k, v in header.get('versions', {}).items())
+        timing = header.get('timing') or {}
+        took = f'; {timing["seconds"]:.0f} s' if timing.get('seconds') is not None else ''
+        if took and timing.get('compile_seconds') is not None:
+            took += f', of which {timing["compile_seconds"]:.0f} s compilation'
+        lines.append(
+            f'{name}: {header.get("backend")} ({", ".join(map(str, header.get("devices", [])))}); '
+            f'{versions}; commit {header.get("git_commit") or "unknown"}; seed '
+            f'{header["config"].get("seed")}{took}.'
+        )
     lines.append(
-        f'{name}: {header.get("backend")} ({", ".join(map(str, header.get("devices", [])))}); '
-        f'{versions}; commit {header.get("git_commit") or "unknown"}; seed '
-        f'{header["config"].get("seed")}{took}.'
+        'Only config.json, results.csv, metrics.jsonl and predictions.npz were read. '
+        'Hover, click or '
+        'focus a number for its file and lines (line 1 of results.csv is its header).'
     )
-  lines.append(
-      'Only config.json, results.csv, metrics.jsonl and predictions.npz were read. Hover, click or '
-      'focus a number for its file and lines (line 1 of results.csv is its header).'
-  )
-  lines.append(f'Bootstrap: {study.option("bootstrap_resamples", 9999):,} resamples, seed '
-               f'{study.option("seed", 0)}.')
-  return lines
+    lines.append(
+        f'Bootstrap: {study.option("bootstrap_resamples", 9999):,} resamples, seed '
+        f'{study.option("seed", 0)}.'
+    )
+    return lines
 
 
 # ------------------------------------------------------------------------------------------------
 
 
 def _markdown(table: _Table) -> str:
-  body = [[cell.text for cell in row] for row in table.rows]
-  sources = [f'{i}. {source}' for i, source in enumerate(table.sources, start=1)]
-  return '\n'.join([
-      f'# {table.caption}', '', tables.markdown(table.header, body), '',
-      *(f'- {note}' for note in table.notes), '',
-      *(['Where these numbers come from:', '', *sources, ''] if sources else []),
-  ])
+    body = [[cell.text for cell in row] for row in table.rows]
+    sources = [f'{i}. {source}' for i, source in enumerate(table.sources, start=1)]
+    return '\n'.join(
+        [
+            f'# {table.caption}',
+            '',
+            tables.markdown(table.header, body),
+            '',
+            *(f'- {note}' for note in table.notes),
+            '',
+            *(['Where these numbers come from:', '', *sources, ''] if sources else []),
+        ]
+    )
 
 
 def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Report:
-  """Analyses workdirs and writes `tables/`, `figures/` and `report.html`.
+    """Analyses workdirs and writes `tables/`, `figures/` and `report.html`.
 
-  Every file appears whole or not at all, `report.html` last.
+    Every file appears whole or not at all, `report.html` last.
 
-  Args:
-    workdirs: one or several finished workdirs of one seed.
-    out: folder to write to; made if it is not there.
+    Args:
+      workdirs: one or several finished workdirs of one seed.
+      out: folder to write to; made if it is not there.
 
-  Returns:
-    The report, with its verdicts as text and its results as a DataFrame.
+    Returns:
+      The report, with its verdicts as text and its results as a DataFrame.
 
-  Raises:
-    AnalysisError: a workdir cannot be read or the workdirs do not belong together.
-    OSError: `out` cannot be written.
-  """
-  study = loading.load([pathlib.Path(workdir) for workdir in workdirs])
-  out = pathlib.Path(out)
-  confidence = study.option('confidence', 0.95)
-  results = tables.results_table(study.results)
-  found = claims.verdicts(study)
-  decomposed = {p: decomposition.table(study, p) for p in study.predictors}
-  shrunk = decomposition.shrinkage(study)
-  compared = {p: claims.comparisons(study, p) for p in study.predictors}
-  printed = {p: tables.paper_tables(study, p) for p in study.predictors}
-  survives = claims.survival(found)
-  excluded = tables.ruled_out(study)
-  summary = decomposition.shrinkage_summary(shrunk)
-  drawn = figures.draw(study, decomposed['cnn'], shrunk)
+    Raises:
+      AnalysisError: a workdir cannot be read or the workdirs do not belong together.
+      OSError: `out` cannot be written.
+    """
+    study = loading.load([pathlib.Path(workdir) for workdir in workdirs])
+    out = pathlib.Path(out)
+    confidence = study.option('confidence', 0.95)
+    results = tables.results_table(study.results)
+    found = claims.verdicts(study)
+    decomposed = {p: decomposition.table(study, p) for p in study.predictors}
+    shrunk = decomposition.shrinkage(study)
+    compared = {p: claims.comparisons(study, p) for p in study.predictors}
+    printed = {p: tables.paper_tables(study, p) for p in study.predictors}
+    survives = claims.survival(found)
+    excluded = tables.ruled_out(study)
+    summary = decomposition.shrinkage_summary(shrunk)
+    drawn = figures.draw(study, decomposed['cnn'], shrunk)
 
-  page: dict[str, _Table] = {
-      'results': _results(study, results),
-      'verdicts': _verdict_table(found),
-      'evidence': _evidence_table(found),
-  }
-  frames: dict[str, pd.DataFrame] = {
-      'results': results,
-      'verdicts': _verdict_frame(found),
-      'survival': survives,
-      'ruled_out': excluded,
-      'shrinkage': shrunk,
-  }
-  files: dict[str, str | bytes] = {}
-  for predictor in study.predictors:
-    suffix = '' if predictor == 'cnn' else '_calibrated'
-    page[f'comparisons{suffix}'] = _comparison_table(study, compared[predictor], predictor)
-    page[f'decomposition{suffix}'] = _decomposition_table(study, decomposed[predictor], predictor)
-    frames[f'comparisons{suffix}'] = compared[predictor]
-    frames[f'decomposition{suffix}'] = decomposed[predictor]
-    for index, table in printed[predictor].items():
-      files[f'tables/table_{index}{suffix}.md'] = tables.paper_table_markdown(
-          index, table, predictor, confidence)
-      frames[f'table_{index}{suffix}'] = table
-  if len(survives):
-    page['survival'] = _survival_table(survives)
-  if len(excluded):
-    page['ruled_out'] = _ruled_out_table(study, excluded)
-  if len(shrunk):
-    page['shrinkage'] = _shrinkage_table(study, summary)
-    page['shrinkage_runs'] = _shrinkage_runs_table(study, shrunk)
-  for name, table in page.items():
-    if table.rows:
-      files[f'tables/{name}.md'] = _markdown(table)
-  for name, frame in frames.items():
-    if len(frame):
-      files[f'tables/{name}.csv'] = frame.to_csv(index=False)
-  for figure in drawn:
-    files[f'figures/{figure.name}.svg'] = figure.svg
-    files[f'figures/{figure.name}.png'] = figure.png
+    page: dict[str, _Table] = {
+        'results': _results(study, results),
+        'verdicts': _verdict_table(found),
+        'evidence': _evidence_table(found),
+    }
+    frames: dict[str, pd.DataFrame] = {
+        'results': results,
+        'verdicts': _verdict_frame(found),
+        'survival': survives,
+        'ruled_out': excluded,
+        'shrinkage': shrunk,
+    }
+    files: dict[str, str | bytes] = {}
+    for predictor in study.predictors:
+        suffix = '' if predictor == 'cnn' else '_calibrated'
+        page[f'comparisons{suffix}'] = _comparison_table(study, compared[predictor], predictor)
+        page[f'decomposition{suffix}'] = _decomposition_table(
+            study, decomposed[predictor], predictor
+        )
+        frames[f'comparisons{suffix}'] = compared[predictor]
+        frames[f'decomposition{suffix}'] = decomposed[predictor]
+        for index, table in printed[predictor].items():
+            files[f'tables/table_{index}{suffix}.md'] = tables.paper_table_markdown(
+                index, table, predictor, confidence
+            )
+            frames[f'table_{index}{suffix}'] = table
+    if len(survives):
+        page['survival'] = _survival_table(survives)
+    if len(excluded):
+        page['ruled_out'] = _ruled_out_table(study, excluded)
+    if len(shrunk):
+        page['shrinkage'] = _shrinkage_table(study, summary)
+        page['shrinkage_runs'] = _shrinkage_runs_table(study, shrunk)
+    for name, table in page.items():
+        if table.rows:
+            files[f'tables/{name}.md'] = _markdown(table)
+    for name, frame in frames.items():
+        if len(frame):
+            files[f'tables/{name}.csv'] = frame.to_csv(index=False)
+    for figure in drawn:
+        files[f'figures/{figure.name}.svg'] = figure.svg
+        files[f'figures/{figure.name}.png'] = figure.png
 
-  html = _render(study, found, page, printed, drawn, survives, excluded, summary)
-  for folder in ('tables', 'figures'):
-    (out / folder).mkdir(parents=True, exist_ok=True)
-  for name, content in files.items():
-    files_lib.write_bytes(out / name, content.encode() if isinstance(content, str) else content)
-  files_lib.write_bytes(out / 'report.html', html.encode())
-  return Report(out / 'report.html', study, results, found)
+    html = _render(study, found, page, printed, drawn, survives, excluded, summary)
+    for folder in ('tables', 'figures'):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        files_lib.write_bytes(out / name, content.encode() if isinstance(content, str) else content)
+    files_lib.write_bytes(out / 'report.html', html.encode())
+    return Report(out / 'report.html', study, results, found)
 
 
 def _verdict_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
-  return pd.DataFrame([
-      {'claim': v.claim, 'statement': v.statement, 'variant': v.variant, 'predictor': v.predictor,
-       'metric': v.metric, 'status': v.status, 'reason': v.reason, 'note': v.note}
-      for v in found
-  ])
+    return pd.DataFrame(
+        [
+            {
+                'claim': v.claim,
+                'statement': v.statement,
+                'variant': v.variant,
+                'predictor': v.predictor,
+                'metric': v.metric,
+                'status': v.status,
+                'reason': v.reason,
+                'note': v.note,
+            }
+            for v in found
+        ]
+    )
 
 
 def _render(
-    study: loading.Study, found: list[claims.Verdict], page: dict[str, _Table],
-    printed: dict[str, dict[int, pd.DataFrame]], drawn: list[figures.Figure],
-    survives: pd.DataFrame, excluded: pd.DataFrame, summary: pd.DataFrame,
+    study: loading.Study,
+    found: list[claims.Verdict],
+    page: dict[str, _Table],
+    printed: dict[str, dict[int, pd.DataFrame]],
+    drawn: list[figures.Figure],
+    survives: pd.DataFrame,
+    excluded: pd.DataFrame,
+    summary: pd.DataFrame,
 ) -> str:
-  def paper_tables(predictor: str) -> list[_Table]:
-    return [
-        _paper_table(study, index, table, predictor)
-        for index, table in printed.get(predictor, {}).items()
-    ]
+    def paper_tables(predictor: str) -> list[_Table]:
+        return [
+            _paper_table(study, index, table, predictor)
+            for index, table in printed.get(predictor, {}).items()
+        ]
 
-  groups: dict[int, list[claims.Verdict]] = {}
-  for verdict in found:
-    groups.setdefault(verdict.claim, []).append(verdict)
-  calibrated = 'cnn_calibrated' in study.predictors
-  sections = [
-      ('verdicts', 'Verdicts', True), ('results', 'Results', True),
-      ('paper-tables', "The paper's tables", bool(printed['cnn'])),
-      ('figures', 'Figures', True), ('comparisons', 'Comparisons', True),
-      ('why', 'Why the error is what it is', True),
-      ('calibrated', 'After calibration', calibrated),
-      ('ruled-out', 'What the paper rules out', len(excluded) > 0),
-      ('provenance', 'Where this comes from', True),
-  ]
-  several = len(study.conditions) > 1
-  counts = sorted({len(study.repeats(name)) for name in study.conditions})
-  repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
-  environment = jinja2.Environment(
-      autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-  # A law's label should not be torn apart at its comma.
-  environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
-  source = importlib.resources.files('imbreg_jax.analysis').joinpath('report.html.jinja')
-  template = environment.from_string(source.read_text(encoding='utf-8'))
-  return template.render(
-      title=f'Imbalanced targets and regression CNNs: {study.config.get("name") or "a study"}',
-      subtitle=(
-          f'{len(study.conditions)} condition{"s" if several else ""} ('
-          + ', '.join(c.title for c in study.conditions.values())
-          + f'), {repeats} repeat{"" if repeats == "1" else "s"} each; tested on '
-          + ', '.join(t.label for t in study.test_distributions.values()) + '.'
-      ),
-      sections=[(id_, name) for id_, name, present in sections if present],
-      warnings=_warnings(study),
-      verdict_summary=_verdict_summary(found),
-      verdict_table=page['verdicts'],
-      claim_groups=[
-          {'claim': claim, 'statement': claims.STATEMENTS[claim], 'verdicts': verdicts,
-           # What is not as the paper has it is what a reader wants to see at once.
-           'open': any(v.status in (claims.FAILS, claims.UNDECIDED) for v in verdicts
-                       if v.predictor == 'cnn')}
-          for claim, verdicts in groups.items()
-      ],
-      evidence_table=page['evidence'],
-      results_table=page['results'],
-      confidence=f'{100 * study.option("confidence", 0.95):g} %',
-      margin=f'{100 * study.option("equivalence_margin", 0.1):g} %',
-      paper_repeats=paper.repeats(),
-      paper_tables=paper_tables('cnn'),
-      calibrated_tables=paper_tables('cnn_calibrated'),
-      inconsistencies=list(paper.inconsistencies().items()),
-      figures=drawn,
-      comparison_tables=[
-          page[name] for name in ('comparisons', 'comparisons_calibrated')
-          if name in page and page[name].rows
-      ],
-      decomposition_tables=[
-          page[name] for name in ('decomposition', 'decomposition_calibrated') if name in page
-      ],
-      shrinkage_table=page.get('shrinkage'),
-      shrinkage_runs_table=page.get('shrinkage_runs'),
-      shrinkage_sentence=_shrinkage_sentence(study, summary),
-      survival_table=page.get('survival') if calibrated else None,
-      survival_sentence=_survival_sentence(survives) if calibrated else '',
-      ruled_out_table=page.get('ruled_out'),
-      ruled_out_sentence=_ruled_out_sentence(study, excluded),
-      provenance=_provenance(study),
-  )
+    groups: dict[int, list[claims.Verdict]] = {}
+    for verdict in found:
+        groups.setdefault(verdict.claim, []).append(verdict)
+    calibrated = 'cnn_calibrated' in study.predictors
+    sections = [
+        ('verdicts', 'Verdicts', True),
+        ('results', 'Results', True),
+        ('paper-tables', "The paper's tables", bool(printed['cnn'])),
+        ('figures', 'Figures', True),
+        ('comparisons', 'Comparisons', True),
+        ('why', 'Why the error is what it is', True),
+        ('calibrated', 'After calibration', calibrated),
+        ('ruled-out', 'What the paper rules out', len(excluded) > 0),
+        ('provenance', 'Where this comes from', True),
+    ]
+    several = len(study.conditions) > 1
+    counts = sorted({len(study.repeats(name)) for name in study.conditions})
+    repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    # A law's label should not be torn apart at its comma.
+    environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
+    source = importlib.resources.files('imbreg_jax.analysis').joinpath('report.html.jinja')
+    template = environment.from_string(source.read_text(encoding='utf-8'))
+    return template.render(
+        title=f'Imbalanced targets and regression CNNs: {study.config.get("name") or "a study"}',
+        subtitle=(
+            f'{len(study.conditions)} condition{"s" if several else ""} ('
+            + ', '.join(c.title for c in study.conditions.values())
+            + f'), {repeats} repeat{"" if repeats == "1" else "s"} each; tested on '
+            + ', '.join(t.label for t in study.test_distributions.values())
+            + '.'
+        ),
+        sections=[(id_, name) for id_, name, present in sections if present],
+        warnings=_warnings(study),
+        verdict_summary=_verdict_summary(found),
+        verdict_table=page['verdicts'],
+        claim_groups=[
+            {
+                'claim': claim,
+                'statement': claims.STATEMENTS[claim],
+                'verdicts': verdicts,
+                # What is not as the paper has it is what a reader wants to see at once.
+                'open': any(
+                    v.status in (claims.FAILS, claims.UNDECIDED)
+                    for v in verdicts
+                    if v.predictor == 'cnn'
+                ),
+            }
+            for claim, verdicts in groups.items()
+        ],
+        evidence_table=page['evidence'],
+        results_table=page['results'],
+        confidence=f'{100 * study.option("confidence", 0.95):g} %',
+        margin=f'{100 * study.option("equivalence_margin", 0.1):g} %',
+        paper_repeats=paper.repeats(),
+        paper_tables=paper_tables('cnn'),
+        calibrated_tables=paper_tables('cnn_calibrated'),
+        inconsistencies=list(paper.inconsistencies().items()),
+        figures=drawn,
+        comparison_tables=[
+            page[name]
+            for name in ('comparisons', 'comparisons_calibrated')
+            if name in page and page[name].rows
+        ],
+        decomposition_tables=[
+            page[name] for name in ('decomposition', 'decomposition_calibrated') if name in page
+        ],
+        shrinkage_table=page.get('shrinkage'),
+        shrinkage_runs_table=page.get('shrinkage_runs'),
+        shrinkage_sentence=_shrinkage_sentence(study, summary),
+        survival_table=page.get('survival') if calibrated else None,
+        survival_sentence=_survival_sentence(survives) if calibrated else '',
+        ruled_out_table=page.get('ruled_out'),
+        ruled_out_sentence=_ruled_out_sentence(study, excluded),
+        provenance=_provenance(study),
+    )

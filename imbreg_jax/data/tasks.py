@@ -5,8 +5,8 @@ normal draw, and the target is the standard deviation of the image's own pixels,
 std = sqrt(mean((pixel - mean(pixel))**2)).
 """
 
-from collections.abc import Callable
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,10 @@ def scaled_noise(generating: jax.Array, noise: jax.Array) -> jax.Array:
 
 
 def pixel_std(images: jax.Array, ddof: int = 0) -> jax.Array:
-    """Standard deviation of the pixels of images [..., H, W] -> [...]; two passes, as in float32
-    the one-pass formula loses half the digits."""
+    """Standard deviation of the pixels of images [..., H, W] -> [...].
+
+    In two passes: in float32 the one-pass formula loses half the digits.
+    """
     count = images.shape[-1] * images.shape[-2]
     centred = images - images.mean((-2, -1), keepdims=True)
     return jnp.sqrt((centred * centred).sum((-2, -1)) / (count - ddof))

@@ -15,7 +15,7 @@ from jax import lax
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.model.network import DropoutRates
-from imbreg_jax.training.engine import Engine, RunData, TrainState, generating_values
+from imbreg_jax.training.engine import Engine, RunData, TrainState
 
 # The dense set is common to all repeats: its key is that of a repeat that cannot occur.
 COMMON_REPEAT = 2**32 - 1
@@ -161,7 +161,9 @@ class Evaluator:
             'bias': params['dense2']['bias'][0],
         }
 
-    def _parts(self, params, data: RunData, targets, device, shared):
+    def _parts(
+        self, params: Any, data: RunData, targets: jax.Array, device: Any, shared: Any
+    ) -> jax.Array:
         """Per training image: target, output without its bias, sum of squared contributions."""
         engine, settings = self.engine, self.study.evaluation
         count = settings.moment_images
@@ -220,6 +222,4 @@ def moments(parts: np.ndarray, bias: np.ndarray, masks: int) -> np.ndarray:
         abar2 = np.full_like(a, np.nan)
     count = np.full(len(y), y.shape[1], np.float64)
     means = [y, y**2, a, a**2, a * y, s, mask_a, mask_a2, mask_a * y, mask_s, abar2]
-    return np.stack(
-        [count, np.asarray(bias, np.float64), *(m.mean(-1) for m in means)], axis=-1
-    )
+    return np.stack([count, np.asarray(bias, np.float64), *(m.mean(-1) for m in means)], axis=-1)

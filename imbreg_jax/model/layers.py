@@ -39,8 +39,7 @@ def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
 
 
 def fold_average_pool(kernel: jax.Array) -> jax.Array:
-    """The (K+1)x(K+1) kernel whose stride-2 convolution equals KxK convolution, then 2x2 average
-    pooling.
+    """The kernel of the stride-2 convolution that equals convolution, then 2x2 average pooling.
 
     Args:
       kernel: [K, K, C, O].
@@ -50,7 +49,8 @@ def fold_average_pool(kernel: jax.Array) -> jax.Array:
     """
     shifts = [(a, b) for a in (0, 1) for b in (0, 1)]
     none = (0, 0)
-    return 0.25 * sum(jnp.pad(kernel, ((a, 1 - a), (b, 1 - b), none, none)) for a, b in shifts)
+    padded = [jnp.pad(kernel, ((a, 1 - a), (b, 1 - b), none, none)) for a, b in shifts]
+    return 0.25 * (padded[0] + padded[1] + padded[2] + padded[3])
 
 
 def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
@@ -94,7 +94,9 @@ def _patches(x: jax.Array, taps: int, reverse: bool = False) -> jax.Array:
     _, height, width, _ = x.shape
     rows, columns = height - taps + 1, width - taps + 1
     cuts = [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
-    return jnp.concatenate(cuts[::-1] if reverse else cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
+    return jnp.concatenate(cuts[::-1] if reverse else cuts, axis=-1).reshape(
+        -1, taps * taps * x.shape[3]
+    )
 
 
 @jax.custom_vjp
@@ -172,7 +174,7 @@ def initializers(scheme: str, fan_in: int) -> tuple[Initializer, Initializer]:
     return nn.initializers.lecun_normal(), nn.initializers.zeros_init()
 
 
-def dropout_mask(key: jax.Array, rate: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def dropout_mask(key: jax.Array, rate: jax.Array | float, shape: tuple[int, ...]) -> jax.Array:
     """Inverted-dropout factors: 0 with probability `rate`, else 1/(1 - rate).
 
     The rate may be traced (`nn.Dropout` branches on it in Python), so that runs with
@@ -211,7 +213,7 @@ class ConvolutionAndPool(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, rate: jax.Array | None = None, key: jax.Array | None = None
+        self, x: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
         """[B, N, N, (2*block)**2 * inputs] -> [B, N', N', block**2 * features].
 
@@ -220,22 +222,24 @@ class ConvolutionAndPool(nn.Module):
           rate: dropout rate, scalar.
           key: key of the dropout mask, or None for no dropout.
         """
-        kernel_init, bias_init = initializers(self.initialization, self.kernel_size**2 * self.inputs)
+        fan_in = self.kernel_size**2 * self.inputs
+        kernel_init, bias_init = initializers(self.initialization, fan_in)
         shape = (self.kernel_size, self.kernel_size, self.inputs, self.features)
         kernel = self.param('kernel', kernel_init, shape)
         bias = self.param('bias', bias_init, (self.features,))
-        dropping = key is not None and self.dropout != 'none'
-        if self.fold and self.order == 'pool_relu' and not (dropping and self.dropout == 'element'):
+        channel = key is not None and self.dropout == 'channel'
+        element = key is not None and self.dropout == 'element'
+        if self.fold and self.order == 'pool_relu' and not element:
             weights = block_kernel(fold_average_pool(kernel), 2, self.block)
             y = block_convolution(x, weights) + jnp.tile(bias, self.block**2)
-            if dropping:
+            if channel:
                 y = y * self._channel_mask(key, rate, y, self.block)
             return nn.relu(y)
         weights = block_kernel(kernel, 1, 2 * self.block)
         y = block_convolution(x, weights) + jnp.tile(bias, 4 * self.block**2)
-        if dropping and self.dropout == 'channel':
+        if channel:
             y = y * self._channel_mask(key, rate, y, 2 * self.block)
-        elif dropping:
+        elif key is not None and element:
             y = y * dropout_mask(key, rate, y.shape)
         if self.order == 'pool_relu':
             return nn.relu(self._pool(y))
@@ -259,7 +263,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """x @ kernel + bias."""
+        """Returns x @ kernel + bias."""
         kernel_init, bias_init = initializers(self.initialization, x.shape[-1])
         kernel = self.param('kernel', kernel_init, (x.shape[-1], self.features))
         bias = self.param('bias', bias_init, (self.features,))

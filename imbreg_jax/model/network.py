@@ -5,7 +5,7 @@ section 3.1): conv 5x5 1->10, pool, ReLU, conv 5x5 10->20, channel dropout,
 pool, ReLU, dense 50, ReLU, dropout, dense 1; linear output.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from flax import linen as nn
@@ -18,6 +18,9 @@ class DropoutRates(NamedTuple):
 
     conv: jax.Array | float
     dense: jax.Array | float
+
+
+NO_DROPOUT = DropoutRates(0.0, 0.0)
 
 
 class RegressionCNN(nn.Module):
@@ -45,14 +48,14 @@ class RegressionCNN(nn.Module):
     def __call__(
         self,
         images: jax.Array,
-        rates: DropoutRates | None = None,
+        rates: DropoutRates = NO_DROPOUT,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Predicts the targets of images.
 
         Args:
           images: [B, H, W] float32.
-          rates: dropout rates; needed with a key.
+          rates: dropout rates; of no effect without a key.
           key: key of the dropout masks, or None to switch dropout off.
 
         Returns:
@@ -66,13 +69,13 @@ class RegressionCNN(nn.Module):
     def with_keys(
         self,
         images: jax.Array,
-        rates: DropoutRates | None,
+        rates: DropoutRates,
         conv_key: jax.Array | None,
         dense_key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array]:
         """As `__call__`, with a key, or None, for each of the two dropouts."""
         first, second = self.conv_features
-        common = {
+        common: dict[str, Any] = {
             'kernel_size': self.kernel_size,
             'order': self.order,
             'initialization': self.initialization,
@@ -89,7 +92,7 @@ class RegressionCNN(nn.Module):
         x = x[:, :blocks_between, :blocks_between]
         x = layers.ConvolutionAndPool(
             second, inputs=first, block=1, dropout=self.conv_dropout, name='conv2', **common
-        )(x, None if rates is None else rates.conv, conv_key)
+        )(x, rates.conv, conv_key)
         x = x[:, :final, :final].reshape(x.shape[0], -1)
         features = nn.relu(layers.Dense(self.dense_features, self.initialization, name='dense1')(x))
         hidden = features

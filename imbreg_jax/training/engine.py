@@ -163,7 +163,9 @@ class Engine:
                     for split, (purpose, count) in splits.items()
                 },
                 learning_rate=array((c.training.learning_rate for c in conditions), np.float32),
-                conv_dropout_rate=array((c.model.conv_dropout_rate for c in conditions), np.float32),
+                conv_dropout_rate=array(
+                    (c.model.conv_dropout_rate for c in conditions), np.float32
+                ),
                 dense_dropout_rate=array(
                     (c.model.dense_dropout_rate for c in conditions), np.float32
                 ),
@@ -180,7 +182,7 @@ class Engine:
             self.device_data = draw((), axis.per_device(tables), (), self.shared)
         self.targets = self._measure((), self.run_data, self.device_data, self.shared)
 
-    def _noise_tables(self, _, repeat, __, shared):
+    def _noise_tables(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
         data = self.study.data
 
         def table(purpose, count):
@@ -192,7 +194,7 @@ class Engine:
             'validation': table(Purpose.VALIDATION_IMAGES, data.validation_size),
         }
 
-    def noise_of(self, split: str, run: RunData, device, shared) -> images.NoiseOf:
+    def noise_of(self, split: str, run: RunData, device: Any, shared: Any) -> images.NoiseOf:
         """The noise images of a split, from the device's table or drawn anew."""
         if split in device:
             return lambda indices: device[split][run.slot, indices]
@@ -205,7 +207,7 @@ class Engine:
         measured = self.task.measure(self.task.synthesize(generating, noise), run.ddof)
         return jnp.where(run.generating_target, generating, measured)
 
-    def _measure_run(self, _, run: RunData, device, shared):
+    def _measure_run(self, _: Any, run: RunData, device: Any, shared: Any) -> dict[str, Any]:
         """Targets of the fixed splits, computed once, so that every program sees the same bits."""
         return {
             split: images.walk(
@@ -221,7 +223,7 @@ class Engine:
         """Every run's state before training."""
         return self._initialize((), self.run_data, (), self.shared)
 
-    def _initialize_run(self, _, run: RunData, __, shared) -> TrainState:
+    def _initialize_run(self, _: Any, run: RunData, __: Any, shared: Any) -> TrainState:
         size = self.study.data.image_size
         key = purpose_key(shared['root'], run.repeat, Purpose.INITIALIZATION)
         params = self.network.init(key, jnp.zeros((1, size, size)))['params']
@@ -242,7 +244,9 @@ class Engine:
         run = (self.run_data, self.targets['train'])
         return self._chunk(state, run, self.device_data, shared)
 
-    def _train_run(self, state: TrainState, run_and_targets, device, shared):
+    def _train_run(
+        self, state: TrainState, run_and_targets: Any, device: Any, shared: Any
+    ) -> tuple[TrainState, jax.Array]:
         run, targets = run_and_targets
         batch = self.training.batch_size
         noise_of = self.noise_of('train', run, device, shared)
@@ -254,7 +258,7 @@ class Engine:
         first = shared['chunk'] * self.chunk_steps
         rates = DropoutRates(run.conv_dropout_rate, run.dense_dropout_rate)
 
-        def step(state: TrainState, i):
+        def step(state: TrainState, i: jax.Array) -> tuple[TrainState, jax.Array]:
             number = shared['epoch'] * self.steps_per_epoch + first + i
             indices = lax.dynamic_slice(order, ((first + i) * batch,), (batch,))
             pictures = self.task.synthesize(generating[indices], noise_of(indices))
