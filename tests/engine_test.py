@@ -1,0 +1,406 @@
+"""Tests of imbreg_jax.training.engine: what training may depend on, and what it must not."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl.testing import absltest, parameterized
+
+import small_study
+from imbreg_jax.data import randomness, tasks
+from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.evaluation import evaluator, metrics
+from imbreg_jax.model.network import DropoutRates, RegressionCNN
+from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training import plan as plan_lib
+
+# One step of one run of the small study's first repeat. See GoldenTest.
+_GOLDEN = {
+    'noise': -1.7108583450317383,
+    'target': 1.911857008934021,
+    'loss': 24.342239379882812,
+    'conv1/bias': -0.4576430842280388,
+    'conv1/kernel': 0.24179414432728663,
+    'conv2/bias': -0.005799351260066032,
+    'conv2/kernel': 1.2957681289844913,
+    'dense1/bias': -0.7037255675531924,
+    'dense1/kernel': -0.9955023569636978,
+    'dense2/bias': 0.1309155374765396,
+    'dense2/kernel': 0.5504661586601287,
+}
+
+
+def _bits(array):
+    array = np.asarray(array)
+    return array.view(f'u{array.itemsize}') if array.dtype.kind == 'f' else array
+
+
+def _data(engine):
+    """Everything random that a unit's runs train on, on the host: {name: [runs, ...]}."""
+    run = engine.run_data
+    tree = {'generating': run.generating, 'targets': engine.targets, 'rate': run.learning_rate}
+    leaves, _ = jax.tree_util.tree_flatten_with_path(engine.axis.fetch(tree))
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+_CONDITIONS = {
+    'balanced': {},
+    'normal': {'train_distribution': 'n5_5_1'},
+    # At rates that move no weight, losses are functions of weights, images and masks alone.
+    'still': {'training.learning_rate': 1e-30},
+    'also_still': {'training.learning_rate': 2e-30},
+    'no_dropout': {
+        'training.learning_rate': 1e-30,
+        'model.conv_dropout_rate': 0.0,
+        'model.dense_dropout_rate': 0.0,
+    },
+    'generating': {'task.target': 'generating'},
+    'sample': {'task.ddof': 1},
+    'wild': {'training.learning_rate': 1.0},
+}
+# More than a config allows: whatever makes a loss overflow, its run alone stops.
+_WILD_RATE = 1e30
+
+
+@functools.cache
+def _conditions(*names):
+    """One repeat of these conditions, all of one compilation."""
+    study = small_study.study({name: _CONDITIONS[name] for name in names}, repeats=1)
+    conditions = [
+        dataclasses.replace(c, training=dataclasses.replace(c.training, learning_rate=_WILD_RATE))
+        if c.name == 'wild'
+        else c
+        for c in study.conditions
+    ]
+    return small_study.train(dataclasses.replace(study, conditions=tuple(conditions)))
+
+
+def _many():
+    return _conditions(*_CONDITIONS)
+
+
+def _place(name):
+    return list(_CONDITIONS).index(name)
+
+
+class EngineTest(parameterized.TestCase):
+    def assert_same_bits(self, found, wanted):
+        self.assertEqual(found.keys(), wanted.keys())
+        for name in wanted:
+            np.testing.assert_array_equal(_bits(found[name]), _bits(wanted[name]), name)
+
+    def assert_same_to_rounding(self, found, wanted, study, steps):
+        """Weights agree to rounding, and moved far further than that."""
+        delta = small_study.rounding(study, steps)
+        self.assertEqual(found.keys(), wanted.keys())
+        for name in wanted:
+            np.testing.assert_allclose(found[name], wanted[name], rtol=0, atol=delta, err_msg=name)
+
+
+class RepeatTest(EngineTest):
+    def test_alone_is_the_same_as_among_several(self):
+        among = small_study.trained()
+        study = small_study.study(repeats=1, first_repeat=1)
+        alone = small_study.train(study)
+        self.assertEqual(among.engine.unit.runs[1], alone.engine.unit.runs[0])
+        data = {name: values[1:] for name, values in _data(among.engine).items()}
+        self.assert_same_bits(_data(alone.engine), data)
+        self.assert_same_to_rounding(
+            alone.params, {n: v[1:] for n, v in among.params.items()}, study, 8
+        )
+        np.testing.assert_allclose(alone.losses, among.losses[..., 1:], rtol=1e-4)
+
+    def test_is_its_own(self):
+        trained = small_study.trained()
+        for name, values in _data(trained.engine).items():
+            if 'rate' not in name:
+                self.assertFalse((values[0] == values[1]).any(), name)
+        start = small_study.flat(trained.engine.axis.fetch(trained.engine.initialize().params))
+        for name, values in start.items():
+            self.assertFalse((values[0] == values[1]).any(), name)
+            # Every weight went somewhere: agreement to rounding says something.
+            way = np.abs(trained.params[name] - values).max()
+            self.assertGreater(way, 10 * small_study.rounding(trained.engine.study, 8), name)
+
+
+class DataTest(EngineTest):
+    def test_is_what_its_definition_says(self):
+        engine = small_study.trained().engine
+        study = engine.study
+        law = study.conditions[0].distribution
+        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
+        for split, targets, pictures, count in (
+            ('train', Purpose.TRAIN_TARGETS, Purpose.TRAIN_IMAGES, 24),
+            ('validation', Purpose.VALIDATION_TARGETS, Purpose.VALIDATION_IMAGES, 30),
+        ):
+            for i, (_, repeat) in enumerate(engine.unit.runs):
+                uniforms = randomness.uniforms(study.seed, repeat, targets, count)
+                generating = law.ppf(uniforms).astype(np.float32)
+                np.testing.assert_array_equal(fetched['g'][split][i], generating)
+                noise = small_study.noise(study, repeat, pictures, count)
+                pixels = generating[:, None, None] * noise
+                # Sums of 400 in float32: 9 roundings or so, of which the root keeps half.
+                np.testing.assert_allclose(
+                    fetched['t'][split][i],
+                    pixels.astype(np.float64).std((1, 2)),
+                    rtol=9 * 2.0**-24,
+                )
+
+    @parameterized.parameters('map', 'vmap')
+    def test_cached_is_uncached_bit_for_bit(self, mapping):
+        cached, drawn = (small_study.trained(mapping, c) for c in (True, False))
+        self.assertNotEmpty(cached.engine.device_data)
+        self.assertEmpty(drawn.engine.device_data)
+        self.assert_same_bits(_data(cached.engine), _data(drawn.engine))
+        self.assert_same_bits(cached.params, drawn.params)
+        np.testing.assert_array_equal(cached.losses, drawn.losses)
+
+
+class ConditionTest(EngineTest):
+    """Conditions of a repeat differ in what they say they differ in, and in nothing else."""
+
+    def test_are_one_program(self):
+        self.assertLen(_many().engine.study.programs(), 1)
+
+    def test_share_the_start(self):
+        engine = _many().engine
+        start = small_study.flat(engine.axis.fetch(engine.initialize().params))
+        for name, values in start.items():
+            for other in values[1:]:
+                np.testing.assert_array_equal(values[0], other, name)
+
+    def test_share_uniforms_and_noise(self):
+        engine = _many().engine
+        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
+        for split, values in fetched['g'].items():
+            # Two quantile functions of one draw; a float32 of about 5 keeps a uniform to 1e-6.
+            laws = [condition.distribution for condition in engine.study.conditions]
+            np.testing.assert_allclose(laws[0].cdf(values[0]), laws[1].cdf(values[1]), atol=1e-6)
+            # Measured over generating is a function of the noise alone.
+            ratio = np.float64(fetched['t'][split]) / values
+            np.testing.assert_allclose(ratio[0], ratio[1], rtol=20 * 2.0**-24)
+
+    def test_share_shuffles_and_masks(self):
+        losses = _many().losses
+        np.testing.assert_array_equal(
+            losses[..., _place('still')], losses[..., _place('also_still')]
+        )
+        self.assertLen(np.unique(losses[..., _place('still')]), losses[..., 0].size)
+
+    def test_do_not_depend_on_their_place_or_company(self):
+        # Nor on a run beside them that diverges.
+        few, many = _conditions('normal', 'balanced'), _many()
+        for i, name in enumerate(('normal', 'balanced')):
+            self.assert_same_bits(
+                {n: v[i] for n, v in few.params.items()},
+                {n: v[_place(name)] for n, v in many.params.items()},
+            )
+            np.testing.assert_array_equal(few.losses[..., i], many.losses[..., _place(name)])
+
+    def test_dropout_rates_are_their_own(self):
+        losses = _many().losses
+        with_masks, without = losses[..., _place('still')], losses[..., _place('no_dropout')]
+        self.assertFalse((with_masks == without).any())
+
+    def test_each_epoch_has_its_own_order_of_all_images(self):
+        # Without masks and with weights that stay, an epoch's losses sum to the same.
+        losses = _many().losses[..., _place('no_dropout')]
+        np.testing.assert_allclose(losses[0].sum(), losses[1].sum(), rtol=1e-5)
+        self.assertFalse((losses[0] == losses[1]).any())
+
+    def test_target_may_be_the_generating_value_or_the_samples(self):
+        engine = _many().engine
+        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
+        place = _place('generating')
+        for split, targets in fetched['t'].items():
+            np.testing.assert_array_equal(targets[place], fetched['g'][split][place])
+            # n - 1 for n, of 400 pixels.
+            ratio = np.float64(targets[_place('sample')]) / targets[0]
+            np.testing.assert_allclose(ratio, np.sqrt(400 / 399), rtol=4 * 2.0**-24)
+
+    def test_a_run_that_diverges_stays_at_its_last_finite_state(self):
+        trained, wild = _many(), _place('wild')
+        expected = np.full(len(_CONDITIONS), -1)
+        # The first step moves every weight by 1e30, which is finite; the second's loss is not.
+        expected[wild] = 1
+        np.testing.assert_array_equal(trained.diverged_step, expected)
+        for name, values in trained.params.items():
+            self.assertTrue(np.isfinite(values).all(), name)
+        np.testing.assert_allclose(np.abs(trained.params['dense2/bias'][wild]), 1e30, rtol=1e-5)
+        moments = trained.engine.axis.fetch(trained.state.moments)
+        np.testing.assert_array_equal(moments.count, np.where(expected < 0, 8, 1))
+        for leaf in jax.tree.leaves(moments):
+            self.assertTrue(np.isfinite(leaf).all())
+
+
+class PlanTest(EngineTest):
+    """How a study is computed changes no number beyond rounding."""
+
+    def test_map_and_vmap(self):
+        mapped, together = small_study.trained('map'), small_study.trained('vmap')
+        self.assert_same_to_rounding(together.params, mapped.params, mapped.engine.study, 8)
+
+    def test_two_devices_and_shorter_chunks(self):
+        if jax.device_count() < 2:
+            self.skipTest('one device, fixed before this test was loaded')
+        # Three runs: the second device's block is filled up. The first two are the study's own.
+        one, study = small_study.trained(), small_study.study(repeats=3)
+        two = small_study.train(study, devices=2, chunk_steps=(1,))
+        self.assertEqual(two.engine.axis.padded, 4)
+        for name, values in _data(one.engine).items():
+            np.testing.assert_array_equal(_bits(_data(two.engine)[name])[:2], _bits(values), name)
+        self.assertEqual({len(values) for values in two.params.values()}, {3})
+        self.assert_same_to_rounding(
+            {n: v[:2] for n, v in two.params.items()}, one.params, study, 8
+        )
+        np.testing.assert_allclose(two.losses.sum(1)[:, :2], one.losses.sum(1), rtol=1e-4)
+
+    def test_units_hold_every_run_once_and_repeat_major(self):
+        study = small_study.study(
+            {'a': {}, 'b': {'training.batch_size': 4}, 'c': {'train_distribution': 'u1_5'}},
+            repeats=5,
+            first_repeat=2,
+        )
+        plan = dataclasses.replace(plan_lib.make(study, jax.devices()[:1]), repeats_per_unit=2)
+        units = engine_lib.units(study, plan)
+        runs = [run for unit in units for run in unit.runs]
+        self.assertLen(runs, 15)
+        self.assertEqual(set(runs), {(c, r) for c in range(3) for r in range(2, 7)})
+        self.assertEqual(units[0].runs, [(0, 2), (2, 2), (0, 3), (2, 3)])
+
+
+class CompilationTest(EngineTest):
+    def test_happens_once_whatever_the_chunk_and_epoch(self):
+        compiled = []
+
+        def listen(event, duration, **_):
+            if event.endswith('backend_compile_duration'):
+                compiled.append(event)
+
+        with small_study.precision():
+            engine = small_study.engine(small_study.study(repeats=1))
+            evaluation = evaluator.Evaluator(engine)
+            state = engine.initialize()
+            evaluation.validation(state)
+            jax.monitoring.register_event_duration_secs_listener(listen)
+            try:
+                state, _ = engine.train_chunk(state, 0, 0)
+                self.assertNotEmpty(compiled)  # The listener hears.
+                compiled.clear()
+                for epoch, chunk in ((0, 1), (1, 0), (1, 1), (14, 1)):
+                    state, loss = engine.train_chunk(state, epoch, chunk)
+                    engine.axis.fetch(loss)
+                    evaluation.validation(state)
+                # As a resume puts a state back.
+                state = jax.tree.map(
+                    lambda a: jax.device_put(np.asarray(a), engine.axis.sharding), state
+                )
+                engine.train_chunk(state, 2, 0)
+                self.assertEmpty(compiled)
+            finally:
+                jax.monitoring.unregister_event_duration_listener(listen)
+
+
+class PlainTrainingTest(EngineTest):
+    """The engine against a loop that a reader can check line by line."""
+
+    def _train_plainly(self, study, repeat, epochs):
+        """One run with the network's plain path, optax.adam and one step after the other."""
+        condition = study.conditions[0]
+        training, data = condition.training, study.data
+        network = RegressionCNN(
+            conv_features=condition.model.conv_features,
+            dense_features=condition.model.dense_features,
+            fold=False,
+        )
+        rates = DropoutRates(condition.model.conv_dropout_rate, condition.model.dense_dropout_rate)
+        root = randomness.root_key(study.seed)
+        key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
+        uniforms = randomness.uniforms(study.seed, repeat, Purpose.TRAIN_TARGETS, data.train_size)
+        generating = jnp.float32(condition.distribution.ppf(uniforms))
+        noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, data.train_size)
+        pictures = tasks.scaled_noise(generating, noise)
+        targets = tasks.pixel_std(pictures)
+        adam = optax.adam(training.learning_rate)
+        params = jax.jit(network.init)(key(Purpose.INITIALIZATION), pictures[:1])['params']
+        moments = adam.init(params)
+
+        @jax.jit
+        def step(params, moments, batch, batch_targets, mask_key):
+            def loss_of(params):
+                predictions, _ = network.apply({'params': params}, batch, rates, mask_key)
+                return jnp.mean((predictions - batch_targets) ** 2)
+
+            loss, gradients = jax.value_and_grad(loss_of)(params)
+            updates, moments = adam.update(gradients, moments)
+            return optax.apply_updates(params, updates), moments, loss
+
+        losses = []
+        steps = data.train_size // training.batch_size
+        for epoch in range(epochs):
+            shuffle = jax.random.fold_in(key(Purpose.SHUFFLE), epoch)
+            order = np.asarray(jax.random.permutation(shuffle, data.train_size))
+            for number in range(steps):
+                chosen = order[number * training.batch_size :][: training.batch_size]
+                mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
+                params, moments, loss = step(
+                    params, moments, pictures[chosen], targets[chosen], mask_key
+                )
+                losses.append(float(loss))
+        return network, params, np.array(losses).reshape(epochs, steps)
+
+    def test_gives_the_same_weights_losses_and_metrics(self):
+        trained = small_study.trained()
+        engine, study = trained.engine, trained.engine.study
+        with small_study.precision():
+            evaluation = evaluator.Evaluator(engine)
+            predictions = evaluation.validation(trained.state)
+            found = metrics.metrics(predictions, evaluation.validation_targets())
+            network, params, losses = self._train_plainly(study, 1, 2)
+            generating = engine.axis.fetch(engine.run_data.generating)['validation'][1]
+            noise = small_study.noise(study, 1, Purpose.VALIDATION_IMAGES, len(generating))
+            pictures = tasks.scaled_noise(generating, noise)
+            plain, _ = network.apply({'params': params}, pictures)
+        self.assert_same_to_rounding(
+            {n: v[1] for n, v in trained.params.items()}, small_study.flat(params), study, 8
+        )
+        # A chunk is two steps; a loss follows weights that agree to a thousandth of their way.
+        np.testing.assert_allclose(
+            trained.losses[..., 1], losses.reshape(2, 2, 2).sum(-1), rtol=1e-4
+        )
+        wanted = metrics.metrics(plain, evaluation.validation_targets()[1])
+        for name, value in wanted.items():
+            np.testing.assert_allclose(found[name][1], value, rtol=1e-4, err_msg=name)
+
+
+class GoldenTest(EngineTest):
+    """Numbers written down once: what no comparison of two halves of this code can see."""
+
+    def test_one_step(self):
+        study = small_study.study(repeats=1, data__train_size=6, training__epochs=1)
+        trained = small_study.train(study, mapping='map', cached=False, chunk_steps=(1,))
+        data = _data(trained.engine)
+        noise = small_study.noise(study, 0, Purpose.TRAIN_IMAGES, 1)
+        found = {
+            'noise': float(noise[0, 0, 0]),
+            'target': float(data["['targets']['train']"][0, 0]),
+            'loss': float(trained.losses[0, 0, 0]),
+            **{name: float(np.float64(value).sum()) for name, value in trained.params.items()},
+        }
+        message = (
+            f'\nfound: {found}\nTraining gives other numbers than every version before. If a key, '
+            'the order of draws, the initialisation or the arithmetic was changed on purpose, '
+            'say so in the release notes (old workdirs cannot be resumed) and copy the numbers '
+            'above into _GOLDEN; otherwise something broke.'
+        )
+        self.assertEqual(found.keys(), _GOLDEN.keys(), message)
+        for name, value in _GOLDEN.items():
+            # Another machine may round a sum of up to a few hundred float32 otherwise.
+            self.assertAlmostEqual(found[name], value, delta=1e-4 * max(1, abs(value)), msg=message)
+
+
+if __name__ == '__main__':
+    absltest.main()
