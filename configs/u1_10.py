@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/u1_10.py
     python -m imbreg_jax.main --config=configs/u1_10.py
 
-Time: see README.
+Time: 13.5 minutes on 2 shared Xeon cores with AVX-512, all included (see README).
 
 Expect a mean squared error on U(1, 10) that lies near the paper's Table 1 and below that of
 `u1_5.py` and `n5_5_1.py`, and far below the random guess (13.5).
