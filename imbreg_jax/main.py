@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from absl import flags
 
-from imbreg_jax.study import ConfigError, Study, command_line, resolve
+from imbreg_jax.study import FIELDS, ConfigError, Study, command_line, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +39,10 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         config, remaining = command_line.read_config(argv)
-        command_line.parse_flags(flags.FLAGS, remaining)
         if config is None:
+            print(_help())
             return 0
+        command_line.parse_flags(flags.FLAGS, remaining)
         study = resolve(config)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -50,6 +51,16 @@ def main(argv: list[str]) -> int:
     for noisy in ('absl', 'orbax', 'jax'):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     return _run(study, _WORKDIR.value or str(Path('workdirs') / study.name))
+
+
+def _help() -> str:
+    lines = [__doc__ or '', '  --workdir=DIR: ' + str(flags.FLAGS['workdir'].help), '']
+    lines += [
+        f'  --config.{name}: {field.meaning} ({field.default!r}); {field.rule}'
+        for name, field in FIELDS.items()
+        if field.kind not in ('distribution', 'distributions')
+    ]
+    return '\n'.join(lines)
 
 
 def _run(study: Study, workdir: str) -> int:

@@ -59,7 +59,9 @@ class RefusalTest(parameterized.TestCase):
             [sys.executable, '-m', 'imbreg_jax.main', '--help'], capture_output=True, text=True,
             cwd=_ROOT,
         )  # fmt: skip
-        self.assertIn('--workdir', done.stdout)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('--workdir=DIR', done.stdout)
+        self.assertIn("--config.training.learning_rate: Adam's step size", done.stdout)
         self.assertNotIn('Traceback', done.stderr)
 
 
@@ -189,6 +191,7 @@ class _Stderr:
 
     @property
     def text(self) -> str:
+        os.write(self._write, b' ')  # An empty pipe cannot be read.
         return os.read(self._read, 10**5).decode()
 
 

@@ -44,15 +44,23 @@ def read_config(
 
     Returns:
         The locked config, and the program's name with the arguments that do not concern the config.
-        The config is None only where there is no `--config` because help is asked for.
+        The config is None where help is asked for.
 
     Raises:
         ConfigError: when there is no config file, it fails, or an override cannot be applied.
     """
     path, overrides, remaining = _split(argv)
+    if any(_HELP.fullmatch(argument) for argument in remaining[1:]):
+        return None, remaining
     if path is None:
-        if any(_HELP.fullmatch(argument) for argument in remaining[1:]):
-            return None, remaining
+        for argument in remaining[1:]:
+            flag, equals, value = argument.partition('=')
+            if flag.startswith('-') and config_lib.nearest(flag.lstrip('-'), ['config']):
+                raise ConfigError(
+                    flag,
+                    value if equals else config_lib.MISSING,
+                    f'there is no such flag; did you mean {_FILE_FLAG}',
+                )
         raise ConfigError(
             _FILE_FLAG, config_lib.MISSING, f'it must name a file, such as {_EXAMPLE}'
         )
