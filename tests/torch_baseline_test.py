@@ -9,9 +9,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
 import numpy as np
-import torch_reference
 from absl.testing import absltest, parameterized
 
+import torch_reference
 from imbreg_jax import torch_baseline
 
 HAS_TORCH = importlib.util.find_spec('torch') is not None

@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 import torch
+
 import torch_reference
 
 PATH = pathlib.Path(__file__).with_name('torch_parity.npz')
