@@ -231,8 +231,9 @@ supervise() {
   done
   if ((status == 137)); then
     say 'the program was killed (status 137): most likely memory ran out.'
-    say 'Ask for more, or train fewer runs at once (--config.compute.runs_per_program=5), or do not'
-    say 'keep the images (--config.data.cache=never). The same command resumes from the last checkpoint.'
+    say 'The same command resumes from the last checkpoint. Ask for more memory, or do not keep the images'
+    say '(--config.data.cache=never), or, in a workdir without checkpoints, train fewer runs at once'
+    say '(--config.compute.runs_per_program=5).'
   fi
   exit "$status"
 }

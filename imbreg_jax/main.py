@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -83,13 +84,15 @@ def _run(study: Study, workdir: str) -> int:
     _handle_signals(study.compute.stop_signals, stop, run)
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    # Short waits: the kernel may hand a signal to another thread, and then it ends no wait here.
     while thread.is_alive() and stop.signal is None:
         thread.join(0.1)
-    if stop.signal is not None:
-        thread.join(GRACE_SECONDS)
-        if thread.is_alive():
-            _say(f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}')
-            _end_at_once(run, stop.signal)
+    patience = time.monotonic() + GRACE_SECONDS
+    while thread.is_alive() and time.monotonic() < patience:
+        thread.join(0.1)
+    if thread.is_alive():
+        _say(f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}')
+        _end_at_once(run, stop.signal or 0)
     result = outcome[0]
     if isinstance(result, BaseException):
         return _explain(result, workdir, stop.signal)
