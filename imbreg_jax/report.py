@@ -13,12 +13,17 @@ from absl import app, flags
 
 from imbreg_jax import analysis
 
-_WORKDIR = flags.DEFINE_list('workdir', None, 'Finished workdirs, separated by commas.')
+# Flags of its own: `imbreg_jax.main` has a --workdir too, and one process may import both.
+_FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_list(
+    'workdir', None, 'Finished workdirs, separated by commas.', flag_values=_FLAGS
+)
 _OUT = flags.DEFINE_string(
     'out',
     None,
     'Folder to write to. Default: the workdir; of several, a folder beside the first '
     'that is named after all of them.',
+    flag_values=_FLAGS,
 )
 
 
@@ -49,5 +54,18 @@ def main(argv: Sequence[str]) -> None:
     print(report.terminal_summary())
 
 
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags above; one sentence and status 2 if that cannot be done."""
+    flags.FLAGS(argv[:1])
+    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
+        print(__doc__)
+        sys.exit(0)
+    try:
+        return _FLAGS(argv)
+    except flags.Error as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
 if __name__ == '__main__':
-    app.run(main)
+    app.run(main, flags_parser=_parse)
