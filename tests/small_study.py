@@ -3,9 +3,11 @@
 Import it before anything starts JAX's backend; the number of CPU devices is fixed from then on.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import functools
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +22,12 @@ from imbreg_jax.training import plan as plan_lib
 
 with contextlib.suppress(RuntimeError):  # The backend has started: tests that need two say so.
     jax.config.update('jax_num_cpu_devices', 2)
+
+# Most of a test's time is compilation, and many tests compile the same programs.
+_COMPILED = tempfile.TemporaryDirectory(prefix='imbreg_jax_compiled_')
+atexit.register(_COMPILED.cleanup)
+jax.config.update('jax_compilation_cache_dir', _COMPILED.name)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 # The smallest network whose every layer still has a few pixels to work on, and a handful of steps
 # of a rate at which weights move far beyond rounding.

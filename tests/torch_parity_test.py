@@ -40,7 +40,7 @@ def _torch_parameters(values, prefix) -> dict[str, dict[str, np.ndarray]]:
 
 
 @functools.cache
-def _ours(order: str, fold: bool, winograd: bool = False) -> dict[str, object]:
+def _ours(order: str, fold: bool) -> dict[str, object]:
     """What our network computes from the recorded weights and images."""
     values = _recorded()
     images, targets = jnp.asarray(values['images']), jnp.asarray(values['targets'])
@@ -49,7 +49,6 @@ def _ours(order: str, fold: bool, winograd: bool = False) -> dict[str, object]:
         dense_features=torch_reference.DENSE_FEATURES,
         order=order,
         fold=fold,
-        **({'winograd': True} if winograd else {}),
     )
     adam = optax.scale_by_adam()
 
