@@ -89,14 +89,12 @@ def _shifts(taps: int, width: int) -> list[int]:
     return [width * i + j for i in range(taps) for j in range(taps)]
 
 
-def _patches(x: jax.Array, taps: int, reverse: bool = False) -> jax.Array:
-    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]; `reverse` turns the T*T positions around."""
+def _patches(x: jax.Array, taps: int) -> jax.Array:
+    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]."""
     _, height, width, _ = x.shape
     rows, columns = height - taps + 1, width - taps + 1
     cuts = [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
-    return jnp.concatenate(cuts[::-1] if reverse else cuts, axis=-1).reshape(
-        -1, taps * taps * x.shape[3]
-    )
+    return jnp.concatenate(cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
 
 
 @jax.custom_vjp
@@ -140,14 +138,22 @@ def _forward(x, kernel):
 def _backward(residuals, gradient):
     saved, kernel, (batch, height, width, inputs) = residuals
     taps, _, _, outputs = kernel.shape
-    # The gradient's neighbours serve the kernel's gradient and the input's alike.
+    # The gradient's neighbours serve the kernel's gradient and the input's alike. On the input's
+    # grid the last rows and columns are zeros, so they are cuts of the flat array, and what a cut
+    # takes over from an image's other edge is zeros.
     edge = taps - 1
-    padded = jnp.pad(gradient, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
-    shifted = _patches(lax.optimization_barrier(padded), taps, reverse=True)
+    flat = jnp.pad(gradient, ((0, 0), (0, edge), (0, edge), (0, 0))).reshape(-1, outputs)
+    shifts = _shifts(taps, width)
+    around = jnp.concatenate([flat[len(flat) - shifts[-1] :], flat])
+    cuts = [around[shifts[-1] - shift :][: len(flat)] for shift in shifts]
+    shifted = jnp.concatenate(cuts, axis=1)
     input_gradient = shifted @ kernel.transpose(0, 1, 3, 2).reshape(-1, inputs)
     input_gradient = input_gradient.reshape(batch, height, width, inputs)
     if inputs <= outputs:
-        kernel_gradient = (saved.T @ gradient.reshape(-1, outputs)).reshape(kernel.shape)
+        # With the fewer outputs as rows this product is more than twice as fast on CPU; without
+        # the barrier XLA exchanges its operands, to save the transposition of the small result.
+        transposed = lax.optimization_barrier(gradient.reshape(-1, outputs).T @ saved)
+        kernel_gradient = transposed.T.reshape(kernel.shape)
     else:
         kernel_gradient = (saved.T @ shifted).reshape(inputs, taps, taps, outputs)
         kernel_gradient = kernel_gradient.transpose(1, 2, 0, 3)
