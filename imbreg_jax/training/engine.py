@@ -123,8 +123,10 @@ class Engine:
             'root': jax.device_put(randomness.root_key(study.seed), self.axis.replicated),
         }
         self._initialize = self.axis.compile(self._initialize_run)
+        self._shuffle = self.axis.compile(self._shuffle_run)
         self._chunk = self.axis.compile(self._train_run)
         self._measure = self.axis.compile(self._measure_run)
+        self._orders: tuple[int, Any] | None = None
         self._prepare()
 
     @property
@@ -241,19 +243,29 @@ class Engine:
           the state after it, and the sum [runs] of the steps' losses, on the device.
         """
         shared = self.shared | {'epoch': np.int32(epoch), 'chunk': np.int32(chunk)}
-        run = (self.run_data, self.targets['train'])
+        run = (self.run_data, self.targets['train'], self._order(epoch))
         return self._chunk(state, run, self.device_data, shared)
 
+    def _order(self, epoch: int) -> jax.Array:
+        """[runs, n]: the order of the training images in an epoch, kept for its other chunks."""
+        if self._orders is None or self._orders[0] != epoch:
+            self._orders = None  # Not two epochs' at once.
+            shared = self.shared | {'epoch': np.int32(epoch)}
+            self._orders = epoch, self._shuffle((), self.run_data, (), shared)
+        return self._orders[1]
+
+    def _shuffle_run(self, _: Any, run: RunData, __: Any, shared: Any) -> jax.Array:
+        key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
+        key = jax.random.fold_in(key, shared['epoch'])
+        return jax.random.permutation(key, self.study.data.train_size).astype(jnp.int32)
+
     def _train_run(
-        self, state: TrainState, run_and_targets: Any, device: Any, shared: Any
+        self, state: TrainState, run_and_data: Any, device: Any, shared: Any
     ) -> tuple[TrainState, jax.Array]:
-        run, targets = run_and_targets
+        run, targets, order = run_and_data
         batch = self.training.batch_size
         noise_of = self.noise_of('train', run, device, shared)
         generating = run.generating['train']
-        key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
-        key = jax.random.fold_in(key, shared['epoch'])
-        order = jax.random.permutation(key, self.study.data.train_size).astype(jnp.int32)
         dropout_key = purpose_key(shared['root'], run.repeat, Purpose.DROPOUT)
         first = shared['chunk'] * self.chunk_steps
         rates = DropoutRates(run.conv_dropout_rate, run.dense_dropout_rate)

@@ -118,7 +118,8 @@ def memory(study: Study, condition: Condition, platform: str) -> Memory:
     step = int(condition.training.batch_size * per_image * FLOAT)
     evaluation = int(study.evaluation.batch_size * per_image * FLOAT)
     state = 4 * parameter_count(condition, size) * FLOAT
-    data = 3 * FLOAT * (study.data.train_size + study.data.validation_size)
+    # Generating values, targets, and the order of an epoch and of the next.
+    data = 4 * FLOAT * (study.data.train_size + study.data.validation_size)
     images = (study.data.train_size + study.data.validation_size) * size**2 * FLOAT
     if platform == 'cpu':
         return Memory(state + data, images, step + evaluation + 2**28)
