@@ -5,7 +5,7 @@
 #   ./launch.sh --config=configs/paper.py --workdir=DIR
 #   ./launch.sh --config.repeats=3       the same config, a field overridden
 #   ./launch.sh test [pytest arguments]  run the tests
-#   ./launch.sh lint                     run ruff and mypy
+#   ./launch.sh lint                     check style and types with ruff and mypy
 #   ./launch.sh install                  only install
 #   ./launch.sh help                     print this
 #
@@ -258,6 +258,7 @@ main() {
       cd -- "$here"
       local status=0
       "$python" -m ruff check . || status=1
+      "$python" -m ruff format --check --quiet . || status=1
       "$python" -m mypy || status=1
       exit "$status"
       ;;

@@ -156,9 +156,7 @@ class StudyRun:
                 if self._is_finished():
                     return self._rebuild_report()
             devices = prepare_backend(self.study)
-            stack.enter_context(
-                jax.default_matmul_precision(self.study.compute.matmul_precision)
-            )
+            stack.enter_context(jax.default_matmul_precision(self.study.compute.matmul_precision))
             plan = self._plan(devices)
             devices = devices[: plan.devices]
             self._begin(plan, devices)
@@ -456,17 +454,12 @@ class StudyRun:
                     'repeat': repeat,
                     'epoch': epoch,
                     'train_loss': None if losses is None else float(losses[i]),
-                    **{
-                        f'validation_{name}': float(value[i])
-                        for name, value in scores.items()
-                    },
+                    **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
                     'diverged': bool(diverged[i]),
                 }
             )
         if self.workdir is not None:
-            files.write_json_lines(
-                self.workdir.metrics, assemble.in_order(self.study, self.rows)
-            )
+            files.write_json_lines(self.workdir.metrics, assemble.in_order(self.study, self.rows))
 
     # --- what is left on disk -------------------------------------------------------------------
 

@@ -15,131 +15,146 @@ _NOISE = (_SEEN - _SEEN.mean()) / _SEEN.std(ddof=1)
 
 
 class ClaimsTest(parameterized.TestCase):
+    def _study(self, cells, **options):
+        """Returns a study with values overwritten: (condition, test[, predictor]) -> [10] or 1."""
+        workdir = simulated_study.write(
+            pathlib.Path(self.create_tempdir().full_path), images=100, **options
+        )
+        path = workdir / 'results.csv'
+        rows = pd.read_csv(path, keep_default_na=False)
+        for (condition, test, *predictor), values in cells.items():
+            for metric in ('mse', 'mape'):
+                chosen = (
+                    (rows['condition'] == condition)
+                    & (rows['predictor'] == (predictor or ['cnn'])[0])
+                    & (rows['test_distribution'] == test)
+                    & (rows['metric'] == metric)
+                )
+                rows.loc[chosen, 'value'] = np.broadcast_to(values, chosen.sum())
+        rows.to_csv(path, index=False)
+        return loading.load([workdir])
 
-  def _study(self, cells, **options):
-    """Returns a study with values overwritten: (condition, test[, predictor]) -> [10] or one."""
-    workdir = simulated_study.write(
-        pathlib.Path(self.create_tempdir().full_path), images=100, **options)
-    path = workdir / 'results.csv'
-    rows = pd.read_csv(path, keep_default_na=False)
-    for (condition, test, *predictor), values in cells.items():
-      for metric in ('mse', 'mape'):
-        chosen = ((rows['condition'] == condition)
-                  & (rows['predictor'] == (predictor or ['cnn'])[0])
-                  & (rows['test_distribution'] == test) & (rows['metric'] == metric))
-        rows.loc[chosen, 'value'] = np.broadcast_to(values, chosen.sum())
-    rows.to_csv(path, index=False)
-    return loading.load([workdir])
+    def _verdict(self, study, claim, metric='mse', predictor='cnn'):
+        (found,) = [
+            v
+            for v in claims.verdicts(study)
+            if (v.claim, v.metric, v.predictor) == (claim, metric, predictor)
+        ]
+        return found
 
-  def _verdict(self, study, claim, metric='mse', predictor='cnn'):
-    (found,) = [
-        v for v in claims.verdicts(study)
-        if (v.claim, v.metric, v.predictor) == (claim, metric, predictor)
-    ]
-    return found
+    def test_networks_that_beat_the_baseline_stand(self):
+        verdict = self._verdict(self._study({}), 1)
+        self.assertEqual(verdict.status, claims.STANDS)
+        self.assertIn('90 of 90', verdict.reason)
+        self.assertIn('results.csv lines', verdict.evidence[0].source)
 
-  def test_networks_that_beat_the_baseline_stand(self):
-    verdict = self._verdict(self._study({}), 1)
-    self.assertEqual(verdict.status, claims.STANDS)
-    self.assertIn('90 of 90', verdict.reason)
-    self.assertIn('results.csv lines', verdict.evidence[0].source)
+    def test_one_network_that_loses_to_the_baseline_is_enough_to_fail(self):
+        values = np.full(10, 0.1)
+        values[3] = 99.0
+        verdict = self._verdict(self._study({('u1_5', 'u1_5'): values}), 1)
+        self.assertEqual(verdict.status, claims.FAILS)
+        self.assertIn('89 of 90', verdict.reason)
 
-  def test_one_network_that_loses_to_the_baseline_is_enough_to_fail(self):
-    values = np.full(10, 0.1)
-    values[3] = 99.0
-    verdict = self._verdict(self._study({('u1_5', 'u1_5'): values}), 1)
-    self.assertEqual(verdict.status, claims.FAILS)
-    self.assertIn('89 of 90', verdict.reason)
+    @parameterized.parameters(
+        ((1.0, 2.0, 3.0), claims.STANDS),
+        ((3.0, 2.0, 1.0), claims.FAILS),
+        ((1.0, 3.0, 2.0), claims.FAILS),
+        ((1.0, 2.0, 2.0), claims.UNDECIDED),
+    )
+    def test_order(self, levels, expected):
+        balanced, normal, missing = levels
+        study = self._study(
+            {
+                ('u1_10', 'u1_10'): balanced + 0.1 * _NOISE,
+                ('n5_5_1', 'u1_10'): normal - 0.1 * _NOISE,
+                ('u1_5', 'u1_10'): missing + 0.1 * _NOISE,
+            }
+        )
+        self.assertEqual(self._verdict(study, 2).status, expected)
 
-  @parameterized.parameters(
-      ((1.0, 2.0, 3.0), claims.STANDS),
-      ((3.0, 2.0, 1.0), claims.FAILS),
-      ((1.0, 3.0, 2.0), claims.FAILS),
-      ((1.0, 2.0, 2.0), claims.UNDECIDED),
-  )
-  def test_order(self, levels, expected):
-    balanced, normal, missing = levels
-    study = self._study({
-        ('u1_10', 'u1_10'): balanced + 0.1 * _NOISE,
-        ('n5_5_1', 'u1_10'): normal - 0.1 * _NOISE,
-        ('u1_5', 'u1_10'): missing + 0.1 * _NOISE,
-    })
-    self.assertEqual(self._verdict(study, 2).status, expected)
+    def test_undecided_says_how_many_repeats_would_decide(self):
+        # Differences of mean 0.5 standard deviations: 34 repeats for power 0.8.
+        study = self._study(
+            {
+                ('u1_10', 'u1_10'): 5.0,
+                ('n5_5_1', 'u1_10'): 5.5 + _NOISE,
+                ('u1_5', 'u1_10'): 99.0,
+            }
+        )
+        verdict = self._verdict(study, 2)
+        self.assertEqual(verdict.status, claims.UNDECIDED)
+        self.assertIn('10 repeats cannot decide it; about 34 would', verdict.note)
 
-  def test_undecided_says_how_many_repeats_would_decide(self):
-    # Differences of mean 0.5 standard deviations: 34 repeats for power 0.8.
-    study = self._study({
-        ('u1_10', 'u1_10'): 5.0, ('n5_5_1', 'u1_10'): 5.5 + _NOISE, ('u1_5', 'u1_10'): 99.0,
-    })
-    verdict = self._verdict(study, 2)
-    self.assertEqual(verdict.status, claims.UNDECIDED)
-    self.assertIn('10 repeats cannot decide it; about 34 would', verdict.note)
+    @parameterized.parameters(
+        (1.02, 0.01, claims.STANDS),
+        (0.50, 0.01, claims.STANDS),  # A gain is no cost.
+        (1.50, 0.01, claims.FAILS),
+        (1.09, 0.10, claims.UNDECIDED),
+    )
+    def test_costs_little(self, ratio, noise, expected):
+        study = self._study({('u1_10', 'u1_10'): 1.0, ('n5_5_1', 'u1_10'): ratio + noise * _NOISE})
+        verdict = self._verdict(study, 3)
+        self.assertEqual(verdict.status, expected)
+        self.assertIn('margin 10 % of 1.000', verdict.reason)
 
-  @parameterized.parameters(
-      (1.02, 0.01, claims.STANDS),
-      (0.50, 0.01, claims.STANDS),  # A gain is no cost.
-      (1.50, 0.01, claims.FAILS),
-      (1.09, 0.10, claims.UNDECIDED),
-  )
-  def test_costs_little(self, ratio, noise, expected):
-    study = self._study({('u1_10', 'u1_10'): 1.0, ('n5_5_1', 'u1_10'): ratio + noise * _NOISE})
-    verdict = self._verdict(study, 3)
-    self.assertEqual(verdict.status, expected)
-    self.assertIn('margin 10 % of 1.000', verdict.reason)
+    @parameterized.parameters((0.5, claims.STANDS), (2.0, claims.FAILS))
+    def test_better_at_home(self, home, expected):
+        study = self._study({('u1_5', 'u1_5'): home + 0.1 * _NOISE, ('u1_5', 'u1_10'): 1.0})
+        self.assertEqual(self._verdict(study, 4).status, expected)
 
-  @parameterized.parameters((0.5, claims.STANDS), (2.0, claims.FAILS))
-  def test_better_at_home(self, home, expected):
-    study = self._study({('u1_5', 'u1_5'): home + 0.1 * _NOISE, ('u1_5', 'u1_10'): 1.0})
-    self.assertEqual(self._verdict(study, 4).status, expected)
+    @parameterized.parameters((9.1, claims.STANDS), (5.0, claims.FAILS), (14.0, claims.FAILS))
+    def test_about_the_same_is_two_sided(self, home, expected):
+        study = self._study(
+            {
+                ('u1_10', 'u1_10'): 9.0,
+                ('n5_5_1', 'n5_5_1'): home + 0.1 * _NOISE,
+                ('n5_5_1', 'u1_10'): 9.0,
+            }
+        )
+        self.assertEqual(self._verdict(study, 5, 'mape').status, expected)
 
-  @parameterized.parameters((9.1, claims.STANDS), (5.0, claims.FAILS), (14.0, claims.FAILS))
-  def test_about_the_same_is_two_sided(self, home, expected):
-    study = self._study({
-        ('u1_10', 'u1_10'): 9.0, ('n5_5_1', 'n5_5_1'): home + 0.1 * _NOISE,
-        ('n5_5_1', 'u1_10'): 9.0,
-    })
-    self.assertEqual(self._verdict(study, 5, 'mape').status, expected)
+    def test_average_over_all_tests_pairs_the_three_test_sets(self):
+        study = self._study(
+            {('u1_10', test): 1.0 + 0.1 * _NOISE for test in ('u1_10', 'u1_5', 'n5_5_1')}
+            | {('n5_5_1', test): 2.0 for test in ('u1_10', 'u1_5', 'n5_5_1')}
+            | {('u1_5', test): 3.0 + 0.1 * _NOISE for test in ('u1_10', 'u1_5', 'n5_5_1')}
+        )
+        verdict = self._verdict(study, 6)
+        self.assertEqual(verdict.status, claims.STANDS)
+        self.assertAlmostEqual(verdict.evidence[0].comparison.first_mean, 2.0)
 
-  def test_average_over_all_tests_pairs_the_three_test_sets(self):
-    study = self._study({
-        ('u1_10', test): 1.0 + 0.1 * _NOISE for test in ('u1_10', 'u1_5', 'n5_5_1')
-    } | {('n5_5_1', test): 2.0 for test in ('u1_10', 'u1_5', 'n5_5_1')} | {
-        ('u1_5', test): 3.0 + 0.1 * _NOISE for test in ('u1_10', 'u1_5', 'n5_5_1')
-    })
-    verdict = self._verdict(study, 6)
-    self.assertEqual(verdict.status, claims.STANDS)
-    self.assertAlmostEqual(verdict.evidence[0].comparison.first_mean, 2.0)
+    def test_what_the_study_lacks_is_not_tested(self):
+        study = self._study({}, conditions={'u1_10': {}}, networks=simulated_study.PAPER_NETWORKS)
+        statuses = {v.claim: v.status for v in claims.verdicts(study)}
+        self.assertEqual(statuses[1], claims.STANDS)
+        self.assertEqual({statuses[c] for c in (2, 3, 4, 5, 6)}, {claims.UNTESTED})
 
-  def test_what_the_study_lacks_is_not_tested(self):
-    study = self._study(
-        {}, conditions={'u1_10': {}}, networks=simulated_study.PAPER_NETWORKS)
-    statuses = {v.claim: v.status for v in claims.verdicts(study)}
-    self.assertEqual(statuses[1], claims.STANDS)
-    self.assertEqual({statuses[c] for c in (2, 3, 4, 5, 6)}, {claims.UNTESTED})
+    def test_one_repeat_decides_nothing(self):
+        for verdict in claims.verdicts(self._study({}, repeats=1)):
+            self.assertEqual(verdict.status, claims.UNDECIDED)
+            self.assertIn('1 repeat: no spread', verdict.note)
 
-  def test_one_repeat_decides_nothing(self):
-    for verdict in claims.verdicts(self._study({}, repeats=1)):
-      self.assertEqual(verdict.status, claims.UNDECIDED)
-      self.assertIn('1 repeat: no spread', verdict.note)
+    def test_conclusions_that_calibration_takes_away_are_named(self):
+        study = self._study(
+            {
+                ('u1_5', 'u1_5'): 0.1,
+                ('u1_5', 'u1_10'): 0.5 + 0.1 * _NOISE,
+                ('u1_5', 'u1_5', 'cnn_calibrated'): 0.1,
+                ('u1_5', 'u1_10', 'cnn_calibrated'): 0.05 + 0.01 * _NOISE,
+            }
+        )
+        table = claims.survival(claims.verdicts(study)).set_index(['claim', 'metric'])
+        self.assertEqual(table.loc[(1, 'mse'), 'survives'], 'yes')
+        self.assertEqual(table.loc[(4, 'mse'), 'survives'], 'no')
 
-  def test_conclusions_that_calibration_takes_away_are_named(self):
-    study = self._study({
-        ('u1_5', 'u1_5'): 0.1, ('u1_5', 'u1_10'): 0.5 + 0.1 * _NOISE,
-        ('u1_5', 'u1_5', 'cnn_calibrated'): 0.1,
-        ('u1_5', 'u1_10', 'cnn_calibrated'): 0.05 + 0.01 * _NOISE,
-    })
-    table = claims.survival(claims.verdicts(study)).set_index(['claim', 'metric'])
-    self.assertEqual(table.loc[(1, 'mse'), 'survives'], 'yes')
-    self.assertEqual(table.loc[(4, 'mse'), 'survives'], 'no')
-
-  def test_comparisons_pair_only_repeats_that_both_have(self):
-    study = self._study({}, diverged=[('u1_5', 4)])
-    table = claims.comparisons(study)
-    pairs = table[(table['first'] == 'u1_5') | (table['second'] == 'u1_5')]['repeats']
-    self.assertEqual(set(pairs), {9})
-    self.assertEqual(set(table[table['first'] == 'n5_5_1']['repeats']), {9, 10})
-    self.assertLen(table, 3 * 3 * 2)
+    def test_comparisons_pair_only_repeats_that_both_have(self):
+        study = self._study({}, diverged=[('u1_5', 4)])
+        table = claims.comparisons(study)
+        pairs = table[(table['first'] == 'u1_5') | (table['second'] == 'u1_5')]['repeats']
+        self.assertEqual(set(pairs), {9})
+        self.assertEqual(set(table[table['first'] == 'n5_5_1']['repeats']), {9, 10})
+        self.assertLen(table, 3 * 3 * 2)
 
 
 if __name__ == '__main__':
-  absltest.main()
+    absltest.main()

@@ -534,9 +534,7 @@ class FaultsTest(absltest.TestCase):
     @_only_with_all
     def test_a_second_interrupt_ends_at_once(self):
         workdir = self._workdir()
-        done, seconds = self._signalled(
-            workdir, [signal.SIGINT, signal.SIGINT], point='slow@60'
-        )
+        done, seconds = self._signalled(workdir, [signal.SIGINT, signal.SIGINT], point='slow@60')
         self.assertEqual(done.returncode, 130, done.stderr)
         self.assertLess(seconds, 3)
         self._count()

@@ -12,131 +12,173 @@ from imbreg_jax.analysis import loading
 
 
 class LoadingTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.root = pathlib.Path(self.create_tempdir().full_path)
 
-  def setUp(self):
-    super().setUp()
-    self.root = pathlib.Path(self.create_tempdir().full_path)
+    def _write(self, name, **options):
+        return simulated_study.write(self.root / name, **{'images': 50, 'repeats': 3, **options})
 
-  def _write(self, name, **options):
-    return simulated_study.write(self.root / name, **{'images': 50, 'repeats': 3, **options})
+    def _one(self, name, **options):
+        return self._write(
+            name, conditions={name: simulated_study.PAPER_CONDITIONS[name]}, **options
+        )
 
-  def _one(self, name, **options):
-    return self._write(name, conditions={name: simulated_study.PAPER_CONDITIONS[name]}, **options)
+    def test_single_condition_workdirs_merge_to_what_one_workdir_holds(self):
+        together = loading.load([self._write('paper')])
+        apart = loading.load([self._one(name) for name in simulated_study.PAPER_CONDITIONS])
+        self.assertEqual(list(together.conditions), list(apart.conditions))
+        self.assertEqual(together.variants(), apart.variants())
+        for condition in together.conditions:
+            for test in ('u1_10', 'all'):
+                pd.testing.assert_series_equal(
+                    together.values('cnn', condition, test, 'mse'),
+                    apart.values('cnn', condition, test, 'mse'),
+                )
+        self.assertLen(apart.values('random_guess', '', 'u1_10', 'mse'), 3)
 
-  def test_single_condition_workdirs_merge_to_what_one_workdir_holds(self):
-    together = loading.load([self._write('paper')])
-    apart = loading.load([self._one(name) for name in simulated_study.PAPER_CONDITIONS])
-    self.assertEqual(list(together.conditions), list(apart.conditions))
-    self.assertEqual(together.variants(), apart.variants())
-    for condition in together.conditions:
-      for test in ('u1_10', 'all'):
-        pd.testing.assert_series_equal(
-            together.values('cnn', condition, test, 'mse'),
-            apart.values('cnn', condition, test, 'mse'))
-    self.assertLen(apart.values('random_guess', '', 'u1_10', 'mse'), 3)
+    def test_more_repeats_of_a_condition_are_joined(self):
+        study = loading.load(
+            [
+                self._one('u1_10'),
+                self._write(
+                    'more', conditions={'u1_10': {'train_distribution': 'u1_10'}}, first_repeat=3
+                ),
+            ]
+        )
+        self.assertEqual(study.repeats('u1_10'), [0, 1, 2, 3, 4, 5])
 
-  def test_more_repeats_of_a_condition_are_joined(self):
-    study = loading.load([self._one('u1_10'), self._write(
-        'more', conditions={'u1_10': {'train_distribution': 'u1_10'}}, first_repeat=3)])
-    self.assertEqual(study.repeats('u1_10'), [0, 1, 2, 3, 4, 5])
+    def test_values_are_read_to_the_last_bit(self):
+        workdir = self._one('u1_10')
+        rows = pd.read_csv(workdir / 'results.csv', keep_default_na=False)
+        rows['value'] = rows['value'].astype(object)
+        rows.loc[0, 'value'] = '0.1234567890123456789'
+        rows.to_csv(workdir / 'results.csv', index=False)
+        study = loading.load([workdir])
+        value = study.values('cnn', 'u1_10', 'u1_10', 'mse')[0]
+        self.assertEqual(value, float('0.1234567890123456789'))
 
-  def test_values_are_read_to_the_last_bit(self):
-    workdir = self._one('u1_10')
-    rows = pd.read_csv(workdir / 'results.csv', keep_default_na=False)
-    rows['value'] = rows['value'].astype(object)
-    rows.loc[0, 'value'] = '0.1234567890123456789'
-    rows.to_csv(workdir / 'results.csv', index=False)
-    study = loading.load([workdir])
-    value = study.values('cnn', 'u1_10', 'u1_10', 'mse')[0]
-    self.assertEqual(value, float('0.1234567890123456789'))
+    def test_sources_name_the_lines_of_the_file(self):
+        workdir = self._one('u1_10')
+        source = loading.load([workdir]).source('cnn', 'u1_10', 'u1_10', 'mse')
+        lines = (workdir / 'results.csv').read_text().splitlines()
+        first = int(source.split('lines ')[1].split('–')[0])
+        self.assertTrue(lines[first - 1].startswith('u1_10,u1_10,cnn,0,u1_10,mse,'))
+        self.assertIn('(3 rows: ', source)
 
-  def test_sources_name_the_lines_of_the_file(self):
-    workdir = self._one('u1_10')
-    source = loading.load([workdir]).source('cnn', 'u1_10', 'u1_10', 'mse')
-    lines = (workdir / 'results.csv').read_text().splitlines()
-    first = int(source.split('lines ')[1].split('–')[0])
-    self.assertTrue(lines[first - 1].startswith('u1_10,u1_10,cnn,0,u1_10,mse,'))
-    self.assertIn('(3 rows: ', source)
+    def test_diverged_runs_do_not_count(self):
+        study = loading.load([self._write('paper', diverged=[('u1_5', 1)])])
+        self.assertEqual(study.diverged, {('u1_5', 1): 3})
+        self.assertEqual(study.repeats('u1_5'), [0, 2])
+        self.assertEqual(list(study.values('cnn', 'u1_5', 'u1_10', 'mse').index), [0, 2])
+        self.assertEqual(study.repeats('u1_10'), [0, 1, 2])
 
-  def test_diverged_runs_do_not_count(self):
-    study = loading.load([self._write('paper', diverged=[('u1_5', 1)])])
-    self.assertEqual(study.diverged, {('u1_5', 1): 3})
-    self.assertEqual(study.repeats('u1_5'), [0, 2])
-    self.assertEqual(list(study.values('cnn', 'u1_5', 'u1_10', 'mse').index), [0, 2])
-    self.assertEqual(study.repeats('u1_10'), [0, 1, 2])
+    def test_conditions_that_differ_in_settings_are_variants(self):
+        study = loading.load(
+            [
+                self._write(
+                    'sensitivity',
+                    conditions={
+                        'paper': {},
+                        'relu_pool': {'model': {'order': 'relu_pool'}},
+                        'relu_pool_u1_5': {
+                            'model.order': 'relu_pool',
+                            'train_distribution': 'u1_5',
+                        },
+                    },
+                    networks=dict.fromkeys(
+                        ('paper', 'relu_pool', 'relu_pool_u1_5'), (0.9, 0.01, 0.03)
+                    ),
+                )
+            ]
+        )
+        self.assertEqual(
+            study.variants(),
+            [
+                loading.Variant('', {'u1_10': 'paper'}),
+                loading.Variant(
+                    'model.order = relu_pool', {'u1_10': 'relu_pool', 'u1_5': 'relu_pool_u1_5'}
+                ),
+            ],
+        )
 
-  def test_conditions_that_differ_in_settings_are_variants(self):
-    study = loading.load([self._write(
-        'sensitivity',
-        conditions={'paper': {}, 'relu_pool': {'model': {'order': 'relu_pool'}},
-                    'relu_pool_u1_5': {'model.order': 'relu_pool', 'train_distribution': 'u1_5'}},
-        networks=dict.fromkeys(('paper', 'relu_pool', 'relu_pool_u1_5'), (0.9, 0.01, 0.03)))])
-    self.assertEqual(study.variants(), [
-        loading.Variant('', {'u1_10': 'paper'}),
-        loading.Variant('model.order = relu_pool',
-                        {'u1_10': 'relu_pool', 'u1_5': 'relu_pool_u1_5'}),
-    ])
+    def test_conditions_are_read_in_the_papers_order_whatever_order_the_config_has(self):
+        conditions = {
+            'n5_5_1-relu_pool': {'train_distribution': 'n5_5_1', 'model': {'order': 'relu_pool'}},
+            'n5_5_1': {'train_distribution': 'n5_5_1'},
+            'triangular': {'train_distribution': 'triangular(1, 5, 10)'},
+            'u1_10': {'train_distribution': 'u1_10'},
+        }
+        study = loading.load(
+            [
+                self._write(
+                    'sorted',
+                    conditions=conditions,
+                    networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)),
+                )
+            ]
+        )
+        self.assertEqual(
+            list(study.conditions), ['u1_10', 'n5_5_1', 'triangular', 'n5_5_1-relu_pool']
+        )
+        self.assertEqual([v.name for v in study.variants()], ['', 'model.order = relu_pool'])
+        self.assertEqual(study.conditions['n5_5_1-relu_pool'].title, 'N(5.5, 1)-relu_pool')
 
-  def test_conditions_are_read_in_the_papers_order_whatever_order_the_config_has(self):
-    conditions = {
-        'n5_5_1-relu_pool': {'train_distribution': 'n5_5_1', 'model': {'order': 'relu_pool'}},
-        'n5_5_1': {'train_distribution': 'n5_5_1'},
-        'triangular': {'train_distribution': 'triangular(1, 5, 10)'},
-        'u1_10': {'train_distribution': 'u1_10'},
-    }
-    study = loading.load([self._write(
-        'sorted', conditions=conditions, networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)))])
-    self.assertEqual(list(study.conditions), ['u1_10', 'n5_5_1', 'triangular', 'n5_5_1-relu_pool'])
-    self.assertEqual([v.name for v in study.variants()], ['', 'model.order = relu_pool'])
-    self.assertEqual(study.conditions['n5_5_1-relu_pool'].title, 'N(5.5, 1)-relu_pool')
+    def test_settings_that_are_not_the_papers_are_said(self):
+        workdir = self._one('u1_10')
+        header = json.loads((workdir / 'config.json').read_text())
+        header['config']['training']['epochs'] = 3
+        (workdir / 'config.json').write_text(json.dumps(header))
+        self.assertIn(
+            'training.epochs is 3; the paper has 15', loading.load([workdir]).departures()
+        )
 
-  def test_settings_that_are_not_the_papers_are_said(self):
-    workdir = self._one('u1_10')
-    header = json.loads((workdir / 'config.json').read_text())
-    header['config']['training']['epochs'] = 3
-    (workdir / 'config.json').write_text(json.dumps(header))
-    self.assertIn('training.epochs is 3; the paper has 15', loading.load([workdir]).departures())
+    def test_other_seeds_are_refused(self):
+        with self.assertRaisesRegex(loading.AnalysisError, "'u1_5' has seed 1 and 'u1_10' has 0"):
+            loading.load([self._one('u1_10'), self._one('u1_5', seed=1)])
 
-  def test_other_seeds_are_refused(self):
-    with self.assertRaisesRegex(loading.AnalysisError, "'u1_5' has seed 1 and 'u1_10' has 0"):
-      loading.load([self._one('u1_10'), self._one('u1_5', seed=1)])
+    def test_one_condition_with_two_sets_of_values_is_refused(self):
+        first, second = (
+            self._one('u1_10'),
+            self._write('again', conditions={'u1_10': {'train_distribution': 'u1_10'}}),
+        )
+        path = second / 'results.csv'
+        rows = pd.read_csv(path, keep_default_na=False)
+        rows.loc[0, 'value'] = 7.0
+        rows.to_csv(path, index=False)
+        with self.assertRaisesRegex(
+            loading.AnalysisError, "condition 'u1_10', repeat 0, has other"
+        ):
+            loading.load([first, second])
 
-  def test_one_condition_with_two_sets_of_values_is_refused(self):
-    first, second = self._one('u1_10'), self._write(
-        'again', conditions={'u1_10': {'train_distribution': 'u1_10'}})
-    path = second / 'results.csv'
-    rows = pd.read_csv(path, keep_default_na=False)
-    rows.loc[0, 'value'] = 7.0
-    rows.to_csv(path, index=False)
-    with self.assertRaisesRegex(loading.AnalysisError, "condition 'u1_10', repeat 0, has other"):
-      loading.load([first, second])
+    def test_what_is_missing_or_damaged_is_named(self):
+        for name in ('config.json', 'results.csv', 'metrics.jsonl', 'predictions.npz'):
+            workdir = self._write(f'without_{name}')
+            (workdir / name).write_bytes((workdir / name).read_bytes()[:40])
+            with self.assertRaisesRegex(loading.AnalysisError, name):
+                loading.load([workdir])
+            (workdir / name).unlink()
+            with self.assertRaisesRegex(loading.AnalysisError, f'{name} is not there'):
+                loading.load([workdir])
 
-  def test_what_is_missing_or_damaged_is_named(self):
-    for name in ('config.json', 'results.csv', 'metrics.jsonl', 'predictions.npz'):
-      workdir = self._write(f'without_{name}')
-      (workdir / name).write_bytes((workdir / name).read_bytes()[:40])
-      with self.assertRaisesRegex(loading.AnalysisError, name):
-        loading.load([workdir])
-      (workdir / name).unlink()
-      with self.assertRaisesRegex(loading.AnalysisError, f'{name} is not there'):
-        loading.load([workdir])
+    def test_a_newer_format_is_refused(self):
+        workdir = self._one('u1_10')
+        header = json.loads((workdir / 'config.json').read_text())
+        (workdir / 'config.json').write_text(json.dumps({**header, 'format': 99}))
+        with self.assertRaisesRegex(loading.AnalysisError, 'has format 99'):
+            loading.load([workdir])
 
-  def test_a_newer_format_is_refused(self):
-    workdir = self._one('u1_10')
-    header = json.loads((workdir / 'config.json').read_text())
-    (workdir / 'config.json').write_text(json.dumps({**header, 'format': 99}))
-    with self.assertRaisesRegex(loading.AnalysisError, 'has format 99'):
-      loading.load([workdir])
-
-  def test_arrays_of_a_run_are_its_own(self):
-    workdir = self._write('paper')
-    study = loading.load([workdir])
-    with np.load(workdir / 'predictions.npz') as arrays:
-      np.testing.assert_array_equal(
-          study.runs['n5_5_1', 2].test_prediction['u1_5'], arrays['test_prediction'][8, 1])
-      np.testing.assert_array_equal(
-          study.runs['n5_5_1', 2].test_target['u1_5'], arrays['test_target'][2, 1, 2])
+    def test_arrays_of_a_run_are_its_own(self):
+        workdir = self._write('paper')
+        study = loading.load([workdir])
+        with np.load(workdir / 'predictions.npz') as arrays:
+            np.testing.assert_array_equal(
+                study.runs['n5_5_1', 2].test_prediction['u1_5'], arrays['test_prediction'][8, 1]
+            )
+            np.testing.assert_array_equal(
+                study.runs['n5_5_1', 2].test_target['u1_5'], arrays['test_target'][2, 1, 2]
+            )
 
 
 if __name__ == '__main__':
-  absltest.main()
+    absltest.main()

@@ -14,8 +14,10 @@ from absl.testing import absltest
 import simulated_study
 from imbreg_jax import analysis
 
-_BROWSER = next(filter(None, map(shutil.which, (
-    'chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
+_BROWSER = next(
+    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
+    None,
+)
 
 # Runs in the page before its own script: notes every error, then clicks and looks.
 _PROBE = """<script>
@@ -46,133 +48,176 @@ addEventListener('load', () => {
 
 
 class ReportTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # A folder of its own: with several test processes each one sets this class up.
+        root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, root, ignore_errors=True)
+        cls.root = root
+        workdir = simulated_study.write(root / 'paper', images=60)
+        cls.report = analysis.build([workdir], workdir)
+        cls.page = cls.report.path.read_text(encoding='utf-8')
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    # A folder of its own: with several test processes each one sets this class up.
-    root = pathlib.Path(tempfile.mkdtemp())
-    cls.addClassCleanup(shutil.rmtree, root, ignore_errors=True)
-    cls.root = root
-    workdir = simulated_study.write(root / 'paper', images=60)
-    cls.report = analysis.build([workdir], workdir)
-    cls.page = cls.report.path.read_text(encoding='utf-8')
+    def test_files_are_there_and_no_temporary_ones(self):
+        out = self.report.path.parent
+        for index in range(1, 6):
+            for suffix in ('', '_calibrated'):
+                self.assertTrue((out / f'tables/table_{index}{suffix}.md').is_file())
+                self.assertTrue((out / f'tables/table_{index}{suffix}.csv').is_file())
+        for name in (
+            'results',
+            'verdicts',
+            'comparisons',
+            'decomposition',
+            'shrinkage',
+            'ruled_out',
+        ):
+            self.assertTrue((out / f'tables/{name}.csv').is_file())
+        self.assertTrue((out / 'figures/error_curve.svg').is_file())
+        self.assertTrue((out / 'figures/error_curve.png').is_file())
+        self.assertEmpty(list(out.rglob('.*')))
 
-  def test_files_are_there_and_no_temporary_ones(self):
-    out = self.report.path.parent
-    for index in range(1, 6):
-      for suffix in ('', '_calibrated'):
-        self.assertTrue((out / f'tables/table_{index}{suffix}.md').is_file())
-        self.assertTrue((out / f'tables/table_{index}{suffix}.csv').is_file())
-    for name in ('results', 'verdicts', 'comparisons', 'decomposition', 'shrinkage', 'ruled_out'):
-      self.assertTrue((out / f'tables/{name}.csv').is_file())
-    self.assertTrue((out / 'figures/error_curve.svg').is_file())
-    self.assertTrue((out / 'figures/error_curve.png').is_file())
-    self.assertEmpty(list(out.rglob('.*')))
+    def test_page_needs_nothing_from_elsewhere(self):
+        self.assertEmpty(re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', self.page))
+        self.assertNotIn('@import', self.page)
+        self.assertIn("default-src 'none'", self.page)
 
-  def test_page_needs_nothing_from_elsewhere(self):
-    self.assertEmpty(re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', self.page))
-    self.assertNotIn('@import', self.page)
-    self.assertIn("default-src 'none'", self.page)
+    def test_every_number_in_a_table_says_where_it_is_from(self):
+        cells = re.findall(r'<td class="number"([^>]*)>([^<]*)</td>', self.page)
+        self.assertGreater(len(cells), 500)
+        bare = {text for attributes, text in cells if 'title=' not in attributes}
+        # Only what is no measurement: claim and table numbers, and cells without a value.
+        self.assertContainsSubset(bare, {'1', '2', '3', '4', '5', '6', '—'})
 
-  def test_every_number_in_a_table_says_where_it_is_from(self):
-    cells = re.findall(r'<td class="number"([^>]*)>([^<]*)</td>', self.page)
-    self.assertGreater(len(cells), 500)
-    bare = {text for attributes, text in cells if 'title=' not in attributes}
-    # Only what is no measurement: claim and table numbers, and cells without a value.
-    self.assertContainsSubset(bare, {'1', '2', '3', '4', '5', '6', '—'})
+    def test_terminal_summary_gives_a_verdict_for_each_claim(self):
+        text = self.report.terminal_summary()
+        for claim in range(1, 7):
+            self.assertIn(f'  {claim}. ', text)
+        self.assertRegex(text, r'MSE (stands|fails|undecided): ')
+        self.assertIn(str(self.report.path), text)
 
-  def test_terminal_summary_gives_a_verdict_for_each_claim(self):
-    text = self.report.terminal_summary()
-    for claim in range(1, 7):
-      self.assertIn(f'  {claim}. ', text)
-    self.assertRegex(text, r'MSE (stands|fails|undecided): ')
-    self.assertIn(str(self.report.path), text)
+    def test_inconsistencies_and_limits_are_said(self):
+        text = html.unescape(self.page)
+        self.assertIn("Table 2's percentage on U(1, 5) repeats Table 1's row", text)
+        self.assertIn('at 10 repeats they cover about 90 %', ' '.join(text.split()))
+        self.assertIn("The settings are not the paper's", text)  # 60 test images.
 
-  def test_inconsistencies_and_limits_are_said(self):
-    text = html.unescape(self.page)
-    self.assertIn("Table 2's percentage on U(1, 5) repeats Table 1's row", text)
-    self.assertIn('at 10 repeats they cover about 90 %', ' '.join(text.split()))
-    self.assertIn("The settings are not the paper's", text)  # 60 test images.
+    def test_single_condition_workdirs_give_the_same_report(self):
+        workdirs = [
+            simulated_study.write(self.root / name, {name: settings}, images=60)
+            for name, settings in simulated_study.PAPER_CONDITIONS.items()
+        ]
+        merged = analysis.build(workdirs, self.root / 'merged')
+        self.assertEqual(
+            [(v.claim, v.status, v.reason) for v in merged.verdicts],
+            [(v.claim, v.status, v.reason) for v in self.report.verdicts],
+        )
+        for path in sorted((self.report.path.parent / 'tables').glob('*.csv')):
+            with self.subTest(path.name):
+                ours = pd.read_csv(path).drop(columns='source', errors='ignore')
+                theirs = pd.read_csv(self.root / 'merged/tables' / path.name)
+                pd.testing.assert_frame_equal(ours, theirs.drop(columns='source', errors='ignore'))
+        for path in sorted((self.report.path.parent / 'figures').glob('*.svg')):
+            self.assertEqual(
+                path.read_bytes(), (self.root / 'merged/figures' / path.name).read_bytes()
+            )
 
-  def test_single_condition_workdirs_give_the_same_report(self):
-    workdirs = [
-        simulated_study.write(self.root / name, {name: settings}, images=60)
-        for name, settings in simulated_study.PAPER_CONDITIONS.items()
-    ]
-    merged = analysis.build(workdirs, self.root / 'merged')
-    self.assertEqual([(v.claim, v.status, v.reason) for v in merged.verdicts],
-                     [(v.claim, v.status, v.reason) for v in self.report.verdicts])
-    for path in sorted((self.report.path.parent / 'tables').glob('*.csv')):
-      with self.subTest(path.name):
-        ours = pd.read_csv(path).drop(columns='source', errors='ignore')
-        theirs = pd.read_csv(self.root / 'merged/tables' / path.name)
-        pd.testing.assert_frame_equal(ours, theirs.drop(columns='source', errors='ignore'))
-    for path in sorted((self.report.path.parent / 'figures').glob('*.svg')):
-      self.assertEqual(path.read_bytes(), (self.root / 'merged/figures' / path.name).read_bytes())
+    def test_one_repeat_of_one_condition_says_what_is_undefined(self):
+        workdir = simulated_study.write(
+            self.root / 'one',
+            {'u1_10': {}},
+            repeats=1,
+            images=60,
+            test_distributions=('u1_10', 'triangular(1, 5, 10)'),
+        )
+        page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
+        self.assertIn('standard deviations, intervals and tests are undefined', page)
+        self.assertIn('± n/a', page)
+        self.assertIn('The study has one condition', page)
 
-  def test_one_repeat_of_one_condition_says_what_is_undefined(self):
-    workdir = simulated_study.write(
-        self.root / 'one', {'u1_10': {}}, repeats=1, images=60,
-        test_distributions=('u1_10', 'triangular(1, 5, 10)'))
-    page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
-    self.assertIn('standard deviations, intervals and tests are undefined', page)
-    self.assertIn('± n/a', page)
-    self.assertIn('The study has one condition', page)
+    def test_variants_say_which_printed_tables_rule_them_out_and_what_diverged(self):
+        conditions = {'paper': {}, 'relu_pool': {'model': {'order': 'relu_pool'}}}
+        networks = {'paper': (0.9, 0.006, 0.03), 'relu_pool': (0.7, 0.006, 0.03)}
+        workdir = simulated_study.write(
+            self.root / 'variants',
+            conditions,
+            networks,
+            images=60,
+            repeats=4,
+            diverged=[('relu_pool', 2)],
+        )
+        page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
+        page = page.replace('\u00a0', ' ')
+        self.assertIn('relu_pool [U(1, 10)]: ruled out by Table 1, 4, 5.', page)
+        self.assertIn('1 diverged and left out, repeat 2 (epoch 3)', page)
+        self.assertIn('model.order = relu_pool', page)
 
-  def test_variants_say_which_printed_tables_rule_them_out_and_what_diverged(self):
-    conditions = {'paper': {}, 'relu_pool': {'model': {'order': 'relu_pool'}}}
-    networks = {'paper': (0.9, 0.006, 0.03), 'relu_pool': (0.7, 0.006, 0.03)}
-    workdir = simulated_study.write(
-        self.root / 'variants', conditions, networks, images=60, repeats=4,
-        diverged=[('relu_pool', 2)])
-    page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
-    page = page.replace('\u00a0', ' ')
-    self.assertIn('relu_pool [U(1, 10)]: ruled out by Table 1, 4, 5.', page)
-    self.assertIn('1 diverged and left out, repeat 2 (epoch 3)', page)
-    self.assertIn('model.order = relu_pool', page)
+    def test_a_study_in_which_everything_diverged_still_has_a_report(self):
+        law = 'triangular(1, 5, 10)'
+        workdir = simulated_study.write(
+            self.root / 'lost',
+            {'tri': {'train_distribution': law}},
+            {'tri': (0.9, 0.01, 0.03)},
+            test_distributions=(law,),
+            repeats=2,
+            images=60,
+            diverged=[('tri', 0), ('tri', 1)],
+        )
+        report = analysis.build([workdir], workdir)
+        self.assertIn("None of the paper's claims can be tested", report.terminal_summary())
 
-  def test_a_study_in_which_everything_diverged_still_has_a_report(self):
-    law = 'triangular(1, 5, 10)'
-    workdir = simulated_study.write(
-        self.root / 'lost', {'tri': {'train_distribution': law}}, {'tri': (0.9, 0.01, 0.03)},
-        test_distributions=(law,), repeats=2, images=60, diverged=[('tri', 0), ('tri', 1)])
-    report = analysis.build([workdir], workdir)
-    self.assertIn("None of the paper's claims can be tested", report.terminal_summary())
-
-  @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
-  def test_page_works_in_a_browser(self):
-    probed = self.root / 'probed.html'
-    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', self.page).group(0)
-    probed.write_text(self.page.replace(policy, policy + _PROBE, 1), encoding='utf-8')
-    for width in (375, 1200):
-      with self.subTest(width=width):
-        frame = self.root / f'frame_{width}.html'
-        # A window cannot be as narrow as a phone; a frame can, and its content is read by script.
-        frame.write_text(
-            f'<iframe id="f" src="probed.html" style="width:{width}px;height:800px"></iframe>'
-            '<pre id="out"></pre><script>addEventListener("load", () => { out.textContent = '
-            'f.contentDocument.getElementById("probe").textContent; });</script>',
-            encoding='utf-8')
-        done = subprocess.run(
-            [_BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr',
-             '--allow-file-access-from-files', f'--user-data-dir={self.root}/profile_{width}',
-             '--virtual-time-budget=10000', '--dump-dom', frame.as_uri()],
-            capture_output=True, text=True, timeout=120, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertNotIn('CONSOLE', done.stderr)
-        text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL).group(1)
-        found = json.loads(html.unescape(text))
-        self.assertEmpty(found['errors'])
-        self.assertEqual(found['drawn'], len(re.findall('<figure ', self.page)))
-        self.assertGreaterEqual(found['drawn'], 13)
-        self.assertNotEqual(found['before'], found['up'])
-        self.assertEqual(found['up'], sorted(found['before']))
-        self.assertEqual(found['down'], sorted(found['before'], reverse=True))
-        self.assertEqual(found['aria'], 'ascending')
-        self.assertIn('results.csv lines', found['source'])
-        self.assertLessEqual(found['wide'], 0)  # Tables scroll by themselves, the page does not.
+    @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
+    def test_page_works_in_a_browser(self):
+        probed = self.root / 'probed.html'
+        policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', self.page).group(0)
+        probed.write_text(self.page.replace(policy, policy + _PROBE, 1), encoding='utf-8')
+        for width in (375, 1200):
+            with self.subTest(width=width):
+                frame = self.root / f'frame_{width}.html'
+                # A window cannot be as narrow as a phone; a frame can, and a script reads it.
+                frame.write_text(
+                    f'<iframe id="f" src="probed.html" style="width:{width}px;height:800px">'
+                    '</iframe>'
+                    '<pre id="out"></pre>'
+                    '<script>addEventListener("load", () => { out.textContent = '
+                    'f.contentDocument.getElementById("probe").textContent; });</script>',
+                    encoding='utf-8',
+                )
+                done = subprocess.run(
+                    [
+                        _BROWSER,
+                        '--headless',
+                        '--no-sandbox',
+                        '--disable-gpu',
+                        '--enable-logging=stderr',
+                        '--allow-file-access-from-files',
+                        f'--user-data-dir={self.root}/profile_{width}',
+                        '--virtual-time-budget=10000',
+                        '--dump-dom',
+                        frame.as_uri(),
+                    ],
+                    capture_output=True,
+                    text=True,
+                    timeout=120,
+                    check=False,
+                )
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertNotIn('CONSOLE', done.stderr)
+                text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL).group(1)
+                found = json.loads(html.unescape(text))
+                self.assertEmpty(found['errors'])
+                self.assertEqual(found['drawn'], len(re.findall('<figure ', self.page)))
+                self.assertGreaterEqual(found['drawn'], 13)
+                self.assertNotEqual(found['before'], found['up'])
+                self.assertEqual(found['up'], sorted(found['before']))
+                self.assertEqual(found['down'], sorted(found['before'], reverse=True))
+                self.assertEqual(found['aria'], 'ascending')
+                self.assertIn('results.csv lines', found['source'])
+                self.assertLessEqual(
+                    found['wide'], 0
+                )  # Tables scroll by themselves, the page does not.
 
 
 if __name__ == '__main__':
-  absltest.main()
+    absltest.main()

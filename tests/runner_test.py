@@ -193,9 +193,7 @@ class RunnerTest(absltest.TestCase):
         with np.load(self.workdir / 'weights.npz') as weights:
             for name, value in weights.items():
                 self.assertTrue(np.isfinite(value).all(), name)
-        table = runner.tables.results_table(
-            results.assign(value=[float(v) for v in results.value])
-        )
+        table = runner.tables.results_table(results.assign(value=[float(v) for v in results.value]))
         self.assertEqual(set(table[table.condition == 'u1_5'].diverged), {2})
 
 

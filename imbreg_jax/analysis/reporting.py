@@ -584,7 +584,7 @@ def _verdict_summary(found: Sequence[claims.Verdict]) -> str:
     untested = sum(v.predictor == 'cnn' and v.status == claims.UNTESTED for v in found)
     text = (
         "Verdicts on the paper's claims (one for each claim and metric): "
-        f"{counts['stands']} stand, "
+        f'{counts["stands"]} stand, '
         f'{counts["fails"]} fail, {counts["undecided"]} undecided'
     )
     return text + (f', {untested} not tested.' if untested else '.')

@@ -59,9 +59,7 @@ class TrainedNetworks:
           ValueError: the images have another shape or are no numbers.
         """
         chosen = [
-            run
-            for run in self.params
-            if condition in (None, run[0]) and repeat in (None, run[1])
+            run for run in self.params if condition in (None, run[0]) and repeat in (None, run[1])
         ]
         if not chosen:
             raise KeyError(

@@ -186,27 +186,26 @@ class Workdir:
           finished: whether the result files are complete; their digests are then kept.
         """
         held = {
-                'format': FORMAT,
-                'config': study.resolved,
-                'versions': versions(),
-                'devices': devices,
-                'backend': backend,
-                'machine': platform.processor() or platform.machine(),
-                'git_commit': git_commit(),
-                'conditions': {
-                    condition.name: {
-                        'train_distribution': condition.distribution.name,
-                        'label': condition.distribution.label,
-                        'spec': condition.distribution.spec,
-                    }
-                    for condition in study.conditions
-                },
-                'test_distributions': {
-                    law.name: {'label': law.label, 'spec': law.spec}
-                    for law in study.test_distributions
-                },
-                'timing': timing,
-            }
+            'format': FORMAT,
+            'config': study.resolved,
+            'versions': versions(),
+            'devices': devices,
+            'backend': backend,
+            'machine': platform.processor() or platform.machine(),
+            'git_commit': git_commit(),
+            'conditions': {
+                condition.name: {
+                    'train_distribution': condition.distribution.name,
+                    'label': condition.distribution.label,
+                    'spec': condition.distribution.spec,
+                }
+                for condition in study.conditions
+            },
+            'test_distributions': {
+                law.name: {'label': law.label, 'spec': law.spec} for law in study.test_distributions
+            },
+            'timing': timing,
+        }
         if finished:
             held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
         self._write(held)
