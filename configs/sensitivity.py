@@ -1,6 +1,7 @@
 """What the paper leaves open: each alternative as a condition beside our reading, 10 repeats each.
 
     ./launch.sh --config=configs/sensitivity.py
+    ./launch.sh --config=configs/sensitivity.py:u1_10    # for one training distribution only
     python -m imbreg_jax.main --config=configs/sensitivity.py
 
 Time: see README.
@@ -28,13 +29,18 @@ ALTERNATIVES: dict[str, dict[str, object]] = {
 }
 
 
-def get_config() -> ml_collections.ConfigDict:
-    """Every alternative for every training distribution of the paper."""
+def get_config(
+    train_distributions: str = ','.join(TRAIN_DISTRIBUTIONS),
+) -> ml_collections.ConfigDict:
+    """Every alternative for each of these training distributions."""
+    names = train_distributions.split(',')
     config = study.default_config()
     config.name = 'sensitivity'
+    if tuple(names) != TRAIN_DISTRIBUTIONS:
+        config.name = '-'.join(['sensitivity', *names])
     config.conditions = {
         f'{distribution}-{alternative}': {'train_distribution': distribution, **changes}
         for alternative, changes in ALTERNATIVES.items()
-        for distribution in TRAIN_DISTRIBUTIONS
+        for distribution in names
     }
     return config

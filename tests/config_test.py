@@ -453,6 +453,21 @@ class ConfigFileTest(parameterized.TestCase):
         ).full_path
         self.assertRegex(self._refusal(f'--config={path}'), f'line 4 of .* {message}')
 
+    def test_hands_what_follows_the_files_name_to_it(self):
+        path = self.create_tempfile(
+            'config.py',
+            content='from imbreg_jax import study\n'
+            'def get_config(law="u1_10"):\n'
+            '  c = study.default_config()\n  c.train_distribution = law\n  return c\n',
+        ).full_path
+        self.assertEqual(self._read(f'--config={path}')[0].train_distribution, 'u1_10')
+        self.assertEqual(self._read(f'--config={path}:u1_5')[0].train_distribution, 'u1_5')
+        self.assertRegex(
+            self._refusal(f'--config={_SMOKE}:u1_5'),
+            r'fails with TypeError: get_config\(\) takes 0 positional arguments',
+        )
+        self.assertIn('no such file', self._refusal('--config=nowhere.py:u1_5'))
+
     def test_says_what_is_wrong_with_a_path(self):
         self.assertIn('must name a file', self._refusal())
         self.assertIn('must name a file', self._refusal('--config='))

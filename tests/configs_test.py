@@ -11,8 +11,8 @@ _FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 _NAMES = sorted(path.stem for path in _FOLDER.glob('*.py'))
 
 
-def _study(name: str) -> study.Study:
-    return study.resolve(command_line.load_config_file(str(_FOLDER / f'{name}.py')))
+def _study(name: str, argument: str = '') -> study.Study:
+    return study.resolve(command_line.load_config_file(f'{_FOLDER / name}.py{argument}'))
 
 
 class ConfigsTest(parameterized.TestCase):
@@ -61,6 +61,14 @@ class ConfigsTest(parameterized.TestCase):
         for ours, theirs in zip(sensitivity.conditions[:3], paper.conditions, strict=True):
             self.assertEqual(ours.program_key(), theirs.program_key())
             self.assertEqual(ours.distribution, theirs.distribution)
+
+    def test_sensitivity_for_some_distributions_only(self):
+        one = _study('sensitivity', ':u1_10')
+        whole = _study('sensitivity')
+        self.assertEqual(one.conditions, whole.conditions[::3])
+        self.assertNotEqual(one.name, whole.name)
+        with self.assertRaisesRegex(study.ConfigError, "there is no distribution 'u1_11'"):
+            _study('sensitivity', ':u1_5,u1_11')
 
 
 if __name__ == '__main__':

@@ -102,7 +102,7 @@ def load_config_file(path: str) -> ml_collections.ConfigDict:
     """Runs a config file's `get_config()`.
 
     Args:
-        path: a Python file.
+        path: a Python file; `file.py:text` calls its `get_config(text)`, as ml_collections has it.
 
     Returns:
         Its config, locked.
@@ -110,6 +110,10 @@ def load_config_file(path: str) -> ml_collections.ConfigDict:
     Raises:
         ConfigError: when there is no such file, or it fails, or makes no config.
     """
+    arguments = []
+    name, colon, argument = path.partition('.py:')
+    if colon:
+        path, arguments = f'{name}.py', [argument]
     try:
         with open(path, encoding='utf-8') as file:
             source = file.read()
@@ -132,7 +136,7 @@ def load_config_file(path: str) -> ml_collections.ConfigDict:
             'imbreg_jax.study.default_config()',
         )
     try:
-        config = namespace['get_config']()
+        config = namespace['get_config'](*arguments)
     except (Exception, SystemExit) as error:
         raise _failure(path, error) from None
     if not isinstance(config, ml_collections.ConfigDict):
