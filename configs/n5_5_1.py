@@ -5,9 +5,9 @@
 
 Time: see README.
 
-Expect the errors of `u1_10.py` on U(1, 10), or slightly less: ten repeats do not tell the two apart,
-though the paper has these between `u1_10.py` and `u1_5.py`. Everything random but the targets is
-that of `u1_10.py`.
+Expect the errors of `u1_10.py` on U(1, 10), or slightly less: ten repeats do not tell the two
+apart, though the paper has these between `u1_10.py` and `u1_5.py`. Everything random but the
+targets is that of `u1_10.py`.
 """
 
 import ml_collections

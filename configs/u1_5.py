@@ -6,7 +6,8 @@
 Time: see README.
 
 Expect an error on U(1, 10) that differs from repeat to repeat three times as much as that of
-`u1_10.py` and is not much larger on average: these networks never see a target above 5. Everything random but the targets is that of `u1_10.py`.
+`u1_10.py` and is not much larger on average: these networks never see a target above 5. Everything
+random but the targets is that of `u1_10.py`.
 """
 
 import ml_collections

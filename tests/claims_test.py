@@ -73,7 +73,8 @@ class ClaimsTest(parameterized.TestCase):
         self.assertEqual(self._verdict(study, 2).status, expected)
 
     def test_undecided_says_how_many_repeats_would_decide(self):
-        # Differences of mean 0.5 standard deviations: 34 repeats for power 0.8.
+        # Differences of mean 0.5 standard deviations, a first Holm step of two tests: 41 repeats
+        # for power 0.8 at 0.025 (34 at 0.05).
         study = self._study(
             {
                 ('u1_10', 'u1_10'): 5.0,
@@ -83,7 +84,52 @@ class ClaimsTest(parameterized.TestCase):
         )
         verdict = self._verdict(study, 2)
         self.assertEqual(verdict.status, claims.UNDECIDED)
-        self.assertIn('10 repeats cannot decide it; about 34 would', verdict.note)
+        self.assertIn('10 repeats cannot decide it; about 41 would', verdict.note)
+
+    def test_undecided_says_what_is_shown_to_be_the_same(self):
+        study = self._study(
+            {
+                ('u1_10', 'u1_10'): 5.0,
+                ('n5_5_1', 'u1_10'): 5.0 + 0.01 * _NOISE,
+                ('u1_5', 'u1_10'): 99.0,
+            }
+        )
+        verdict = self._verdict(study, 2)
+        self.assertEqual(verdict.status, claims.UNDECIDED)
+        self.assertIn('shown to be the same within the margin (TOST p < 0.001)', verdict.note)
+
+    def test_undecided_by_one_outlier_says_so(self):
+        # Nine differences near 0.1 and one of 9: the t test is blinded, the ranks are not.
+        differences = np.append(0.1 + 0.01 * np.arange(9), 9.0)
+        study = self._study(
+            {
+                ('u1_10', 'u1_10'): 5.0,
+                ('n5_5_1', 'u1_10'): 5.0 + differences,
+                ('u1_5', 'u1_10'): 99.0,
+            }
+        )
+        verdict = self._verdict(study, 2)
+        self.assertEqual(verdict.status, claims.UNDECIDED)
+        self.assertIn(
+            'the signed-rank test decides it (Wilcoxon with Holm p = 0.004)', verdict.note
+        )
+
+    def test_a_diverged_network_beats_no_baseline(self):
+        verdict = self._verdict(self._study({}, diverged=[('u1_5', 3)]), 1)
+        self.assertEqual(verdict.status, claims.UNDECIDED)
+        self.assertIn('87 of 87', verdict.reason)
+        self.assertIn('since diverged: U(1, 5) repeat 3', verdict.reason)
+
+    def test_conditions_that_differ_in_a_setting_are_held_against_the_same_law(self):
+        networks = {name: simulated_study.PAPER_NETWORKS[name] for name in ('u1_10', 'u1_5')}
+        conditions = {name: {'train_distribution': name} for name in networks}
+        for name in list(networks):
+            networks[f'{name}-relu'] = networks[name]
+            conditions[f'{name}-relu'] = conditions[name] | {'model': {'order': 'relu_pool'}}
+        study = self._study({}, conditions=conditions, networks=networks)
+        table = claims.comparisons(study)
+        pairs = set(zip(table['first'], table['second'], strict=True))
+        self.assertEqual(pairs, {('u1_5', 'u1_10'), ('u1_10-relu', 'u1_10'), ('u1_5-relu', 'u1_5')})
 
     @parameterized.parameters(
         (1.02, 0.01, claims.STANDS),

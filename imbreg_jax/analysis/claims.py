@@ -187,6 +187,7 @@ class _Judge:
                 1 - self._alpha,
                 self._study.option('bootstrap_resamples', 9999),
                 self._study.option('seed', 0),
+                tests=len(pairs),
             )
             equivalence = None
             if references:
@@ -234,17 +235,37 @@ class _Judge:
         if all(significant) and all(positive):
             return self._make(claim, STANDS, reason, '', evidence)
         notes = [
-            _decide_note(
-                e.comparison.repeats, e.comparison.repeats_needed, f'{e.first} against {e.second}'
-            )
-            for e, s in zip(evidence, significant, strict=True)
-            if not s
+            self._undecided_note(e) for e, s in zip(evidence, significant, strict=True) if not s
+        ]
+        signed_rank = statistics.holm([e.comparison.wilcoxon_p_value for e in evidence])
+        notes += [
+            f'{e.first} against {e.second}: the signed-rank test decides it (Wilcoxon with Holm '
+            f'{p_text(float(p))}) where the t test does not, so a few repeats make up the spread.'
+            for e, s, p in zip(evidence, significant, signed_rank, strict=True)
+            if not s and p < self._alpha
         ]
         return self._make(claim, UNDECIDED, reason, ' '.join(notes), evidence)
+
+    def _undecided_note(self, evidence: Evidence) -> str:
+        pair = f'{evidence.first} against {evidence.second}'
+        test = evidence.equivalence
+        if test is not None and test.p_value < self._alpha:
+            return (
+                f'{pair}: which is larger stays open, but the two are shown to be the same within '
+                f'the margin (TOST {p_text(test.p_value)}).'
+            )
+        c = evidence.comparison
+        return _decide_note(c.repeats, c.repeats_needed, pair)
 
     def _beats_baseline(self) -> Verdict:
         pairs = []
         beaten = total = 0
+        diverged = [
+            f'{self._study.conditions[condition].title} repeat {repeat}'
+            for condition in self._variant.conditions.values()
+            for name, repeat in self._study.diverged
+            if name == condition
+        ]
         for condition in self._variant.conditions.values():
             for test in self._study.test_distributions:
                 guess = self._series('', test, 'random_guess')
@@ -269,35 +290,34 @@ class _Judge:
         )
         closest = min(evidence, key=lambda e: e.comparison.difference / e.comparison.first_mean)
         reason = f'{opening}; the closest: {self._numbers(closest)}.'
+        if diverged:
+            reason += f' Not counted, since diverged: {", ".join(diverged)}.'
         verdict = self._directed(1, evidence)
         status = FAILS if beaten < total else verdict.status
         note = '' if status == FAILS else verdict.note
+        if diverged and status == STANDS:
+            # A network that diverged beats nothing, and its error is not known.
+            status, note = UNDECIDED, 'The networks that diverged have no error to compare.'
         return self._make(1, status, reason, note, evidence)
 
     def _order(self, claim: int, test: str) -> Verdict:
+        balanced = self._trained_on(paper.BALANCED, test)
         normal = self._trained_on(paper.NORMAL, test)
+        missing = self._trained_on(paper.MISSING, test)
         return self._directed(
-            claim,
-            self._compare(
-                [
-                    (normal, self._trained_on(paper.BALANCED, test)),
-                    (self._trained_on(paper.MISSING, test), normal),
-                ]
-            ),
+            claim, self._compare([(normal, balanced), (missing, normal)], [balanced, balanced])
         )
 
     def _better_at_home(self) -> Verdict:
-        return self._directed(
-            4,
-            self._compare(
-                [
-                    (
-                        self._trained_on(paper.MISSING, paper.BALANCED),
-                        self._trained_on(paper.MISSING, paper.MISSING),
-                    ),
-                ]
-            ),
-        )
+        home = self._trained_on(paper.MISSING, paper.MISSING)
+        away = self._trained_on(paper.MISSING, paper.BALANCED)
+        return self._directed(4, self._compare([(away, home)], [self._balanced_or(away)]))
+
+    def _balanced_or(self, other: _Series) -> _Series:
+        """What margins are fractions of: the balanced condition at home, where there is one."""
+        if paper.BALANCED in self._variant.conditions:
+            return self._trained_on(paper.BALANCED, paper.BALANCED)
+        return other
 
     def _margin_text(self, equivalence: statistics.Equivalence) -> str:
         unit = UNITS[self._metric]
@@ -335,11 +355,7 @@ class _Judge:
             return self._make(5, UNTESTED, 'The claim is about the percentage error only.')
         home = self._trained_on(paper.NORMAL, paper.NORMAL)
         away = self._trained_on(paper.NORMAL, paper.BALANCED)
-        reference = (
-            self._trained_on(paper.BALANCED, paper.BALANCED)
-            if paper.BALANCED in self._variant.conditions
-            else away
-        )
+        reference = self._balanced_or(away)
         evidence = self._compare([(home, away)], [reference])
         (found,) = evidence
         test = found.equivalence
@@ -372,9 +388,15 @@ class _Judge:
         joint = pd.concat([first.values, second.values, reference.values], axis=1, join='inner')
         values = joint.to_numpy(float)
         needed, side = statistics.repeats_needed_for_margin(
-            values[:, 0], values[:, 1], values[:, 2], self._margin, self._alpha
+            values[:, 0],
+            values[:, 1],
+            values[:, 2],
+            self._margin,
+            self._alpha,
+            two_sided=claim == 5,
         )
-        note = _decide_note(len(values), needed, f'the difference lies {side} the margin, but')
+        subject = f'the difference seen lies {side} the margin, but'
+        note = _decide_note(len(values), needed, subject)
         return self._make(claim, UNDECIDED, reason, note, evidence)
 
 
@@ -453,8 +475,9 @@ def survival(found: list[Verdict]) -> pd.DataFrame:
 def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
     """Compares the study's conditions with each other, whatever they are.
 
-    With up to four conditions every pair, with more each against the first. Holm's correction
-    runs over all rows of a metric.
+    Conditions that differ in nothing but the training law: every pair of the study's first such
+    group. Conditions that differ in a setting: each against that of the first group with the same
+    law. Holm's correction runs over all rows of a metric.
 
     Args:
       study: the loaded study.
@@ -466,9 +489,13 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
       wilcoxon_p, cohens_d, cliffs_delta, tost_p (margin: fraction of the second), repeats_needed,
       source.
     """
-    names = list(study.conditions)
-    pairs = [
-        (b, a) for i, a in enumerate(names) for b in names[i + 1 :] if len(names) <= 4 or i == 0
+    first_variant, *others = study.variants()
+    names = list(first_variant.conditions.values())
+    pairs = [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+    pairs += [
+        (name, first_variant.conditions.get(law, names[0]))
+        for variant in others
+        for law, name in variant.conditions.items()
     ]
     confidence = study.option('confidence', 0.95)
     rows = []

@@ -731,10 +731,9 @@ def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
     for name, group in runs.groupby('condition', sort=False):
         name = str(name)
         style = look[name]
-        measured = 100 * (1 - group['measured'])
         axes.plot(
             100 * (1 - group['predicted_dense']),
-            measured,
+            100 * (1 - group['measured']),
             style.marker,
             color=style.color,
             markerfacecolor='none',
@@ -743,7 +742,7 @@ def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
         )
         axes.plot(
             100 * (1 - group['predicted_both']),
-            measured,
+            100 * (1 - group['mean_prediction']),
             style.marker,
             color=style.color,
             markersize=6,
@@ -756,7 +755,7 @@ def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
         max(axes.get_xlim()[1], axes.get_ylim()[1]),
     )
     axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle='--')
-    axes.set(xlabel='predicted shrinkage (%)', ylabel='measured shrinkage, dropout off (%)')
+    axes.set(xlabel='predicted shrinkage (%)', ylabel='measured shrinkage (%)')
     axes.set_title(
         'filled: both dropouts; open: dropout on the last layer alone',
         fontsize=9,
@@ -809,7 +808,9 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
         lambda: _target_densities(study),
     )
 
-    def performance(name: str, title: str, rows: list[_Row], baseline: str | None) -> None:
+    def performance(
+        name: str, title: str, rows: list[_Row], baseline: str | None, more: str = ''
+    ) -> None:
         rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
         if rows:
             add(
@@ -818,7 +819,7 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
                 'Predictor cnn. Small marks: repeats; large mark and bar: their mean '
                 'and interval; open '
                 'diamond: the paper’s mean ± std (faint where the paper contradicts itself). From '
-                'results.csv.',
+                f'results.csv.{more}',
                 lambda: _performance(study, rows, baseline),
             )
 
@@ -860,6 +861,7 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
         + ' and '.join(tests[test].label for test in study.averaged_tests()),
         [_Row(c.title, name, paper.ALL_TESTS, look[name]) for name, c in study.conditions.items()],
         None,
+        ' Here a mark is the mean over the tests; the paper’s ± is over repeats and tests.',
     )
     groups = _curve_groups(study)
     for suffix, heading, names in groups if len(study.metrics) else ():
@@ -904,8 +906,10 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
             add(
                 f'shrinkage{suffix}',
                 f'Shrinkage: predicted by dropout against measured{heading}',
-                'One mark a network; on the dashed line the mechanism explains all of it. From the '
-                'moments in predictions.npz.',
+                'One mark a network; on the dashed line the mechanism explains all of it. Filled: '
+                'predicted from both dropouts, measured on the prediction averaged over channel '
+                'masks, which that is about. Open: predicted from the last layer alone, measured '
+                'with dropout off. From the moments in predictions.npz.',
                 functools.partial(_shrinkage, study, runs),
             )
     return found

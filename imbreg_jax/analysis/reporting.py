@@ -60,7 +60,7 @@ class Report:
                 if verdict.note:
                     # One note for each pair that was compared: the page has them all.
                     first, *others = verdict.note.rstrip('.').split('. ')
-                    more = f' ({len(others)} more such notes are in the report)' if others else ''
+                    more = f' (more such notes in the report: {len(others)})' if others else ''
                     lines.append(f'       {first}{more}.')
         lines.append(f'Report: {self.path}')
         return '\n'.join(lines)
@@ -201,11 +201,20 @@ def _paper_table(study: loading.Study, index: int, table: pd.DataFrame, predicto
                 _Cell(tables.printed(row), row['paper_mean'], where, 'number'),
                 _number(row['difference'], f'{source}; {where}', 3),
                 _range(row['expected_low'], row['expected_high'], source),
-                _status(row['paper_inside']),
+                _status(row['paper_inside'] if predictor == 'cnn' else '—'),
             ]
         )
     marked = table['paper_marks'].any()
-    note = 'Letters in brackets: what cannot be right in the printed tables (listed after Table 5).'
+    notes = []
+    if marked:
+        notes.append(
+            'Letters in brackets: what cannot be right in the printed tables (listed after '
+            'Table 5).'
+        )
+    if index == 5:
+        notes.append(tables.spread_sentence(index))
+    if predictor != 'cnn':
+        notes.append('The paper did not calibrate its networks, so its means are no yardstick.')
     confidence = f'{100 * study.option("confidence", 0.95):g} %'
     return _Table(
         f'table-{index}-{predictor.replace("_", "-")}',
@@ -222,7 +231,7 @@ def _paper_table(study: loading.Study, index: int, table: pd.DataFrame, predicto
             'paper inside?',
         ],
         rows,
-        [note] if marked else [],
+        notes,
         f'Table {index}: {paper.title(index)}',
     )
 
@@ -290,7 +299,7 @@ def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
             't interval',
             'BCa interval',
             'p (t, Holm)',
-            'p (Wilcoxon)',
+            'p (Wilcoxon, uncorrected)',
             "Cohen's d",
             "Cliff's delta",
             'p (TOST)',
@@ -343,7 +352,7 @@ def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str)
             't interval',
             'BCa interval',
             'p (t, Holm)',
-            'p (Wilcoxon)',
+            'p (Wilcoxon, uncorrected)',
             "Cohen's d",
             "Cliff's delta",
             'p (TOST)',
@@ -396,7 +405,8 @@ def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: s
         [
             'factor: the common c in prediction ≈ c · target. About '
             f'{decomposition.NODES}/n of the scatter between the n images of a run counts as '
-            'difference between repeats.'
+            'difference between repeats. Constant offset: what a constant explains beyond the '
+            "factor, common to all runs; a run's own offset is a difference between repeats."
         ],
     )
 

@@ -244,6 +244,7 @@ def compare(
     confidence: float = 0.95,
     resamples: int = 9999,
     seed: int = 0,
+    tests: int = 1,
 ) -> Comparison:
     """Compares two conditions repeat by repeat.
 
@@ -253,6 +254,8 @@ def compare(
       confidence: of both intervals; 1 − confidence is the level that power is computed at.
       resamples: bootstrap resamples.
       seed: of the bootstrap.
+      tests: how many comparisons Holm's correction runs over; the repeats needed are those of its
+        first, strictest step.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     differences = first - second
@@ -269,7 +272,9 @@ def compare(
         wilcoxon_p_value=wilcoxon_p_value(differences),
         cohens_d=effect,
         cliffs_delta=cliffs_delta(first, second),
-        repeats_needed=repeats_needed(effect, 1 - confidence) if differences.size > 1 else None,
+        repeats_needed=(
+            repeats_needed(effect, (1 - confidence) / tests) if differences.size > 1 else None
+        ),
     )
 
 
@@ -305,7 +310,12 @@ def equivalence(
 
 
 def repeats_needed_for_margin(
-    first: np.ndarray, second: np.ndarray, reference: np.ndarray, margin: float, alpha: float
+    first: np.ndarray,
+    second: np.ndarray,
+    reference: np.ndarray,
+    margin: float,
+    alpha: float,
+    two_sided: bool = True,
 ) -> tuple[int | None, str]:
     """Returns how many repeats would decide a margin, and which way the data lean.
 
@@ -315,13 +325,16 @@ def repeats_needed_for_margin(
       reference: [n] values that the margin is a fraction of.
       margin: the fraction.
       alpha: level of each one-sided test.
+      two_sided: whether first < second by more than the margin is outside it too; then showing that
+        a difference is outside takes two tests, each at half the level.
 
     Returns:
       Repeats for power 0.8 at the observed effect (None above 10,000) and 'inside' or 'outside'.
     """
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     allowance = margin * np.asarray(reference, dtype=float)
-    nearer = differences if differences.mean() >= 0 else -differences
+    nearer = differences if differences.mean() >= 0 or not two_sided else -differences
     effect = _effect(allowance - nearer)
-    side = 'inside' if effect > 0 else 'outside'
-    return repeats_needed(abs(effect), alpha, 'larger'), side
+    inside = effect > 0
+    level = alpha / 2 if two_sided and not inside else alpha
+    return repeats_needed(abs(effect), level, 'larger'), 'inside' if inside else 'outside'

@@ -391,7 +391,7 @@ def paper_table_markdown(
             printed(row),
             number(row['difference'], 3),
             interval(row['expected_low'], row['expected_high']),
-            row['paper_inside'],
+            row['paper_inside'] if predictor == 'cnn' else '—',
             row['source'],
         ]
         for row in table.to_dict('records')
@@ -402,7 +402,7 @@ def paper_table_markdown(
         [
             f'# Table {number_of_table}: {paper.title(number_of_table)}',
             '',
-            f'Predictor: `{predictor}`. Mean ± standard deviation (n − 1) over repeats.',
+            f'Predictor: `{predictor}`. {spread_sentence(number_of_table)}',
             '',
             markdown(header, body),
             '',
@@ -410,6 +410,16 @@ def paper_table_markdown(
             '',
         ]
     )
+
+
+def spread_sentence(number_of_table: int) -> str:
+    """Returns what the ± of one of the paper's tables is taken over."""
+    if number_of_table == 5:
+        return (
+            'Mean ± standard deviation (n − 1) over all repeats and test distributions together; '
+            'interval and range are over the means of repeats.'
+        )
+    return 'Mean ± standard deviation (n − 1) over repeats.'
 
 
 def printed(row: Mapping[str, object]) -> str:
