@@ -49,23 +49,6 @@ _PRECISION = flags.DEFINE_enum(
 _OUT = flags.DEFINE_string('out', None, 'Folder for benchmark.json and benchmark.md.')
 
 
-def multiplications_per_image(condition: Condition, size: int) -> int:
-    """Multiply-adds that training on one image takes, forward and backward, pool folded in.
-
-    A layer's backward pass takes its forward's count once for the kernel's gradient and once for
-    the input's, which the first layer does not need.
-    """
-    first, second = condition.model.conv_features
-    kernel = (condition.model.kernel_size + 1) ** 2
-    outer = layers.conv_and_pool_size(size, condition.model.kernel_size)
-    inner = layers.conv_and_pool_size(outer, condition.model.kernel_size)
-    hidden = condition.model.dense_features
-    layer_1 = outer**2 * first * kernel
-    layer_2 = inner**2 * second * first * kernel
-    dense = inner**2 * second * hidden + hidden
-    return 2 * layer_1 + 3 * layer_2 + 3 * dense
-
-
 def bytes_per_image(condition: Condition, size: int) -> int:
     """Bytes that training on one image moves if every activation is written and read once.
 
@@ -214,7 +197,7 @@ def main(argv: Sequence[str]) -> None:
         rates = [training.rate(_SECONDS.value) for _ in range(_ROUNDS.value)]
         condition = training.study.conditions[0]
         size = training.study.data.image_size
-        work = 2 * multiplications_per_image(condition, size)
+        work = 2 * plan_lib.multiplications_per_image(condition, size)
         traffic = bytes_per_image(condition, size)
         rate = statistics.median(rates)
         rows.append(

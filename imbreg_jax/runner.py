@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import platform as platform_lib
@@ -22,6 +23,7 @@ from imbreg_jax.analysis import tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.results import assemble, checkpoints, files
+from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
 from imbreg_jax.study import Condition, ConfigError, Study, resolve
@@ -78,20 +80,40 @@ def prepare_backend(study: Study) -> list[Any]:
     """
     from jax._src import xla_bridge  # The public API cannot tell without starting the backend.
 
-    if not xla_bridge.backends_are_initialized():
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-        jax.config.update('jax_num_cpu_devices', cores or 1)
-        flag = '--xla_gpu_deterministic_ops=true'
-        if flag not in os.environ.get('XLA_FLAGS', ''):
-            os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}'.strip()
+    affinity = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else ()
+    cores = len(affinity) or os.cpu_count() or 1
+    deterministic = '--xla_gpu_deterministic_ops=true'
+    in_use = xla_bridge.backends_are_initialized()
+    if not in_use:
+        jax.config.update('jax_num_cpu_devices', cores)
+        if deterministic not in os.environ.get('XLA_FLAGS', ''):
+            os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {deterministic}'.strip()
     if study.compute.compilation_cache:
         _use_compilation_cache(study.compute.compilation_cache_dir)
     devices = jax.devices()
+    if in_use:
+        _say_what_is_too_late(devices, cores, deterministic)
     if study.compute.require_accelerator and devices[0].platform == 'cpu':
         raise ConfigError(
             'compute.require_accelerator', True, 'JAX sees no accelerator here, only the CPU'
         )
     return devices
+
+
+def _say_what_is_too_late(devices: list[Any], cores: int, deterministic: str) -> None:
+    """Warns where JAX was used before the study in this process, so that it cannot be set up."""
+    if devices[0].platform == 'cpu' and len(devices) < cores:
+        logger.warning(
+            'JAX was in use in this process before the study, which therefore trains on %d of %d '
+            'cores; run a study before anything else that uses JAX',
+            len(devices), cores,
+        )  # fmt: skip
+    elif _platform(devices) == 'gpu' and deterministic not in os.environ.get('XLA_FLAGS', ''):
+        logger.warning(
+            'JAX was in use in this process before the study, so a resumed study may end with '
+            'other last digits; run a study before anything that uses JAX, or set XLA_FLAGS=%s',
+            deterministic,
+        )  # fmt: skip
 
 
 def _use_compilation_cache(directory: str) -> None:
@@ -137,6 +159,7 @@ class StudyRun:
         self.rows: list[dict[str, Any]] = []
         self.outcomes: list[Outcome] = []
         self.seconds = 0.0
+        self._began = 0.0
         self.compile_seconds = 0.0
         self.report: analysis.Report | None = None
         self._kept: list[dict[str, Any]] = []
@@ -252,6 +275,13 @@ class StudyRun:
         self.timing['started'] = held.get('started') or self.timing['started']
         names = _device_names(devices)
         self.workdir.write_config(self.study, names, plan.platform, self.timing)
+        history = (self.workdir.held or {})['history']
+        if len(history) > 1:
+            logger.warning(
+                'this study was begun under other conditions (%s), so its results may have other '
+                'last digits than those of one machine and version; see history in config.json',
+                workdir_lib.changes(history[-2], history[-1]),
+            )
         files.write_json(self.workdir.plan, plan.to_json())
 
     def _describe(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
@@ -273,6 +303,14 @@ class StudyRun:
             plan.bytes_predicted / 1e9,
             'cached on the device' if plan.cached else 'drawn anew in every epoch',
         )
+        wanted = self.study.compute.runs_per_program
+        least = max(map(len, self.study.programs()))
+        if 0 < wanted < least:
+            logger.warning(
+                'config.compute.runs_per_program = %d is less than one repeat of the %d conditions '
+                'that share a program, so it is %d',
+                wanted, least, least,
+            )  # fmt: skip
 
     # --- training -------------------------------------------------------------------------------
 
@@ -305,6 +343,7 @@ class StudyRun:
                 logger.warning('%s; going on with %s', text, how)
                 plan = smaller
             # Here, not in the handler: the error's frames hold the arrays that filled the device.
+            gc.collect()
             if self.workdir is not None:
                 files.write_json(self.workdir.plan, plan.to_json())
 
@@ -353,8 +392,22 @@ class StudyRun:
         saved: list[np.ndarray] | None,
         progress: Any,
     ) -> None:
-        began = time.monotonic()
+        self._began = time.monotonic()
         engine = engine_lib.Engine(self.study, unit, plan, devices)
+        try:
+            self._train_with(engine, number, unit, position, saved, progress)
+        finally:
+            engine.release()
+
+    def _train_with(
+        self,
+        engine: engine_lib.Engine,
+        number: int,
+        unit: engine_lib.Unit,
+        position: dict[str, Any],
+        saved: list[np.ndarray] | None,
+        progress: Any,
+    ) -> None:
         evaluation = evaluator.Evaluator(engine)
         initial = engine.initialize()
         structure = jax.tree.structure(initial)
@@ -397,8 +450,7 @@ class StudyRun:
             due = time.monotonic() - last_saved >= self.study.compute.checkpoint_seconds
             stopping = self.stop.signal is not None
             if due or stopping:
-                self.seconds += time.monotonic() - began
-                began = time.monotonic()
+                self._count_seconds()
                 leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
                 where = {'unit': number, 'epoch': epoch, 'chunk': chunk}
                 self._save(where, [*leaves, losses])
@@ -413,7 +465,7 @@ class StudyRun:
         flat, _ = jax.tree_util.tree_flatten_with_path(weights)
         outcome |= {'/'.join(key.key for key in path): value for path, value in flat}
         self.outcomes.append(Outcome(unit.runs, outcome))
-        self.seconds += time.monotonic() - began
+        self._count_seconds()
         if self.workdir is not None:
             path = self._unit_path(number)
             # Also where there is one: it may be damaged, and then it is being made again.
@@ -423,6 +475,11 @@ class StudyRun:
         self._save({'unit': number + 1, 'epoch': 0, 'chunk': 0}, [])
         if self.stop.signal is not None and number + 1 < len(self._units):
             raise Stopped
+
+    def _count_seconds(self) -> None:
+        until = time.monotonic()
+        self.seconds += until - self._began
+        self._began = until
 
     @contextlib.contextmanager
     def _profiled(self, unit: int, chunk: int) -> Iterator[None]:
@@ -588,7 +645,7 @@ def _check_fit(leaves: list[np.ndarray], expected: list[Any]) -> None:
     if found != wanted:
         raise checkpoints.CheckpointError(
             f'the checkpoint holds {len(found)} arrays that are not the {len(wanted)} of this '
-            "version's training state; use the version that wrote it (config.json names it), or "
+            "version's training state; use the version that wrote it (config.json's history), or "
             'name another --workdir=DIR'
         )
 

@@ -1,6 +1,7 @@
 """Tests of imbreg_jax.evaluation.evaluator: against the network applied to images by definition."""
 
 import functools
+from unittest import mock
 
 import jax
 import numpy as np
@@ -50,6 +51,36 @@ def _predict(place, pictures):
 
 def _scaled(generating, noise):
     return np.float32(generating)[:, None, None] * noise
+
+
+class MemoryTest(absltest.TestCase):
+    def test_that_runs_out_is_met_with_fewer_runs_at_a_time(self):
+        with small_study.precision():
+            engine = small_study.engine(small_study.study(), mapping='vmap')
+            state = engine.initialize()
+            whole = evaluator.Evaluator(engine).finish(state)
+            tight = evaluator.Evaluator(engine)
+            tried = []
+            compile_ = tight._compile
+
+            def compile_for_a_small_device(at_once):
+                compile_(at_once)
+                finish = tight._finish
+
+                def too_many(*arguments):
+                    tried.append(at_once)
+                    if at_once > 1:
+                        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
+                    return finish(*arguments)
+
+                tight._finish = too_many
+
+            with mock.patch.object(tight, '_compile', compile_for_a_small_device):
+                tight._compile(5)
+                found = tight.finish(state)
+        self.assertEqual(tried, [5, 2, 1])
+        for name, value in whole.items():
+            np.testing.assert_allclose(found[name], value, **_CLOSE, err_msg=name)
 
 
 class PredictionTest(absltest.TestCase):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +39,7 @@ def _paper(**fields):
 def _budget(study, runs, repeats, cached, platform='gpu'):
     """Just enough available bytes for so much at once."""
     memory = plan_lib.memory(study, study.conditions[0], platform)
-    return int(memory.total(runs, repeats, cached) / plan_lib.MEMORY_SHARE) + 2
+    return int(memory.total(runs, repeats, 1, cached) / plan_lib.MEMORY_SHARE) + 2
 
 
 class RuleTest(parameterized.TestCase):
@@ -93,7 +95,7 @@ class RuleTest(parameterized.TestCase):
             self.assertLessEqual(plan.bytes_predicted, plan_lib.MEMORY_SHARE * available)
             memory = plan_lib.memory(study, study.conditions[0], platform)
             count = plan.repeats_per_unit
-            self.assertEqual(plan.bytes_predicted, memory.total(count, count, plan.cached))
+            self.assertEqual(plan.bytes_predicted, memory.total(count, count, 1, plan.cached))
 
     def test_of_the_sizes_that_are_promised(self):
         # Ten repeats on a laptop of 16 GB, of which the system takes some.
@@ -111,6 +113,29 @@ class RuleTest(parameterized.TestCase):
         # On CPU a chunk is short enough to answer a signal.
         (steps,) = plan_lib.make(_paper(repeats=100), _CPU, 2**40).chunk_steps
         self.assertLessEqual(steps * 100, plan_lib.CPU_CHUNK)
+        # Whatever a step takes: ten times the images, or five times the channels.
+        for fields in ({'training__batch_size': 500}, {'model__conv_features': (50, 100)}):
+            (fewer,) = plan_lib.make(_paper(repeats=100, **fields), _CPU, 2**40).chunk_steps
+            self.assertLess(fewer, steps)
+
+    def test_of_work_is_one_for_the_paper(self):
+        study = _paper()
+        self.assertEqual(plan_lib.relative_work(study.conditions[0], 52), 1)
+
+    def test_of_devices_beyond_the_runs(self):
+        plan = plan_lib.make(_paper(repeats=3), _CPU * 64, 2**40)
+        self.assertEqual(plan.devices, 3)
+
+    @parameterized.parameters(
+        (1, 10, 1, 10),  # one device holds every repeat's table
+        (1, 10, 2, 10),
+        (1, 10, 4, 12),  # blocks of 3 runs, the last one filled up
+        (3, 10, 2, 10),  # conditions share their repeat's table
+        (3, 10, 4, 16),  # 8 runs of 3 conditions may touch 4 repeats
+        (1, 3, 3, 3),
+    )
+    def test_of_tables_counts_those_of_each_device(self, conditions, repeats, devices, tables):
+        self.assertEqual(plan_lib.noise_tables(conditions, repeats, devices), tables)
 
     def test_goes_to_json_and_back(self):
         plan = plan_lib.make(_paper(), _GPU, 2**40)
@@ -175,7 +200,7 @@ class MemoryTest(absltest.TestCase):
         with small_study.precision():
             engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
             state = jax.eval_shape(engine.initialize)
-            run = (engine.run_data, engine.targets['train'])
+            run = (engine.run_data, engine.targets['train'], engine._order(0))
             for runs in (1, 3):
                 shapes = jax.tree.map(
                     lambda a, runs=runs: jax.ShapeDtypeStruct(
@@ -203,6 +228,36 @@ class MemoryTest(absltest.TestCase):
     def test_of_several_accelerators_is_the_smallests_times_their_number(self):
         devices = [_Device('gpu', 5 * 2**30), _Device('gpu', 3 * 2**30)]
         self.assertEqual(plan_lib.available_bytes(devices), 6 * 2**30)
+
+    def test_that_control_groups_leave_counts_every_limit_above(self):
+        root = pathlib.Path(self.create_tempdir().full_path)
+        for name, limit, used, reclaimable in (
+            ('', 'max', 900, 0),
+            ('job', '1000', 700, 100),
+            ('job/step', '5000', 700, 100),
+        ):
+            folder = root / name
+            folder.mkdir(exist_ok=True)
+            (folder / 'memory.max').write_text(f'{limit}\n')
+            (folder / 'memory.current').write_text(f'{used}\n')
+            (folder / 'memory.stat').write_text(f'anon 5\ninactive_file {reclaimable}\n')
+        membership = root / 'cgroup'
+        groups = {'': (str(root), *plan_lib._CONTROL_GROUPS[''][1:])}
+        with mock.patch.object(plan_lib, '_CONTROL_GROUPS', groups):
+            for text, left in (
+                ('0::/job/step\n', [4400, 400]),
+                ('0::/job/step/gone\n', [4400, 400]),
+                ('0::/\n', []),
+                ('3:cpu,cpuacct:/job\n', []),
+            ):
+                membership.write_text(text)
+                self.assertEqual(plan_lib._control_group_bytes(str(membership)), left)
+        self.assertEqual(plan_lib._control_group_bytes(str(root / 'none')), [])
+
+    def test_that_a_batch_system_granted(self):
+        for text, left in (('16', [2**24]), ('0', []), ('', []), ('16G', [])):
+            with mock.patch.dict('os.environ', {'SLURM_MEM_PER_NODE': text}):
+                self.assertEqual(plan_lib._batch_system_bytes(), left)
 
 
 class RunAxisTest(absltest.TestCase):

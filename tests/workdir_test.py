@@ -97,6 +97,27 @@ class WorkdirTest(parameterized.TestCase):
         with self.assertRaisesRegex(WorkdirError, r'another config \(seed: 0 -> 3; repeats.*\)'):
             Workdir(self.path).check(self._study(seed=3, repeats=4))
 
+    def test_remembers_under_which_versions_it_was_trained(self):
+        study = self._study()
+
+        def begin(devices, jax_version):
+            with (
+                Workdir(self.path) as workdir,
+                mock.patch.object(workdir_lib, 'versions', lambda: {'jax': jax_version}),
+            ):
+                workdir.check(study)
+                workdir.write_config(study, devices, 'cpu', {})
+                return workdir.held['history']
+
+        self.assertLen(begin(['cpu 0'], '1'), 1)
+        # As long as nothing is trained, only the last start counts.
+        self.assertLen(begin(['cpu 1'], '1'), 1)
+        (self.path / 'checkpoints' / f'step_{1:012d}').mkdir(parents=True)
+        self.assertLen(begin(['cpu 1'], '1'), 1)
+        before, after = begin(['cpu 1'], '2')
+        self.assertEqual(workdir_lib.changes(before, after), 'jax 1 -> 2')
+        self.assertEqual(begin(['cpu 1'], '2'), [before, after])
+
     def test_refuses_a_newer_format(self):
         workdir = self._begun()
         held = json.loads(workdir.config.read_text())

@@ -15,12 +15,12 @@ from jax import lax
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.model.network import DropoutRates
+from imbreg_jax.training import out_of_memory
 from imbreg_jax.training.engine import Engine, RunData, TrainState
+from imbreg_jax.training.plan import EVALUATED_AT_ONCE
 
 # The dense set is common to all repeats: its key is that of a repeat that cannot occur.
 COMMON_REPEAT = 2**32 - 1
-# Images that all runs of one accelerator evaluate at once.
-IMAGES_AT_ONCE = 16_000
 
 MOMENTS = (
     'images',
@@ -47,9 +47,13 @@ class Evaluator:
         self.engine = engine
         self.study = engine.study
         settings = self.study.evaluation
-        at_once = max(1, IMAGES_AT_ONCE // settings.batch_size)
-        self._validate = engine.axis.compile(self._validate_run, at_once)
-        self._finish = engine.axis.compile(self._finish_run, at_once)
+        images_of_run = settings.batch_size * len(self.study.test_distributions)
+        self._compile(max(1, EVALUATED_AT_ONCE // images_of_run))
+
+    def _compile(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._validate = self.engine.axis.compile(self._validate_run, at_once)
+        self._finish = self.engine.axis.compile(self._finish_run, at_once)
 
     def validation(self, state: TrainState) -> np.ndarray:
         """[runs, n] predictions on the validation split."""
@@ -97,7 +101,7 @@ class Evaluator:
             engine.axis.spread(tests),
             engine.targets['train'],
         )
-        out = engine.axis.fetch(self._finish((), run, engine.device_data, shared))
+        out = self._finished(run, shared)
         parts = out.pop('parts')
         out |= {
             'test_generating': tests,
@@ -106,6 +110,21 @@ class Evaluator:
             'moments': moments(parts, out.pop('bias'), study.evaluation.moment_masks),
         }
         return out
+
+    def _finished(self, run: Any, shared: Any) -> dict[str, np.ndarray]:
+        """What `_finish` gives, of fewer runs at a time where memory runs out."""
+        while True:
+            try:
+                return self.engine.axis.fetch(
+                    self._finish((), run, self.engine.device_data, shared)
+                )
+            except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                fewer = self._at_once // 2
+                together = self.engine.plan.mapping == 'vmap'
+                if not out_of_memory.is_out_of_memory(error) or not together or not fewer:
+                    raise
+            # Trained networks are not given up for want of room to evaluate all at once.
+            self._compile(fewer)
 
     def _predict(self, params, pictures):
         return self.engine.network.apply({'params': params}, pictures)[0]

@@ -167,7 +167,8 @@ def _read_arrays(path: Path) -> list[np.ndarray]:
         # Its bytes are as they were written, so it is this version of Orbax that cannot read them.
         raise CheckpointError(
             f'{path} is undamaged, but the installed version of orbax-checkpoint cannot read it '
-            f'({" ".join(str(error).split())[:200]}); resume with the versions in config.json, or '
+            f'({" ".join(str(error).split())[:200]}); resume with the versions in '
+            "config.json's history, or "
             'name another --workdir'
         ) from error
     return [np.asarray(tree[key]) for key in sorted(tree)]

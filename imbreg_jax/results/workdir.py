@@ -3,6 +3,7 @@
 import datetime
 import errno
 import fcntl
+import functools
 import importlib.metadata
 import json
 import logging
@@ -185,6 +186,16 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
+        here = {
+            'versions': versions(),
+            'devices': devices,
+            'git_commit': git_commit(),
+        }
+        history = (self.held or {}).get('history') or []
+        if not self.begun() or not history:
+            history = [here]
+        elif history[-1] != here:
+            history = [*history, here]
         held = {
             'format': FORMAT,
             'config': study.resolved,
@@ -205,6 +216,8 @@ class Workdir:
                 law.name: {'label': law.label, 'spec': law.spec} for law in study.test_distributions
             },
             'timing': timing,
+            # Under which versions and where it was trained, part by part; mostly one entry.
+            'history': history,
         }
         if finished:
             held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
@@ -262,6 +275,17 @@ def read_config(path: Path) -> dict[str, Any]:
     return held
 
 
+def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What differs between two entries of a config.json's history, as text."""
+    old = before['versions'] | {key: before[key] for key in ('devices', 'git_commit')}
+    new = after['versions'] | {key: after[key] for key in ('devices', 'git_commit')}
+    return ', '.join(
+        f'{key} {old.get(key)} -> {new.get(key)}'
+        for key in old | new
+        if old.get(key) != new.get(key)
+    )
+
+
 def now() -> str:
     """The time, in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
@@ -278,8 +302,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, or None."""
+    """The commit of the checkout that the package runs from, or None.
+
+    Asked once: what runs is what was imported, whatever is committed meanwhile.
+    """
     here = Path(__file__).resolve().parent
     try:
         answer = subprocess.run(

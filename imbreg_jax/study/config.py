@@ -233,7 +233,11 @@ FIELDS: dict[str, Field] = {
         False, (False, True), 'refuse to run where JAX finds a CPU only'
     ),
     'compute.runs_per_program': _integer(
-        0, 0, _MOST_RUNS, 'runs trained at once; 0 means all that fit'
+        0,
+        0,
+        _MOST_RUNS,
+        'runs trained at once, at least one repeat of the conditions that share a program; 0 means '
+        'all that fit',
     ),
     'compute.steps_per_chunk': _integer(
         100, 1, 10**6, 'training steps between two looks at the clock'

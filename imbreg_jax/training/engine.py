@@ -127,7 +127,20 @@ class Engine:
         self._chunk = self.axis.compile(self._train_run)
         self._measure = self.axis.compile(self._measure_run)
         self._orders: tuple[int, Any] | None = None
+        self.run_data: Any = None
+        self.targets: dict[str, Any] = {}
+        self.device_data: dict[str, Any] = {}
         self._prepare()
+
+    def release(self) -> None:
+        """Frees the unit's arrays; the engine is of no use afterwards.
+
+        The compiled programs refer to the engine and the engine to them, so that without this its
+        arrays would stay on the devices until the garbage collector came round.
+        """
+        self.run_data = self._orders = None
+        self.targets = {}
+        self.device_data = {}
 
     @property
     def chunks_per_epoch(self) -> int:
@@ -178,9 +191,9 @@ class Engine:
         if axis.padded > len(repeats):
             # Fillers repeat the last run, whose slot on their own device may be another.
             self.run_data = self.run_data._replace(slot=axis.per_device(slots.astype(np.int32)))
-        self.device_data = {}
         if self.plan.cached:
-            draw = axis.compile(self._noise_tables)
+            # One table at a time: all at once would need the memory of another set of them.
+            draw = axis.compile(self._noise_tables, at_once=1)
             self.device_data = draw((), axis.per_device(tables), (), self.shared)
         self.targets = self._measure((), self.run_data, self.device_data, self.shared)
 

@@ -84,11 +84,7 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
 
 
 def _predicted(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan:
-    count = plan.repeats_per_unit
-    needed = max(
-        plan_lib.memory(study, study.conditions[group[0]], plan.platform).total(
-            len(group) * count, count, plan.cached
-        )
-        for group in study.programs()
+    needed = plan_lib.bytes_needed(
+        study, plan.platform, plan.devices, plan.repeats_per_unit, plan.cached
     )
     return dataclasses.replace(plan, bytes_predicted=needed)

@@ -14,6 +14,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,9 +27,12 @@ from imbreg_jax.model import layers
 from imbreg_jax.study import Condition, Study
 
 RUNS = 'runs'
-# Steps of single runs that one device takes in a chunk, on CPU: a few seconds, so that a signal is
-# answered within that.
+# Steps of the paper's network and batch that one device takes in a chunk, a few seconds' worth, so
+# that a signal is answered within that.
 CPU_CHUNK = 800
+ACCELERATOR_CHUNK = 200_000
+# Images that all runs of one accelerator evaluate at once.
+EVALUATED_AT_ONCE = 8_000
 # Of the memory that is there, the share the plan may fill; the rest is XLA's and the host's.
 MEMORY_SHARE = 0.7
 FLOAT = 4
@@ -42,16 +46,19 @@ class Memory:
       per_run: a run's parameters, optimiser state, targets and (on accelerators, where all runs
         step at once) the working set of a training step.
       per_repeat: a repeat's cached noise (training and validation images).
-      fixed: what does not grow with runs.
+      per_device: the working set of evaluation and (on CPU) of a training step.
+      fixed: what does not grow.
     """
 
     per_run: int
     per_repeat: int
+    per_device: int
     fixed: int
 
-    def total(self, runs: int, repeats: int, cached: bool) -> int:
-        """Bytes for so many runs of so many repeats, with or without the cached data set."""
-        return self.fixed + runs * self.per_run + (repeats * self.per_repeat if cached else 0)
+    def total(self, runs: int, tables: int, devices: int, cached: bool) -> int:
+        """Bytes for so many runs and noise tables, with or without the cached data set."""
+        kept = tables * self.per_repeat if cached else 0
+        return self.fixed + devices * self.per_device + runs * self.per_run + kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +108,37 @@ def parameter_count(condition: Condition, image_size: int) -> int:
     return convolutions + (hidden**2 * second + 1) * dense + dense + 1
 
 
+def multiplications_per_image(condition: Condition, size: int) -> int:
+    """Multiply-adds that training on one image takes, forward and backward, pool folded in.
+
+    A layer's backward pass takes its forward's count once for the kernel's gradient and once for
+    the input's, which the first layer does not need.
+    """
+    first, second = condition.model.conv_features
+    kernel = (condition.model.kernel_size + 1) ** 2
+    outer = layers.conv_and_pool_size(size, condition.model.kernel_size)
+    inner = layers.conv_and_pool_size(outer, condition.model.kernel_size)
+    hidden = condition.model.dense_features
+    layer_1 = outer**2 * first * kernel
+    layer_2 = inner**2 * second * first * kernel
+    dense = inner**2 * second * hidden + hidden
+    return 2 * layer_1 + 3 * layer_2 + 3 * dense
+
+
+# Of the paper's network on its batch of 50 images.
+_PAPER_STEP = 50 * 2_874_870
+
+
+def _folded(condition: Condition) -> bool:
+    return condition.model.order == 'pool_relu' and condition.model.conv_dropout == 'channel'
+
+
+def relative_work(condition: Condition, size: int) -> float:
+    """What a training step takes, in steps of the paper's network and batch."""
+    step = condition.training.batch_size * multiplications_per_image(condition, size)
+    return step * (1 if _folded(condition) else 4) / _PAPER_STEP
+
+
 def memory(study: Study, condition: Condition, platform: str) -> Memory:
     """Predicts a study's memory; see `Memory`.
 
@@ -112,18 +150,42 @@ def memory(study: Study, condition: Condition, platform: str) -> Memory:
     outer = layers.conv_and_pool_size(size, condition.model.kernel_size) / 2 + 1
     # Per image: pixels, patches of layer 1 (4 blocks of 16 pixels), its output, gradient and
     # gradient's products; 9 shifts of layer 2's output, forward and backward.
-    folded = condition.model.order == 'pool_relu' and condition.model.conv_dropout == 'channel'
-    spread = 1 if folded else 4
+    spread = 1 if _folded(condition) else 4
     per_image = 2 * size**2 + outer**2 * spread * (64 + 4 * 4 * first + 2 * 9 * second)
     step = int(condition.training.batch_size * per_image * FLOAT)
-    evaluation = int(study.evaluation.batch_size * per_image * FLOAT)
+    evaluated = study.evaluation.batch_size
+    if platform != 'cpu':
+        evaluated = max(evaluated * len(study.test_distributions), EVALUATED_AT_ONCE)
+    evaluation = int(evaluated * per_image * FLOAT)
     state = 4 * parameter_count(condition, size) * FLOAT
     # Generating values, targets, and the order of an epoch and of the next.
     data = 4 * FLOAT * (study.data.train_size + study.data.validation_size)
     images = (study.data.train_size + study.data.validation_size) * size**2 * FLOAT
     if platform == 'cpu':
-        return Memory(state + data, images, step + evaluation + 2**28)
-    return Memory(state + data + step, images, 16 * evaluation + 2**29)
+        return Memory(state + data, images, step + evaluation, 2**28)
+    return Memory(state + data + step, images, evaluation, 2**29)
+
+
+def noise_tables(conditions: int, repeats: int, devices: int) -> int:
+    """Noise tables on all devices together: each has those of the repeats among its runs."""
+    runs = conditions * repeats
+    length = -(-runs // devices)
+    repeat = [min(i, runs - 1) // conditions for i in range(length * devices)]
+    blocks = [repeat[i : i + length] for i in range(0, len(repeat), length)]
+    return devices * max(len(set(block)) for block in blocks)
+
+
+def bytes_needed(study: Study, platform: str, devices: int, repeats: int, cached: bool) -> int:
+    """Bytes that a study's largest program needs with so many repeats at once."""
+    return max(
+        memory(study, study.conditions[group[0]], platform).total(
+            -(-len(group) * repeats // devices) * devices,
+            noise_tables(len(group), repeats, devices),
+            devices,
+            cached,
+        )
+        for group in study.programs()
+    )
 
 
 def available_bytes(devices: list[Any]) -> int:
@@ -131,25 +193,61 @@ def available_bytes(devices: list[Any]) -> int:
     if devices[0].platform != 'cpu':
         limits = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
         return int(min(limits)) * len(devices)
-    free = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_AVPHYS_PAGES')
+    return min(_host_bytes(), *_control_group_bytes(), *_batch_system_bytes())
+
+
+def _host_bytes() -> int:
     try:
         with open('/proc/meminfo', encoding='ascii') as file:
             lines = dict(line.split(':', 1) for line in file)
-        free = int(lines['MemAvailable'].split()[0]) * 1024
+        return int(lines['MemAvailable'].split()[0]) * 1024
     except (OSError, KeyError):
-        # Not Linux: free pages alone, which is too few rather than too many.
-        pass
+        # Not Linux, where nothing portable tells what is free: half of all there is.
+        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
+
+
+# Of control groups version 2 and 1: where they are, limit, use, and what of it is reclaimable.
+_CONTROL_GROUPS = {
+    '': ('/sys/fs/cgroup', 'memory.max', 'memory.current', 'inactive_file'),
+    'memory': (
+        '/sys/fs/cgroup/memory', 'memory.limit_in_bytes', 'memory.usage_in_bytes',
+        'total_inactive_file',
+    ),
+}  # fmt: skip
+
+
+def _control_group_bytes(membership: str = '/proc/self/cgroup') -> list[int]:
+    """What the control groups that hold this process leave it, one value for each limit."""
     try:
-        with open('/sys/fs/cgroup/memory.max', encoding='ascii') as file:
-            limit = file.read().strip()
-        with open('/sys/fs/cgroup/memory.current', encoding='ascii') as file:
-            used = int(file.read())
-        if limit != 'max':
-            free = min(free, int(limit) - used)
+        lines = Path(membership).read_text('utf-8').splitlines()
     except OSError:
-        # No control group limits this process.
-        pass
-    return free
+        return []
+    found = []
+    for line in lines:
+        _, controllers, group = line.split(':', 2)
+        for controller in {'', 'memory'} & set(controllers.split(',')):
+            root, limit_file, use_file, reclaimable = _CONTROL_GROUPS[controller]
+            # A group's limit holds for all beneath it. In a container the path may not be there.
+            folder = Path(root + group)
+            for place in (folder, *folder.parents):
+                if not place.is_relative_to(root):
+                    break
+                try:
+                    limit = (place / limit_file).read_text('ascii').strip()
+                    used = int((place / use_file).read_text('ascii'))
+                    stat = (place / 'memory.stat').read_text('ascii').split()
+                except OSError:
+                    continue
+                if limit != 'max':
+                    cached = dict(zip(stat[::2], stat[1::2], strict=False)).get(reclaimable, 0)
+                    found.append(int(limit) - used + int(cached))
+    return found
+
+
+def _batch_system_bytes() -> list[int]:
+    """What SLURM granted the job on this node, where it enforces that by other means."""
+    granted = os.environ.get('SLURM_MEM_PER_NODE', '')
+    return [int(granted) * 2**20] if granted.isdigit() and granted != '0' else []
 
 
 def largest_divisor(number: int, limit: int) -> int:
@@ -174,18 +272,19 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
     platform = 'gpu' if devices[0].platform in ('gpu', 'cuda', 'rocm') else devices[0].platform
     mapping = 'map' if platform == 'cpu' else 'vmap'
     budget = int(MEMORY_SHARE * (available_bytes(devices) if available is None else available))
-    groups = [[study.conditions[i] for i in group] for group in study.programs()]
+    groups = study.programs()
     wanted = study.compute.runs_per_program
     repeats = len(study.repeats)
     most = max(len(group) for group in groups)
     if wanted:
         repeats = min(repeats, max(1, wanted // most))
 
+    def used(count: int) -> int:
+        # A device without a run of its own would only train a copy of another's.
+        return min(len(devices), most * count)
+
     def need(count: int, cached: bool) -> int:
-        return max(
-            memory(study, group[0], platform).total(len(group) * count, count, cached)
-            for group in groups
-        )
+        return bytes_needed(study, platform, used(count), count, cached)
 
     fitting = [n for n in range(1, repeats + 1) if need(n, False) <= budget]
     if not fitting:
@@ -209,15 +308,16 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
             )
         together = fitting[-1]
     chunk_steps = []
+    chunk = CPU_CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
     for group in groups:
-        steps = study.data.train_size // group[0].training.batch_size
-        limit = study.compute.steps_per_chunk
-        if mapping == 'map':
-            per_device = math.ceil(len(group) * together / len(devices))
-            limit = min(limit, max(1, CPU_CHUNK // per_device))
+        condition = study.conditions[group[0]]
+        steps = study.data.train_size // condition.training.batch_size
+        per_device = math.ceil(len(group) * together / used(together))
+        work = per_device * relative_work(condition, study.data.image_size)
+        limit = min(study.compute.steps_per_chunk, max(1, int(chunk / work)))
         chunk_steps.append(largest_divisor(steps, limit))
     return Plan(
-        platform, len(devices), mapping, cached, together, tuple(chunk_steps),
+        platform, used(together), mapping, cached, together, tuple(chunk_steps),
         need(together, cached),
     )  # fmt: skip
 
