@@ -1,12 +1,17 @@
-"""What every test process needs before its first test: absl's flags parsed, a folder of its own.
+"""What every test process needs before its first test: the CPU, absl's flags, a folder of its own.
 
-A test file run by itself (`python tests/x_test.py`) gets both from `absltest.main()`.
+A test file run by itself (`python tests/x_test.py`) gets the last two from `absltest.main()`, and
+runs on what JAX finds.
 """
 
+import os
 import sys
 
 import pytest
 from absl import flags
+
+# Two workers would each reserve most of one GPU's memory; tests and their children train on CPUs.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """Figures show what the numbers say, alike in every study."""
 
+import dataclasses
 import re
 from xml.etree import ElementTree
 
@@ -93,6 +94,24 @@ class FiguresTest(absltest.TestCase):
         np.testing.assert_allclose(curve.image_std, 0.5, rtol=4 / np.sqrt(6000))
         # Between repeats 0.1, blurred by the images of a bin: 0.5/√1000 for each run.
         np.testing.assert_allclose(curve.repeat_std, 0.1, atol=3 * 0.5 / np.sqrt(1000))
+
+    def test_errors_on_the_dense_set_are_to_each_conditions_own_target(self):
+        conditions = {'u1_10': {}, 'u1_5': {'train_distribution': 'u1_5'}}
+        study = self._study(conditions=conditions)
+        run = study.runs['u1_5', 0]
+        runs = {
+            key: dataclasses.replace(value, dense_target=2 * run.dense_target)
+            if key[0] == 'u1_5'
+            else value
+            for key, value in study.runs.items()
+        }
+        study = dataclasses.replace(study, runs=runs)
+        for name, factor in (('u1_10', 1), ('u1_5', 2)):
+            targets, errors = figures._dense(study, name)
+            np.testing.assert_array_equal(targets, factor * run.dense_target.astype(np.float64))
+            np.testing.assert_allclose(
+                targets + errors[0], study.runs[name, 0].dense_prediction, rtol=1e-12
+            )
 
 
 if __name__ == '__main__':

@@ -179,6 +179,25 @@ class LoadingTest(absltest.TestCase):
                 study.runs['n5_5_1', 2].test_target['u1_5'], arrays['test_target'][2, 1, 2]
             )
 
+    def test_each_condition_has_its_own_dense_target(self):
+        # Not in the order in which the conditions are read.
+        conditions = {'n5_5_1': {'train_distribution': 'n5_5_1'}, 'u1_10': {}}
+        workdir = self._write('two', conditions=conditions)
+        path = workdir / 'predictions.npz'
+        with np.load(path) as file:
+            arrays = dict(file)
+        one = arrays['dense_generating']
+        for stored, normal, balanced in (
+            (np.stack([one, 1.1 * one]), one, 1.1 * one),
+            # As files were before conditions could differ in their target.
+            (one, one, one),
+        ):
+            np.savez(path, **{**arrays, 'dense_target': stored})
+            study = loading.load([workdir])
+            for repeat in range(3):
+                for name, expected in (('n5_5_1', normal), ('u1_10', balanced)):
+                    np.testing.assert_array_equal(study.runs[name, repeat].dense_target, expected)
+
 
 if __name__ == '__main__':
     absltest.main()

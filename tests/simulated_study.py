@@ -275,7 +275,7 @@ def write(
         conditions=np.array(list(trains)),
         test_distributions=np.array(tests),
         dense_generating=dense_target,
-        dense_target=dense_target,
+        dense_target=np.stack([dense_target] * len(trains)),
         dense_prediction=np.stack(dense),
         test_generating=generating,
         test_target=np.stack([measured] * len(trains)),

@@ -523,10 +523,11 @@ def _legend(drawing: mpl_figure.Figure, axes: mpl_axes.Axes) -> None:
 
 
 def _dense(study: loading.Study, condition: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns targets [m] in increasing order and errors [R, m] of the runs that count."""
+    """Returns the condition's targets [m], increasing, and errors [R, m] of the runs that count."""
     repeats = study.repeats(condition)
     if not repeats:
         return None
+    # Repeats share their dense images and, being of one condition, what the target is.
     runs = [study.runs[condition, k] for k in repeats]
     order = np.argsort(runs[0].dense_target)
     targets = runs[0].dense_target[order].astype(np.float64)

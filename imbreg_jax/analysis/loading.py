@@ -71,7 +71,7 @@ class Run:
       test_target: test distribution -> [n] targets.
       test_prediction: test distribution -> [n] predictions, dropout off.
       dense_generating: [m] generating values of the dense set.
-      dense_target: [m] targets of the dense set.
+      dense_target: [m] targets of the dense set, as the run's condition defines them.
       dense_prediction: [m] predictions.
       validation_target: [v] targets of the validation split.
       validation_prediction: [v] predictions.
@@ -343,6 +343,10 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
     tests = [str(t) for t in arrays['test_distributions']]
     repeat_index = {int(k): i for i, k in enumerate(arrays['repeats'])}
     condition_index = {str(c): i for i, c in enumerate(arrays['conditions'])}
+    # [m] in files of before conditions could differ in their target.
+    dense_target = np.broadcast_to(
+        arrays['dense_target'], (len(condition_index), len(arrays['dense_generating']))
+    )
     names = [str(n) for n in arrays.get('moment_names', [])]
     runs = {}
     for r, (condition, repeat) in enumerate(
@@ -354,7 +358,7 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
             test_target={t: arrays['test_target'][c, i, k] for i, t in enumerate(tests)},
             test_prediction={t: arrays['test_prediction'][r, i] for i, t in enumerate(tests)},
             dense_generating=arrays['dense_generating'],
-            dense_target=arrays['dense_target'],
+            dense_target=dense_target[c],
             dense_prediction=arrays['dense_prediction'][r],
             validation_target=arrays['validation_target'][r],
             validation_prediction=arrays['validation_prediction'][r],

@@ -44,16 +44,27 @@ def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarra
 
 
 def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of predictions.npz."""
+    """The arrays of predictions.npz.
+
+    Returns:
+      Names by run, condition (C of them), repeat (K) and test distribution (T), and, with n test,
+      v validation and m dense images: `dense_generating` [m], `dense_target` [C, m],
+      `dense_prediction` [runs, m], `test_generating` [T, K, n], `test_target` [C, T, K, n],
+      `test_prediction` [runs, T, n], `validation_target` and `validation_prediction` [runs, v],
+      `calibration_factor` [runs], `moments` [runs, `moment_names`].
+    """
     conditions, repeats = len(study.conditions), len(study.repeats)
     settings = study.evaluation
 
     def of_runs(name):
         return np.stack([run[name] for run in merged])
 
-    def by_condition(name):
+    def by_run(name):
         stacked = of_runs(name)
-        return stacked.reshape(conditions, repeats, *stacked.shape[1:]).swapaxes(1, 2)
+        return stacked.reshape(conditions, repeats, *stacked.shape[1:])
+
+    def by_condition(name):
+        return by_run(name).swapaxes(1, 2)
 
     validation_target = of_runs('validation_target')
     validation_prediction = of_runs('validation_prediction')
@@ -69,7 +80,8 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
         'dense_generating': np.linspace(
             settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
         ),
-        'dense_target': merged[0]['dense_target'],
+        # On the same images in every repeat, but a condition may define its target differently.
+        'dense_target': by_run('dense_target')[:, 0],
         'dense_prediction': of_runs('dense_prediction'),
         'test_generating': by_condition('test_generating')[0],
         'test_target': by_condition('test_target'),
@@ -144,13 +156,13 @@ def write_tensorboard(folder: Path, rows: list[dict[str, Any]]) -> None:
 
     if folder.exists():
         shutil.rmtree(folder)
-    writers: dict[str, Any] = {}
+    runs: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        name = f'{row["condition"]}/repeat_{row["repeat"]}'
-        if name not in writers:
-            writers[name] = tensorboardX.SummaryWriter(str(folder / name), write_to_disk=True)
-        for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
-            if row[key] is not None:
-                writers[name].add_scalar(key, row[key], row['epoch'])
-    for writer in writers.values():
-        writer.close()
+        runs.setdefault(f'{row["condition"]}/repeat_{row["repeat"]}', []).append(row)
+    # One after another: a writer holds three files open, and a process may have as few as 1,024.
+    for name, own in runs.items():
+        with tensorboardX.SummaryWriter(str(folder / name), write_to_disk=True) as writer:
+            for row in own:
+                for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
+                    if row[key] is not None:
+                        writer.add_scalar(key, row[key], row['epoch'])
