@@ -1,9 +1,11 @@
 """What the runs leave becomes the study's files, each run's and each condition's own."""
 
+import errno
 import os
 import pathlib
 import resource
 import struct
+from unittest import mock
 
 import numpy as np
 import tensorboardX.proto.event_pb2
@@ -11,7 +13,7 @@ from absl.testing import absltest
 
 import small_study
 from imbreg_jax.evaluation import evaluator
-from imbreg_jax.results import assemble
+from imbreg_jax.results import assemble, files
 
 
 def _scalars(path):
@@ -79,6 +81,11 @@ class TensorboardTest(absltest.TestCase):
             [(step, value) for step, tag, value in scalars if tag == 'train_loss'],
             [(1, 1.0), (2, 2.0)],
         )
+
+    def test_a_full_disk_is_an_error_of_the_file_system(self):
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(files, 'whole', side_effect=full), self.assertRaises(OSError):
+            assemble.write_tensorboard(self.folder, self._rows(1, 2, 20))
 
     def test_replaces_what_was_there(self):
         for conditions in (2, 1):
