@@ -261,6 +261,21 @@ def _verdict_table(found: Sequence[claims.Verdict]) -> _Table:
     return _Table('verdict-table', 'One verdict for each claim and metric', header, rows)
 
 
+# Columns of a paired comparison, behind a verdict or not.
+_STATISTICS = (
+    'pairs',
+    'difference',
+    't interval',
+    'BCa interval',
+    'p (t, Holm)',
+    'p (Wilcoxon, uncorrected)',
+    "Cohen's d",
+    "Cliff's delta",
+    'p (TOST)',
+    'repeats needed',
+)
+
+
 def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
     rows = []
     for v in found:
@@ -294,16 +309,7 @@ def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
             'metric',
             'first',
             'second',
-            'pairs',
-            'difference',
-            't interval',
-            'BCa interval',
-            'p (t, Holm)',
-            'p (Wilcoxon, uncorrected)',
-            "Cohen's d",
-            "Cliff's delta",
-            'p (TOST)',
-            'repeats needed',
+            *_STATISTICS,
         ],
         rows,
     )
@@ -347,16 +353,7 @@ def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str)
             'second',
             'tested on',
             'metric',
-            'pairs',
-            'difference',
-            't interval',
-            'BCa interval',
-            'p (t, Holm)',
-            'p (Wilcoxon, uncorrected)',
-            "Cohen's d",
-            "Cliff's delta",
-            'p (TOST)',
-            'repeats needed',
+            *_STATISTICS,
         ],
         rows,
     )
