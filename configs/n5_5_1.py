@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/n5_5_1.py
     python -m imbreg_jax.main --config=configs/n5_5_1.py
 
-Time: see README.
+Time: that of `u1_10.py`.
 
 Expect the errors of `u1_10.py` on U(1, 10), or slightly less: ten repeats do not tell the two
 apart, though the paper has these between `u1_10.py` and `u1_5.py`. Everything random but the

@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/u1_5.py
     python -m imbreg_jax.main --config=configs/u1_5.py
 
-Time: see README.
+Time: that of `u1_10.py`.
 
 Expect an error on U(1, 10) that differs from repeat to repeat three times as much as that of
 `u1_10.py` and is not much larger on average: these networks never see a target above 5. Everything
