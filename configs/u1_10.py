@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/u1_10.py
     python -m imbreg_jax.main --config=configs/u1_10.py
 
-Time: 13.5 minutes on 2 shared Xeon cores with AVX-512, all included (see README).
+Time: 9 minutes on 2 Xeon cores with AVX-512, all included.
 
 Expect a mean squared error on U(1, 10) of 0.41 ± 0.07, near the paper's Table 1 (0.375 ± 0.057) and
 far below the random guess (13.5), most of it from predictions that are 10 % too small.
