@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import loading, paper, statistics
+from imbreg_jax.results import files
 
 METRICS = ('mse', 'mape', 'mpe')
 PREDICTORS = ('cnn', 'cnn_calibrated', 'random_guess')
@@ -45,20 +46,13 @@ def results_table(results: pd.DataFrame) -> pd.DataFrame:
     Raises:
       ValueError: a column is missing.
     """
-    needed = [
-        'condition',
-        'train_distribution',
-        'predictor',
-        'repeat',
-        'test_distribution',
-        'metric',
-        'value',
-    ]
-    missing = [column for column in needed if column not in results.columns]
+    missing = [column for column in files.COLUMNS if column not in results.columns]
     if missing:
-        raise ValueError(f'results have no column {missing[0]!r}; needed are {", ".join(needed)}')
+        raise ValueError(
+            f'results have no column {missing[0]!r}; needed are {", ".join(files.COLUMNS)}'
+        )
     text = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'metric']
-    results = results[needed].copy()
+    results = results[list(files.COLUMNS)].copy()
     results[text] = results[text].astype(object).where(results[text].notna(), '').astype(str)
     diverged = _diverged(results)
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
