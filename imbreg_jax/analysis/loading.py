@@ -221,10 +221,16 @@ class Study:
         Its own where it has one (a condition whose targets are defined by themselves, or whose
         workdir guessed otherwise than those before it); else the one common to the study.
         """
-        return self.values(BASELINE, self.baseline_condition(condition, test, metric), test, metric)
+        common = self.values(BASELINE, '', test, metric)
+        if not self.baseline_condition(condition, test, metric):
+            return common
+        own = self.values(BASELINE, condition, test, metric)
+        # Repeats of one condition may come from several workdirs.
+        others = common[~common.index.isin(own.index)]
+        return pd.concat([own, others]).sort_index() if len(others) else own
 
     def baseline_condition(self, condition: str, test: str, metric: str) -> str:
-        """Returns under which condition's name `baseline` is kept; '' is the common one."""
+        """Returns under whose name `baseline` is kept: the condition's own, or '', the common."""
         return condition if (BASELINE, condition, test, metric) in self._groups else ''
 
     def averaged_tests(self) -> list[str]:
@@ -589,7 +595,12 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                     'that name in a workdir before it; give each a name of its own'
                 )
         for name, entry in header['test_distributions'].items():
-            tests.setdefault(name, Distribution(name, entry['label'], entry['spec']))
+            test = Distribution(name, entry['label'], entry['spec'])
+            if tests.setdefault(name, test) != test:
+                raise AnalysisError(
+                    f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
+                    f'{tests[name].spec}, as in a workdir before it; analyse them apart'
+                )
         for key, run in _read_runs(path / 'predictions.npz').items():
             runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
