@@ -83,6 +83,43 @@ def remove_partial(folder: Path, name: re.Pattern[str]) -> None:
 _PARTIAL_NAME = re.compile(rf'\.(.+)\.[0-9a-f]{{8}}{re.escape(PARTIAL)}')
 
 
+# What systems leave in any folder by themselves.
+_DROPPINGS = re.compile(
+    r'\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|lost\+found|\.nfs[0-9a-fA-F]+|\.snapshots?'
+)
+
+
+def foreign(folder: Path, own: re.Pattern[str]) -> list[str]:
+    """Names of what a folder holds that is not ours, in order.
+
+    Args:
+      folder: the folder; none that is not there holds anything.
+      own: what is ours.
+
+    Returns:
+      All names but those that match `own`, also while half-written, and those of files that
+      systems leave by themselves.
+
+    Raises:
+      OSError: it is no folder or cannot be read.
+    """
+
+    def is_known(name: str) -> bool:
+        partial = _PARTIAL_NAME.fullmatch(name)
+        return bool(own.fullmatch(partial[1] if partial else name) or _DROPPINGS.fullmatch(name))
+
+    try:
+        return sorted(name for name in os.listdir(folder) if not is_known(name))
+    except FileNotFoundError:
+        return []
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Names as a part of a sentence: the first ones, and how many more there are."""
+    text = ', '.join(names[:most])
+    return text if len(names) <= most else f'{text} and {len(names) - most} more'
+
+
 @contextlib.contextmanager
 def open_regular(path: Path, most: int = MOST_BYTES) -> Iterator[IO[bytes]]:
     """A file opened to be read, if it is a regular one: a pipe would hang and a device never end.
