@@ -153,9 +153,11 @@ def _check_regular(state: os.stat_result, path: Path, most: int) -> None:
 def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a regular file; see `open_regular`."""
     with open_regular(path, most) as file:
-        content = file.read(most + 1)
-    if len(content) > most:  # It grew meanwhile.
-        raise OSError(errno.EFBIG, f'it has more than {most} bytes', str(path))
+        # Not `most`: so much would be set aside at once.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise OSError(errno.EBUSY, 'it changed while it was read', str(path))
     return content
 
 

@@ -4,6 +4,7 @@ import datetime
 import errno
 import fcntl
 import functools
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -434,6 +435,38 @@ def read_config(
     if held.get('digest', files.json_digest(content)) != files.json_digest(content):
         raise WorkdirError(f'{path} is not as it was written; {advice}')
     return held
+
+
+def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
+    """The bytes of a finished study's result file, which are those that the study left.
+
+    Args:
+      folder: the workdir.
+      held: what its config.json holds.
+      name: one of `RESULT_FILES`.
+
+    Raises:
+      WorkdirError: the study is not finished, or the file is missing or not as it was.
+    """
+    path = folder / name
+    finished = held.get('finished')
+    if not isinstance(finished, dict) or name not in finished:
+        raise WorkdirError(
+            f'{path} is not there as a whole: the study in this folder is not finished; train it '
+            'with the same command to its end'
+        )
+    advice = "put it back, or give the study's command again, which makes it from the checkpoints"
+    try:
+        content = files.read_regular(path)
+    except FileNotFoundError:
+        raise WorkdirError(
+            f'{path} is not there, although the study in this folder was finished; {advice}'
+        ) from None
+    except OSError as error:
+        raise WorkdirError(f'{path} cannot be read ({error.strerror}); {advice}') from error
+    if hashlib.sha256(content).hexdigest() != finished[name]:
+        raise WorkdirError(f'{path} is not as the study left it; {advice}')
+    return content
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
