@@ -225,7 +225,8 @@ class StudyRun:
             return plan_lib.make(study, devices)
         try:
             plan = plan_lib.Plan.from_json(held)
-        except (TypeError, KeyError, AttributeError) as error:
+            plan_lib.check(plan, study)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise WorkdirError(
                 f'{workdir.plan} is no plan that this version knows ({error}); use the version '
                 'that wrote it, or name another --workdir=DIR'
@@ -282,7 +283,7 @@ class StudyRun:
                 'last digits than those of one machine and version; see history in config.json',
                 workdir_lib.changes(history[-2], history[-1]),
             )
-        files.write_json(self.workdir.plan, plan.to_json())
+        self.workdir.write_plan(plan.to_json())
 
     def _describe(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
         units = engine_lib.units(self.study, plan)
@@ -319,6 +320,7 @@ class StudyRun:
         while True:
             self._units = engine_lib.units(self.study, plan)
             self._chunk_steps = plan.chunk_steps
+            self._binding = workdir_lib.binding(plan.to_json())
             start, state = self._restore()
             try:
                 self._train(self._units, plan, devices, start, state)
@@ -345,7 +347,7 @@ class StudyRun:
             # Here, not in the handler: the error's frames hold the arrays that filled the device.
             gc.collect()
             if self.workdir is not None:
-                files.write_json(self.workdir.plan, plan.to_json())
+                self.workdir.write_plan(plan.to_json())
 
     def _train(
         self,
@@ -530,6 +532,7 @@ class StudyRun:
         position = where | {
             'rows': self.rows,
             'outcomes': self._kept,
+            'plan': self._binding,
             'seconds': self.seconds,
             'compile_seconds': self.compile_seconds,
         }
@@ -578,7 +581,10 @@ class StudyRun:
         return position, found.arrays or None
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
-        """What of earlier units a checkpoint needs and is not there as it was, or None."""
+        """What a checkpoint needs and is not there as it was, or None."""
+        for field, value in position.get('plan', {}).items():
+            if self._binding.get(field, value) != value:
+                return f'made under a plan with {field} {value}, unlike plan.json'
         for number, kept in enumerate(position['outcomes']):
             path = self._unit_path(number)
             try:

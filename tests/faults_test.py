@@ -250,7 +250,7 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
     def cut_build(*args):
         points.reach('report')
         if points.point == 'noreport':
-            results = loading._read_results(args[0][0] / 'results.csv')
+            results = loading.load(args[0]).results
             return mock.Mock(**{'study.results': results, 'terminal_summary.return_value': ''})
         return build(*args)
 
