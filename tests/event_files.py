@@ -18,7 +18,7 @@ class Scalar(NamedTuple):
 
 
 def scalars(path: pathlib.Path) -> list[Scalar]:
-    """The numbers of an event file in their order.
+    """The numbers of an event file in their order; none of an empty one, which was withdrawn.
 
     Raises:
       ValueError: a record is cut or its checksum another, or no header begins the file.
@@ -33,7 +33,7 @@ def scalars(path: pathlib.Path) -> list[Scalar]:
             raise ValueError(f'{path} is damaged at byte {place}')
         events.append(event_pb2.Event.FromString(data))
         place += size + 16
-    if not events or events[0].file_version != 'brain.Event:2':
+    if events and events[0].file_version != 'brain.Event:2':
         raise ValueError(f'{path} does not begin as an event file')
     return [
         Scalar(event.step, value.tag, value.simple_value, event.wall_time)

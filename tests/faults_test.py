@@ -135,6 +135,7 @@ _CHAINS = {
 _SAMPLE = [
     'file:config.json:after@1',
     'compile@1',
+    'append:events:half@1',
     'orbax:during@2',
     'remove:renamed@1',
     'finish:during@1',

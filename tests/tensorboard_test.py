@@ -60,7 +60,8 @@ class EventFilesTest(absltest.TestCase):
     def test_of_more_runs_than_files_may_be_open_are_written(self):
         self._limit_files(64)
         self.events.append([_row(c, k) for c in range(6) for k in range(10)])
-        self.events.replace(_rows(6, 10, 2))
+        for _ in range(2):
+            self.events.replace(_rows(6, 10, 2))
         self.events.append([_row(c, k, 2) for c in range(6) for k in range(10)])
         for condition in range(6):
             for repeat in range(10):
@@ -95,13 +96,18 @@ class EventFilesTest(absltest.TestCase):
         EventFiles(self.folder).replace(_rows(1, 1, 3))
         self.assertEqual(self._path().read_bytes(), content)
 
-    def test_are_cut_back_under_a_name_that_sorts_later(self):
+    def test_cut_back_go_on_in_a_later_file_and_leave_the_old_one_empty(self):
+        # As TensorBoard, while it looks on, follows them.
         self.events.append([_row(epoch=0)])
         self.events.append([_row(epoch=1)])
         before = self._path()
-        EventFiles(self.folder).replace(_rows(1, 1, 1))
-        self.assertGreater(self._path().name, before.name)
-        self.assertEqual({s.step for s in event_files.scalars(self._path())}, {0})
+        again = EventFiles(self.folder)
+        again.replace(_rows(1, 1, 1))
+        first, second = sorted(before.parent.iterdir())
+        self.assertEqual((first, first.read_bytes()), (before, b''))
+        self.assertEqual({s.step for s in event_files.scalars(second)}, {0})
+        again.replace(_rows(1, 1, 1))
+        self.assertEqual(self._path(), second)
 
     def test_a_half_written_record_is_cut_off(self):
         self.events.append([_row()])
@@ -109,7 +115,8 @@ class EventFilesTest(absltest.TestCase):
         content = path.read_bytes()
         path.write_bytes(content[:-7])
         again = EventFiles(self.folder)
-        again.replace(_rows(1, 1, 1))
+        for _ in range(2):
+            again.replace(_rows(1, 1, 1))
         self.assertEqual(self._path().read_bytes(), content)
         again.append([_row(epoch=1)])
         self.assertEqual({s.step for s in event_files.scalars(self._path())}, {0, 1})
@@ -132,7 +139,8 @@ class EventFilesTest(absltest.TestCase):
         ]
         for path in remains:
             path.write_text('x')
-        self.events.replace({('c0', 0): [], ('c1', 0): []})
+        for _ in range(2):
+            self.events.replace({('c0', 0): [], ('c1', 0): []})
         found = [path for path in self.folder.rglob('*') if path.is_file()]
         self.assertCountEqual(found, others)
 

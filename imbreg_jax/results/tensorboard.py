@@ -36,7 +36,7 @@ class EventFiles:
 
         Args:
           rows: (condition, repeat) -> the run's rows by epoch: its columns and `wall_time`, seconds
-            since 1970. A run without rows has no file. Files that are not ours stay.
+            since 1970. Files that are not ours stay.
 
         Raises:
           OSError: a file cannot be written or the disk is full.
@@ -48,13 +48,13 @@ class EventFiles:
             content = _encode(own, begins=True) if own else b''
             kept = [p for p in found if own and p.suffix == f'.{_MARK}' and _holds(p, content)][-1:]
             if own and not kept:
-                # Under a new name, and before the old one goes: TensorBoard, if it looks on, takes
-                # it for the run's next file, whose first event withdraws what was read before.
+                # Under a new name: TensorBoard, if it looks on, takes it for the run's next file,
+                # whose first event withdraws what was read before.
                 kept = [folder / _new_name()]
                 files.write_bytes(kept[0], content)
             for path in found:
                 if path not in kept:
-                    path.unlink()
+                    _withdraw(path)
             if kept:
                 self._paths[run] = kept[0]
 
@@ -87,6 +87,18 @@ def _holds(path: Path, content: bytes) -> bool:
         if same:
             os.fsync(file.fileno())
     return same
+
+
+def _withdraw(path: Path) -> None:
+    """Empties a file that holds what was cut off, and removes it the next time.
+
+    TensorBoard's slower loader goes on to the next file from one that ends, not from one that has
+    gone.
+    """
+    if path.suffix == f'.{_MARK}' and path.stat().st_size:
+        os.truncate(path, 0)
+    else:
+        path.unlink()
 
 
 def _new_name() -> str:
