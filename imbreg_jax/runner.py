@@ -25,6 +25,7 @@ from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.results import assemble, checkpoints, files
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
+from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
 from imbreg_jax.study import Condition, ConfigError, Study, resolve
 from imbreg_jax.training import engine as engine_lib
@@ -156,7 +157,7 @@ class StudyRun:
         self.study = study
         self.workdir = None if workdir is None else Workdir(workdir)
         self.stop = stop or StopRequest()
-        self.rows: list[dict[str, Any]] = []
+        self.journal = Journal(study, self.workdir)
         self.outcomes: list[Outcome] = []
         self.seconds = 0.0
         self._began = 0.0
@@ -451,7 +452,8 @@ class StudyRun:
                 losses = np.zeros_like(losses)
             due = time.monotonic() - last_saved >= self.study.compute.checkpoint_seconds
             stopping = self.stop.signal is not None
-            if due or stopping:
+            # Evaluation cannot be saved half-way, so what a stop then finds is the trained state.
+            if due or stopping or epoch == engine.training.epochs:
                 self._count_seconds()
                 leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
                 where = {'unit': number, 'epoch': epoch, 'chunk': chunk}
@@ -459,6 +461,7 @@ class StudyRun:
                 last_saved = time.monotonic()
             if stopping:
                 raise Stopped
+        self._stop_if_asked()
         outcome = evaluation.finish(state)
         outcome |= {
             'diverged_epoch': _diverged_epoch(engine, engine.axis.fetch(state.diverged_step)),
@@ -475,7 +478,11 @@ class StudyRun:
             runs = [list(map(int, run)) for run in unit.runs]
             self._kept.append({'runs': runs, 'sha256': files.sha256(path)})
         self._save({'unit': number + 1, 'epoch': 0, 'chunk': 0}, [])
-        if self.stop.signal is not None and number + 1 < len(self._units):
+        if number + 1 < len(self._units):
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.signal is not None:
             raise Stopped
 
     def _count_seconds(self) -> None:
@@ -502,23 +509,22 @@ class StudyRun:
         epoch: int,
         losses: np.ndarray | None,
     ) -> None:
-        """Adds an epoch's row of every run, and writes them."""
+        """Adds an epoch's row of every run."""
         scores = metrics(evaluation.validation(state), evaluation.validation_targets())
         diverged = engine.axis.fetch(state.diverged_step) >= 0
-        for i, (condition, repeat) in enumerate(unit.runs):
-            self.rows.append(
-                {
-                    'condition': self.study.conditions[condition].name,
-                    'train_distribution': self.study.conditions[condition].distribution.name,
-                    'repeat': repeat,
-                    'epoch': epoch,
-                    'train_loss': None if losses is None else float(losses[i]),
-                    **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
-                    'diverged': bool(diverged[i]),
-                }
-            )
-        if self.workdir is not None:
-            files.write_json_lines(self.workdir.metrics, assemble.in_order(self.study, self.rows))
+        rows = [
+            {
+                'condition': self.study.conditions[condition].name,
+                'train_distribution': self.study.conditions[condition].distribution.name,
+                'repeat': repeat,
+                'epoch': epoch,
+                'train_loss': None if losses is None else float(losses[i]),
+                **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
+                'diverged': bool(diverged[i]),
+            }
+            for i, (condition, repeat) in enumerate(unit.runs)
+        ]
+        self.journal.add(assemble.in_order(self.study, rows))
 
     # --- what is left on disk -------------------------------------------------------------------
 
@@ -530,7 +536,7 @@ class StudyRun:
         if self.workdir is None:
             return
         position = where | {
-            'rows': self.rows,
+            'journal': self.journal.mark(),
             'outcomes': self._kept,
             'plan': self._binding,
             'seconds': self.seconds,
@@ -550,17 +556,17 @@ class StudyRun:
 
     def _restore(self) -> tuple[dict[str, Any], list[np.ndarray] | None]:
         """Where to go on: the position, and the state and losses there unless a unit begins."""
-        self.rows, self.outcomes, self._kept = [], [], []
+        self.outcomes, self._kept = [], []
         beginning = {'unit': 0, 'epoch': 0, 'chunk': 0}
         if self.workdir is None:
             return beginning, None
         found = checkpoints.restore(self.workdir.checkpoints, self._unusable)
+        self.journal.begin(found and found.position)
         if found is None:
             return beginning, None
         for name in found.damaged:
             logger.warning('checkpoint %s is not used; %s is', name, found.name)
         position = found.position
-        self.rows = position['rows']
         self.seconds = position['seconds']
         self.compile_seconds = position['compile_seconds']
         self._kept = position['outcomes']
@@ -570,6 +576,12 @@ class StudyRun:
                 self.outcomes.append(Outcome(runs, dict(arrays)))
         if position['unit'] == len(self._units):
             logger.info('resuming after the last epoch: only result files are left to write')
+        elif position['epoch'] == self._condition(self._units[position['unit']]).training.epochs:
+            logger.info(
+                'resuming in program %d of %d, where its trained networks are evaluated',
+                position['unit'] + 1,
+                len(self._units),
+            )
         else:
             logger.info(
                 'resuming in program %d of %d, epoch %d, at chunk %d of it',
@@ -581,7 +593,7 @@ class StudyRun:
         return position, found.arrays or None
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
-        """What a checkpoint needs and is not there as it was, or None."""
+        """What else a checkpoint needs and is not there as it was, or None."""
         for field, value in position.get('plan', {}).items():
             if self._binding.get(field, value) != value:
                 return f'made under a plan with {field} {value}, unlike plan.json'
@@ -592,7 +604,7 @@ class StudyRun:
                     return f'{path.name}, which it needs, is damaged'
             except OSError:
                 return f'{path.name}, which it needs, is missing'
-        return None
+        return self.journal.fault(position)
 
     def _write(
         self,
@@ -602,13 +614,10 @@ class StudyRun:
         devices: list[Any],
     ) -> None:
         assert self.workdir is not None
-        rows = assemble.in_order(self.study, self.rows)
-        files.write_json_lines(self.workdir.metrics, rows)
+        self.journal.finish()
         files.write_arrays(self.workdir.predictions, assemble.predictions(self.study, merged))
         files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
         files.write_bytes(self.workdir.results, files.results_csv(results))
-        if self.study.compute.tensorboard:
-            assemble.write_tensorboard(self.workdir.tensorboard, rows)
         trained = sum(
             len(self.study.repeats)
             * condition.training.epochs

@@ -211,13 +211,25 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2) + '\n').encode())
 
 
-def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes rows as one JSON object a line; a value that is not finite becomes null."""
-    lines = [json.dumps(_finite(row), allow_nan=False) + '\n' for row in rows]
-    write_bytes(path, ''.join(lines).encode())
+def append(path: Path, content: bytes) -> None:
+    """Adds to a file that grows; a process that is killed may leave it with a part of this.
+
+    Raises:
+      OSError: it cannot be written or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'ab') as file:
+        file.write(content)
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
+def json_lines(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Rows as one JSON object a line; a value that is not finite becomes null."""
+    lines = [json.dumps(finite(row), allow_nan=False) + '\n' for row in rows]
+    return ''.join(lines).encode()
+
+
+def finite(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with None for every value that is not finite."""
     return {
         key: None if isinstance(value, float) and not np.isfinite(value) else value
         for key, value in row.items()
