@@ -5,6 +5,7 @@ Three single-condition workdirs of the same seed are one study of three conditio
 """
 
 import dataclasses
+import functools
 import io
 import json
 import pathlib
@@ -19,11 +20,19 @@ from imbreg_jax.results import files as files_lib
 from imbreg_jax.results import workdir as workdir_lib
 
 FORMAT = 1
+BASELINE = 'random_guess'
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 _TEXT = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'metric']
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number.
 _NO_SETTING = ('data.cache',)
+# Beside the task, what the values of a random guess hang on.
+_GUESS_FIELDS = (
+    'evaluation.guess_low',
+    'evaluation.guess_high',
+    'data.test_size',
+    'data.image_size',
+)
 
 
 class AnalysisError(Exception):
@@ -106,6 +115,23 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Values:
+    """What `results.csv` says of one condition, predictor, test distribution and metric: [n] each.
+
+    Attributes:
+      repeat: numbers of the repeats.
+      value: the values.
+      source: index of the workdir that each is from.
+      line: its line there.
+    """
+
+    repeat: np.ndarray
+    value: np.ndarray
+    source: np.ndarray
+    line: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """Everything that analysis knows.
 
@@ -130,7 +156,7 @@ class Study:
     runs: Mapping[tuple[str, int], Run]
     diverged: Mapping[tuple[str, int], int]
     notes: tuple[str, ...]
-    _groups: Mapping[tuple[str, str, str, str], pd.DataFrame] = dataclasses.field(repr=False)
+    _groups: Mapping[tuple[str, str, str, str], _Values] = dataclasses.field(repr=False)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -149,32 +175,64 @@ class Study:
 
     def repeats(self, condition: str) -> list[int]:
         """Returns the repeats of `condition` that count: trained and not diverged."""
-        return sorted(k for c, k in self.runs if c == condition and (c, k) not in self.diverged)
+        return list(self._repeats.get(condition, ()))
+
+    @functools.cached_property
+    def _repeats(self) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for condition, repeat in sorted(set(self.runs) - set(self.diverged)):
+            found.setdefault(condition, []).append(repeat)
+        return found
 
     def values(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         """Returns one value per repeat, indexed by repeat; diverged runs are left out.
 
         Args:
-          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '').
+          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '', or one
+            that has guesses of its own: see `baseline`).
           condition: name of the condition.
           test: name of a test distribution, or 'all' for the mean over those of the paper (over all
             of the study's where it lacks one of them).
           metric: 'mse', 'mape', 'mpe' or 'mae'.
         """
+        key = (predictor, condition, test, metric)
+        if key not in self._series:
+            self._series[key] = self._select(*key)
+        return self._series[key]
+
+    @functools.cached_property
+    def _series(self) -> dict[tuple[str, str, str, str], pd.Series]:
+        return {}
+
+    def _select(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         if test == paper.ALL_TESTS:
             parts = [self.values(predictor, condition, t, metric) for t in self.averaged_tests()]
             return pd.concat(parts, axis=1, join='inner').mean(axis=1, skipna=False)
         rows = self._groups.get((predictor, condition, test, metric))
         if rows is None:
             return pd.Series(dtype=float)
-        kept = [
-            (condition, r) not in self.diverged and np.isfinite(v)
-            for r, v in zip(rows['repeat'], rows['value'], strict=True)
-        ]
-        rows = rows[kept]
-        return pd.Series(
-            rows['value'].to_numpy(float), index=rows['repeat'].to_numpy(int)
-        ).sort_index()
+        kept = np.isfinite(rows.value)
+        if predictor != BASELINE:
+            kept &= [(condition, r) not in self.diverged for r in rows.repeat]
+        return pd.Series(rows.value[kept], index=rows.repeat[kept]).sort_index()
+
+    def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
+        """Returns the random guess that the networks of `condition` are held against, by repeat.
+
+        Its own where it has one (a condition whose targets are defined by themselves, or whose
+        workdir guessed otherwise than those before it); else the one common to the study.
+        """
+        common = self.values(BASELINE, '', test, metric)
+        if not self.baseline_condition(condition, test, metric):
+            return common
+        own = self.values(BASELINE, condition, test, metric)
+        # Repeats of one condition may come from several workdirs.
+        others = common[~common.index.isin(own.index)]
+        return pd.concat([own, others]).sort_index() if len(others) else own
+
+    def baseline_condition(self, condition: str, test: str, metric: str) -> str:
+        """Returns under whose name `baseline` is kept: the condition's own, or '', the common."""
+        return condition if (BASELINE, condition, test, metric) in self._groups else ''
 
     def averaged_tests(self) -> list[str]:
         """Returns the test distributions that an average over 'all' means."""
@@ -187,23 +245,35 @@ class Study:
         """Returns where a number comes from: file, lines and the rows to filter for."""
         tests = self.averaged_tests() if test == paper.ALL_TESTS else [test]
         found = [self._groups.get((predictor, condition, t, metric)) for t in tests]
-        rows = pd.concat([f for f in found if f is not None] or [self.results[:0]])
+        held = [rows for rows in found if rows is not None]
+        source, line = (
+            np.concatenate([getattr(rows, name) for rows in held] or [np.zeros(0, dtype=int)])
+            for name in ('source', 'line')
+        )
         named = f'condition={condition}, ' if condition else ''
         return (
-            f'{self.describe(rows)} ({len(rows)} rows: {named}predictor={predictor}, '
+            f'{self._describe(source, line)} ({len(line)} rows: {named}predictor={predictor}, '
             f'test_distribution={" and ".join(tests)}, metric={metric})'
         )
 
     def describe(self, rows: pd.DataFrame, file: str = 'results.csv') -> str:
         """Returns 'file lines first–last' for rows that carry columns source and line."""
+        return self._describe(rows['source'].to_numpy(), rows['line'].to_numpy(), file)
+
+    def _describe(self, source: np.ndarray, line: np.ndarray, file: str = 'results.csv') -> str:
         parts = []
-        for source, group in rows.groupby('source'):
-            prefix = f'{self.sources[int(source)]}/' if len(self.sources) > 1 else ''
-            parts.append(f'{prefix}{file} lines {group["line"].min()}–{group["line"].max()}')
+        for i in sorted(set(source.tolist())):
+            prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
+            lines = line[source == i]
+            parts.append(f'{prefix}{file} lines {lines.min()}–{lines.max()}')
         return ' and '.join(parts) or 'no rows'
 
     def variants(self) -> list[Variant]:
         """Returns the groups of conditions that share all settings but the training law."""
+        return list(self._variants)
+
+    @functools.cached_property
+    def _variants(self) -> Sequence[Variant]:
         groups: dict[str, dict[str, str]] = {}
         settings: dict[str, Mapping[str, Any]] = {}
         for condition in self.conditions.values():
@@ -548,30 +618,81 @@ def _short_names(paths: Sequence[pathlib.Path]) -> tuple[str, ...]:
     )
 
 
-def _drop_repeated(results: pd.DataFrame, sources: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Keeps one row for each value that several workdirs hold."""
+def _drop_repeated(
+    results: pd.DataFrame, sources: Sequence[str], headers: Sequence[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keeps one row for each value that several workdirs hold, and says what had to be decided."""
+    results, notes = _own_baselines(results, sources, headers)
     again = results.duplicated(_KEY, keep='first')
     if not again.any():
-        return results
-    first = results[~again].set_index(_KEY)
-    later = results[again].set_index(_KEY)
-    before = first.loc[later.index]
-    same = np.isclose(before['value'], later['value'], rtol=1e-5, atol=0, equal_nan=True)
+        return results, notes
+    same = _as_before(results, again)
     if not same.all():
-        differing = later[~same].reset_index()
-        networks = differing[differing['condition'] != '']
-        if len(networks):
-            row = networks.iloc[0]
-            raise AnalysisError(
-                f'condition {row["condition"]!r}, repeat {row["repeat"]}, has other values in '
-                f'{sources[int(row["source"])]!r} than in a workdir before it; give each condition '
-                'a name of its own or leave one of the workdirs out'
-            )
-        notes.append(
-            'The workdirs hold different random_guess values (their targets are defined '
-            'differently); those of the first are used.'
+        row = results[again][~same].iloc[0]
+        of = f'condition {row["condition"]!r}' if row['condition'] else 'the random guess'
+        raise AnalysisError(
+            f'{of}, repeat {row["repeat"]}, has other values in '
+            f'{sources[int(row["source"])]!r} than in a workdir before it; give each condition '
+            'a name of its own or leave one of the workdirs out'
         )
-    return results[~again]
+    return results[~again], notes
+
+
+def _as_before(results: pd.DataFrame, again: pd.Series) -> np.ndarray:
+    """Whether each of the rows `again` holds the value of the first row of its key."""
+    first = results[~again].set_index(_KEY)['value']
+    later = results[again].set_index(_KEY)['value']
+    return np.isclose(first.loc[later.index], later, rtol=1e-5, atol=0, equal_nan=True)
+
+
+def _own_baselines(
+    results: pd.DataFrame, sources: Sequence[str], headers: Sequence[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Gives conditions a baseline of their own where their workdir guessed otherwise.
+
+    A network is to be held against the guess on its own test images. The first workdir's guess is
+    the common one; that of a later workdir which holds other values becomes the own one of each of
+    the workdir's conditions.
+    """
+    guesses = (results['predictor'] == BASELINE) & (results['condition'] == '')
+    again = guesses & results[guesses].duplicated(_KEY, keep='first').reindex(
+        results.index, fill_value=False
+    )
+    if not again.any():
+        return results, []
+    differing = results[again][~_as_before(results, again)]
+    parts, notes = [results], []
+    for source in sorted(set(differing['source'])):
+        of_source = results['source'] == source
+        moved = results[of_source & guesses]
+        parts[0] = parts[0].drop(moved.index)
+        held = results[of_source & (results['condition'] != '')]
+        own = set(held['condition'][held['predictor'] == BASELINE])
+        parts += [
+            moved.assign(condition=name)
+            for name in dict.fromkeys(held['condition'])
+            if name not in own
+        ]
+        notes.append(
+            f'Workdir {sources[int(source)]!r} holds other random guesses than {sources[0]!r} '
+            f'({_why_guesses_differ(headers[0], headers[int(source)])}); each network is held '
+            'against the guess of its own workdir.'
+        )
+    return pd.concat(parts, ignore_index=True), notes
+
+
+def _why_guesses_differ(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Says which settings that a random guess hangs on differ between two workdirs."""
+    configs = first['config'], other['config']
+    fields = [*_GUESS_FIELDS]
+    fields += [f'task.{name}' for config in configs for name in config.get('task') or {}]
+    changed = [
+        f'{field} is {_show(_get(configs[1], field))} there and {_show(_get(configs[0], field))} '
+        'here'
+        for field in dict.fromkeys(fields)
+        if _get(configs[0], field) != _get(configs[1], field)
+    ]
+    return ', '.join(changed) or 'although their configs name no reason'
 
 
 def _in_reading_order(
@@ -619,12 +740,11 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                 'their repeats are '
                 'not paired, so analyse them apart'
             )
-    notes: list[str] = []
     results = pd.concat(
         [each.results.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
     )
-    results = _drop_repeated(results, sources, notes)
+    results, notes = _drop_repeated(results, sources, headers)
     metrics = pd.concat(
         [each.metrics.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
@@ -647,17 +767,30 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                     'that name in a workdir before it; give each a name of its own'
                 )
         for name, entry in header['test_distributions'].items():
-            tests.setdefault(name, Distribution(name, entry['label'], entry['spec']))
+            test = Distribution(name, entry['label'], entry['spec'])
+            if tests.setdefault(name, test) != test:
+                raise AnalysisError(
+                    f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
+                    f'{tests[name].spec}, as in a workdir before it; analyse them apart'
+                )
         for key, run in each.runs.items():
             runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']
     diverged = {(str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()}
+    columns = {
+        name: results[name].to_numpy(kind)
+        for name, kind in (('repeat', int), ('value', float), ('source', int), ('line', int))
+    }
+    # Positions, not frames: a study has tens of thousands of groups.
+    places = results.reset_index(drop=True).groupby(
+        ['predictor', 'condition', 'test_distribution', 'metric'], sort=False
+    )
     groups = {
-        (str(predictor), str(condition), str(test), str(metric)): rows
-        for (predictor, condition, test, metric), rows in results.groupby(
-            ['predictor', 'condition', 'test_distribution', 'metric'], sort=False
+        (str(predictor), str(condition), str(test), str(metric)): _Values(
+            **{name: column[rows] for name, column in columns.items()}
         )
+        for (predictor, condition, test, metric), rows in places.indices.items()
     }
     return Study(
         sources=sources,
