@@ -44,7 +44,7 @@ _DENSE_BINS = 50
 _SHORT_LABEL = 14
 _TICK_WIDTH = 24
 # Width of a panel's title where two panels share a row.
-_PANEL_WIDTH = 26
+_PANEL_WIDTH = 23
 
 _PAPER_STYLES = {
     paper.BALANCED: ('#0072B2', 'o', '-'),
@@ -678,7 +678,7 @@ def _predicted_against_true(study: loading.Study, names: Sequence[str]) -> mpl_f
     drawing, grid = canvas.canvas(0.7 + (2.35 + more) * rows, rows, 2, sharex=True, sharey=True)
     for axes in grid.ravel()[len(names) :]:
         axes.axis('off')
-    for axes, name in zip(grid.ravel(), names, strict=False):
+    for i, (axes, name) in enumerate(zip(grid.ravel(), names, strict=False)):
         dense = _dense(study, name)
         assert dense is not None
         targets, errors = dense
@@ -698,6 +698,9 @@ def _predicted_against_true(study: loading.Study, names: Sequence[str]) -> mpl_f
         seen = _training_targets(study, name)
         axes.axvspan(*np.percentile(seen, [0.1, 99.9]), color=color, alpha=0.12, linewidth=0)
         axes.set_title(heads[name], fontsize=10.2)
+        if i + 2 >= len(names):
+            # Nothing stands below it, though perhaps an empty place.
+            axes.tick_params(labelbottom=True)
         axes.set_aspect('equal')
     drawing.supxlabel('true target (std of pixel intensity)', fontsize=10.2)
     drawing.supylabel('prediction', fontsize=10.2)
@@ -876,6 +879,11 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
                 else ''
             )
             + f'. From results.csv.{more}'
+            + (
+                ' The paper’s ± is over repeats and tests.'
+                if beside and drawn[0].test == paper.ALL_TESTS
+                else ''
+            )
             + _only(len(drawn), len(rows), 'rows'),
             lambda: _performance(study, drawn, baseline, like),
             [c for c in conditions if c in kept],
@@ -929,8 +937,7 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
             None,
             every,
             averaged,
-            f' Here a mark is the mean over the tests: {named}.'
-            + (' The paper’s ± is over repeats and tests.' if as_there else ''),
+            f' Here a mark is the mean over the tests: {named}.',
         )
     groups = _curve_groups(study)
     drawn_in_groups = sum(len(names) for *_, names in groups)
