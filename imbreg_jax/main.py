@@ -67,7 +67,7 @@ def _help() -> str:
 def _run(study: Study, workdir: str) -> int:
     # Imported after the config is known to be good: JAX takes a second.
     from imbreg_jax import runner
-    from imbreg_jax.analysis import tables
+    from imbreg_jax.analysis import paper, tables
 
     stop = runner.StopRequest()
     run = runner.StudyRun(study, workdir, stop)
@@ -98,7 +98,8 @@ def _run(study: Study, workdir: str) -> int:
         return _explain(result, workdir, stop.signal)
     labels = {c.name: c.distribution.label for c in study.conditions}
     labels |= {law.name: law.label for law in study.test_distributions}
-    print(tables.format_results_table(tables.results_table(result), labels))
+    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
+    print(tables.format_results_table(tables.results_table(result, comparable), labels))
     if run.report is not None:
         print(run.report.terminal_summary())
     return 0

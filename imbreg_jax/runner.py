@@ -19,7 +19,7 @@ import pandas as pd
 import tqdm
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import tables
+from imbreg_jax.analysis import paper, tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.results import assemble, checkpoints, files
@@ -59,7 +59,8 @@ def run_study(
 
     Returns:
       The results table: per condition and test distribution, each metric's mean and standard
-      deviation over repeats, with the paper's value beside it where there is one.
+      deviation over repeats, with the paper's value beside it where there is one and the
+      settings are the paper's.
 
     Raises:
       ConfigError: the config cannot work.
@@ -70,7 +71,8 @@ def run_study(
       OSError: the disk is full; what was finished stays.
     """
     study = resolve(config)
-    return tables.results_table(StudyRun(study, workdir).finish())
+    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
+    return tables.results_table(StudyRun(study, workdir).finish(), comparable)
 
 
 def prepare_backend(study: Study) -> list[Any]:

@@ -241,6 +241,10 @@ class Study:
             return list(wanted)
         return list(self.test_distributions)
 
+    def averages_as_the_paper(self) -> bool:
+        """Whether an average over 'all' is over the test distributions of the paper."""
+        return set(self.averaged_tests()) == set(paper.test_distributions())
+
     def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
         """Returns where a number comes from: file, lines and the rows to filter for."""
         tests = self.averaged_tests() if test == paper.ALL_TESTS else [test]
