@@ -1,4 +1,4 @@
-"""launch.sh: what it installs, where, how it ends; the Python and pip that it meets are stand-ins."""
+"""launch.sh: what it installs, where, and how it ends; its Python and pip are stand-ins."""
 
 import os
 import pathlib
@@ -123,16 +123,26 @@ class LaunchTest(absltest.TestCase):
         self.assertEqual(self.launch(IMBREG_JAX_VENV='else/where').returncode, 0)
 
     def test_a_read_only_checkout_installs_elsewhere_and_stays_as_it_is(self):
-        self.checkout.chmod(0o555)
-        self.addCleanup(self.checkout.chmod, 0o755)
-        if os.access(self.checkout, os.W_OK):
-            self.skipTest('this user may write anywhere')
+        if not self.make_read_only(self.checkout):
+            self.skipTest('this user may write anywhere and not mount anything')
         venv = self.folder / 'venv'
         done = self.launch(IMBREG_JAX_VENV=venv)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f'--editable {venv}/source', self.installs()[0])
         self.assertEqual((venv / 'source' / 'imbreg_jax').resolve(), self.checkout / 'imbreg_jax')
         self.assertEqual(self.launch().returncode, 1)
+
+    def make_read_only(self, folder: pathlib.Path) -> bool:
+        folder.chmod(0o555)
+        self.addCleanup(folder.chmod, 0o755)
+        if not os.access(folder, os.W_OK):
+            return True
+        # Root may write whatever the mode says, unless the file system itself does not let it.
+        run = lambda *command: subprocess.run(command, capture_output=True).returncode == 0  # noqa: E731
+        if not run('mount', '--bind', folder, folder):
+            return False
+        self.addCleanup(run, 'umount', '-l', folder)
+        return run('mount', '-o', 'remount,ro,bind', folder)
 
     def test_a_folder_of_somebody_else_is_no_place(self):
         precious = self.folder / 'home' / 'precious'
