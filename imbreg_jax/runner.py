@@ -16,12 +16,12 @@ import jax
 import ml_collections
 import numpy as np
 import pandas as pd
-import tqdm
 
 from imbreg_jax import analysis
 from imbreg_jax.analysis import paper, tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
+from imbreg_jax.progress import Progress
 from imbreg_jax.results import assemble, checkpoints, files
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
@@ -67,7 +67,7 @@ def run_study(
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
       OutOfMemory: not even one repeat fits on the devices.
-      AnalysisError: the result files of a finished workdir cannot be read.
+      AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
     study = resolve(config)
@@ -217,8 +217,26 @@ class StudyRun:
             self.workdir.path,
         )
         self.workdir.write_analysis(self.study)
-        self.report = analysis.build([self.workdir.path], self.workdir.path)
-        return self.report.study.results
+        return self._make_report().study.results
+
+    def _make_report(self) -> analysis.Report:
+        """Makes the report of a workdir whose results are written and marked as finished.
+
+        Raises:
+          AnalysisError: it cannot be made, whatever a drawing library raised.
+        """
+        assert self.workdir is not None
+        logger.info('making the report…')
+        try:
+            self.report = analysis.build([self.workdir.path], self.workdir.path)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise analysis.AnalysisError(
+                f'{self.workdir.path} holds the finished study, but its report could not be made: '
+                f'{analysis.reason(error)}; the same command makes it again'
+            ) from error
+        return self.report
 
     def _plan(self, devices: list[Any]) -> plan_lib.Plan:
         """The plan of the first start, or a new one."""
@@ -360,19 +378,12 @@ class StudyRun:
         start: dict[str, Any],
         state: list[np.ndarray] | None,
     ) -> None:
-        progress = tqdm.tqdm(
-            total=sum(map(self._images, units)),
-            unit='image',
-            unit_scale=True,
-            disable=None,
-            dynamic_ncols=True,
-            smoothing=0.1,
-        )
-        with progress:
+        with Progress(sum(map(self._images, units)), len(units)) as progress:
             for number, unit in enumerate(units):
                 if number < start['unit']:
-                    progress.update(self._images(unit))
+                    progress.skip(self._images(unit))
                     continue
+                progress.begin(number + 1)
                 position = start if number == start['unit'] else {'epoch': 0, 'chunk': 0}
                 self._train_unit(number, unit, plan, devices, position, state, progress)
                 state = None
@@ -395,9 +406,10 @@ class StudyRun:
         devices: list[Any],
         position: dict[str, Any],
         saved: list[np.ndarray] | None,
-        progress: Any,
+        progress: Progress,
     ) -> None:
         self._began = time.monotonic()
+        progress.phase('drawing data')
         engine = engine_lib.Engine(self.study, unit, plan, devices)
         try:
             self._train_with(engine, number, unit, position, saved, progress)
@@ -411,8 +423,9 @@ class StudyRun:
         unit: engine_lib.Unit,
         position: dict[str, Any],
         saved: list[np.ndarray] | None,
-        progress: Any,
+        progress: Progress,
     ) -> None:
+        progress.phase('compiling')
         evaluation = evaluator.Evaluator(engine)
         initial = engine.initialize()
         structure = jax.tree.structure(initial)
@@ -429,7 +442,7 @@ class StudyRun:
         del initial
         chunks = engine.chunks_per_epoch
         images = len(unit.runs) * engine.chunk_steps * engine.training.batch_size
-        progress.update(images * (epoch * chunks + chunk))
+        progress.skip(images * (epoch * chunks + chunk))
         last_saved = time.monotonic()
         chunk_seconds: list[float] = []
         while epoch < engine.training.epochs:
@@ -442,10 +455,7 @@ class StudyRun:
                 # The first chunk's time is mostly compilation; the next one tells how much.
                 self.compile_seconds += max(0.0, chunk_seconds[0] - chunk_seconds[1])
             chunk += 1
-            progress.update(images)
-            progress.set_postfix(
-                {'epoch': f'{epoch + chunk / chunks:.1f}', 'runs': len(unit.runs)}, refresh=False
-            )
+            progress.trained(images, epoch + chunk / chunks, engine.training.epochs, len(unit.runs))
             if chunk == chunks:
                 epoch, chunk = epoch + 1, 0
                 self._record(
@@ -464,6 +474,7 @@ class StudyRun:
             if stopping:
                 raise Stopped
         self._stop_if_asked()
+        progress.phase('evaluating')
         outcome = evaluation.finish(state)
         outcome |= {
             'diverged_epoch': _diverged_epoch(engine, engine.axis.fetch(state.diverged_step)),
@@ -635,7 +646,7 @@ class StudyRun:
         }
         names = _device_names(devices)
         self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
-        self.report = analysis.build([self.workdir.path], self.workdir.path)
+        self._make_report()
 
 
 def _killed(workdir: Workdir) -> str:
