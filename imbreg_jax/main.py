@@ -39,10 +39,12 @@ def main(argv: list[str]) -> int:
     # Until the study can save something, a stop ends the process as for any program.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        config, remaining = command_line.read_config(argv)
-        if config is None:
-            print(_help())
+        usage = f'{__doc__}\n  --workdir=DIR: {flags.FLAGS["workdir"].help}\n  --version: …'
+        information = command_line.information(argv, usage)
+        if information is not None:
+            print(information)
             return 0
+        config, remaining = command_line.read_config(argv)
         command_line.parse_flags(flags.FLAGS, remaining)
         study = resolve(config)
     except ConfigError as error:
