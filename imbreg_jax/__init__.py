@@ -1,10 +1,10 @@
 """A controlled laboratory for imbalanced regression, in JAX.
 
-    import imbreg_jax
+import imbreg_jax
 
-    config = imbreg_jax.study.default_config()
-    table = imbreg_jax.run_study(config, 'workdir')
-    networks = imbreg_jax.load('workdir')
+config = imbreg_jax.study.default_config()
+table = imbreg_jax.run_study(config, 'workdir')
+networks = imbreg_jax.load('workdir')
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from imbreg_jax import analysis
 from imbreg_jax.analysis import tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
-from imbreg_jax.results import assemble, checkpoints, files
+from imbreg_jax.results import assemble, checkpoints, files, kept_tables
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
@@ -68,7 +68,8 @@ def run_study(
       AnalysisError: the result files of a finished workdir cannot be read.
       OSError: the disk is full; what was finished stays.
     """
-    study = resolve(config)
+    source = None if workdir is None else kept_tables.source_of_user(workdir)
+    study = resolve(config, source)
     return tables.results_table(StudyRun(study, workdir).finish())
 
 
@@ -175,7 +176,7 @@ class StudyRun:
                 stack.enter_context(self.workdir)
                 if self.workdir.killed:
                     logger.warning('%s', _killed(self.workdir))
-                self.workdir.check(self.study)
+                self.study = self.workdir.check(self.study)
                 if self._is_finished():
                     return self._rebuild_report()
             devices = prepare_backend(self.study)

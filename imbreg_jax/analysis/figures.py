@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import io
 import math
+import pathlib
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from matplotlib import patches, ticker
 
 from imbreg_jax.analysis import decomposition, loading, paper, statistics
 from imbreg_jax.analysis.tables import number
+from imbreg_jax.results import kept_tables
 from imbreg_jax.study import distributions
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
@@ -288,12 +290,18 @@ def _samples(study: loading.Study) -> mpl_figure.Figure:
     return drawing
 
 
-def _density(spec: str, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns [m] densities at x; from the targets themselves where the law cannot be parsed."""
+def _density(
+    spec: str, x: np.ndarray, targets: np.ndarray, folders: Sequence[pathlib.Path] = ()
+) -> np.ndarray:
+    """Returns [m] densities at x; from the targets themselves where the law is not known.
+
+    The values of tables are those that the workdirs `folders` keep; a path in `spec` may be
+    somebody else's and is never opened.
+    """
     try:
-        return np.asarray(distributions.parse(spec).pdf(x), dtype=float)
-    except (ValueError, OSError):
-        # A table whose file did not travel with the workdir.
+        law = distributions.parse(spec, kept_tables.source(folders))
+        return np.asarray(law.pdf(x), dtype=float)
+    except ValueError:
         counts, edges = np.histogram(targets[np.isfinite(targets)], bins=40, density=True)
         at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
         return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
@@ -318,7 +326,7 @@ def _draw_densities(
     axes: mpl_axes.Axes, study: loading.Study, x: np.ndarray, names: Sequence[str]
 ) -> None:
     for label, spec, style, condition in _laws(study, names):
-        y = _density(spec, x, _training_targets(study, condition))
+        y = _density(spec, x, _training_targets(study, condition), study.folders)
         axes.fill_between(x, y, color=style.color, alpha=0.18, linewidth=0)
         axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=label)
     axes.set_ylim(bottom=0)

@@ -118,6 +118,7 @@ class Study:
       runs: (condition, repeat) -> arrays.
       diverged: (condition, repeat) -> epoch.
       notes: sentences on what merging had to decide.
+      folders: the workdirs themselves, for the tables of targets that they keep.
     """
 
     sources: tuple[str, ...]
@@ -130,6 +131,7 @@ class Study:
     diverged: Mapping[tuple[str, int], int]
     notes: tuple[str, ...]
     _groups: Mapping[tuple[str, str, str, str], pd.DataFrame] = dataclasses.field(repr=False)
+    folders: tuple[pathlib.Path, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -498,4 +500,5 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
         diverged=diverged,
         notes=tuple(notes),
         _groups=groups,
+        folders=tuple(paths),
     )

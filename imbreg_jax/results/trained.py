@@ -12,8 +12,9 @@ import jax
 import numpy as np
 
 from imbreg_jax.model.network import RegressionCNN
+from imbreg_jax.results import kept_tables
 from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
-from imbreg_jax.study import Condition, ConfigError, Study, resolve
+from imbreg_jax.study import Condition, ConfigError, Study, restore
 
 # Images predicted at a time.
 _BATCH = 250
@@ -113,8 +114,9 @@ def load(workdir: str | os.PathLike[str]) -> TrainedNetworks:
     folder = Workdir(workdir)
     held = read_config(folder.config)
     try:
-        study = resolve(held['config'])
-    except ConfigError as error:
+        # Somebody else's config, maybe: no path in it is opened.
+        study = restore(held, kept_tables.source([folder.path]))
+    except (ConfigError, KeyError, TypeError, AttributeError) as error:
         raise WorkdirError(
             f'{folder.config} holds a config that this version does not take: {error}'
         ) from error

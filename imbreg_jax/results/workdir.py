@@ -13,8 +13,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import checkpoints, files
-from imbreg_jax.study import Study, differences
+from imbreg_jax.results import checkpoints, files, kept_tables
+from imbreg_jax.study import Study, adopt, differences, restore
 
 FORMAT = 1
 # What a finished study is told by; all else is made from these.
@@ -116,8 +116,11 @@ class Workdir:
         self.end()
         self._lock.close()
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Study) -> Study:
         """Reads what the folder holds and refuses another study.
+
+        Returns:
+          The study as it goes on here: what has been called something once keeps that name.
 
         Raises:
           WorkdirError: it holds another config, a format that this version does not know, or
@@ -130,10 +133,11 @@ class Workdir:
                     f'workdir {self.path} has checkpoints and no config.json that says of what; '
                     'put it back, or name another with --workdir=DIR'
                 )
-            return
+            return study
         held = read_config(self.config)
         try:
-            changed = differences(held['config'], study)
+            before = restore(held)
+            changed = differences(before, study)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkdirError(
                 f'{self.config} holds a config that this version cannot read ({error}); name '
@@ -145,6 +149,7 @@ class Workdir:
                 'with --workdir=DIR'
             )
         self.held = held
+        return adopt(study, before)
 
     def begun(self) -> bool:
         """Whether anything trained is kept here."""
@@ -186,6 +191,8 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
+        # First: config.json names them.
+        kept_tables.write(self.path, study)
         here = {
             'versions': versions(),
             'devices': devices,

@@ -1,9 +1,9 @@
 """The command line as a config: `--config=FILE --config.field=value …`.
 
 `ml_collections.config_flags` applies the overrides, and the study's name tells them: the default
-workdir is called after it, so that two studies do not meet in one folder. What can go wrong on the way (no file, a file
-that fails, a misspelt field, a value of the wrong type) ends in a `ConfigError` with one sentence
-instead of a traceback.
+workdir is called after it, so that two studies do not meet in one folder. What can go wrong on the
+way (no file, a file that fails, a misspelt field, a value of the wrong type) ends in a
+`ConfigError` with one sentence instead of a traceback.
 """
 
 from __future__ import annotations
@@ -143,11 +143,11 @@ def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
         name = re.match(r'flag (--[^= ]+)=(.*?): (.*)', text)
         field, value, message = name.groups() if name else ('flags', ' '.join(argv[1:]), text)
         raise ConfigError(field if name else '--', value, message) from None
-    for name in flag_values:
-        flag = flag_values[name]
+    for given in flag_values:
+        flag = flag_values[given]
         if flag.present and flag.value == '':
             raise ConfigError(
-                f'--{name}', '', f'it must not be empty; leave it out for the default: {flag.help}'
+                f'--{given}', '', f'it must not be empty; leave it out for the default: {flag.help}'
             )
     if len(positional) > 1:
         raise ConfigError(

@@ -338,7 +338,8 @@ def default_config() -> ml_collections.ConfigDict:
 
     `name` is empty, which means a name made from the study's law and all that departs from the
     defaults, such as u1_10 or u1_10-epochs_30. `conditions` is empty, which means one condition,
-    named likewise after its own fields. To compare several, set `config.conditions = {name: {field: value, …}, …}` with nested fields, such as
+    named likewise after its own fields. To compare several, set
+    `config.conditions = {name: {field: value, …}, …}` with nested fields, such as
     {'relu_first': {'model': {'order': 'relu_pool'}}}.
 
     Returns:
@@ -581,7 +582,6 @@ def _checked_conditions(
 
 def _checked(name: str, value: Any, field: Field, parse: Parse) -> Any:
     """The value as a plain Python one, or ConfigError."""
-    refusal = ConfigError(name, value, f'it must be {field.rule}')
     if field.kind == 'distribution':
         converted = _to_distribution(name, value, parse)
     elif field.kind == 'distributions':
@@ -589,14 +589,14 @@ def _checked(name: str, value: Any, field: Field, parse: Parse) -> Any:
     else:
         converted = _CONVERTERS[field.kind](name, value, field)
     if converted is MISSING:
-        raise refusal
+        raise ConfigError(name, value, f'it must be {field.rule}')
     if field.choices and converted not in field.choices:
         near = (
             difflib.get_close_matches(value, field.choices, n=1) if isinstance(value, str) else []
         )
         if near:
             raise ConfigError(name, value, f'it must be {field.rule}; did you mean {near[0]!r}')
-        raise refusal
+        raise ConfigError(name, value, f'it must be {field.rule}')
     return converted
 
 

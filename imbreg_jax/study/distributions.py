@@ -3,9 +3,11 @@
 A law is written as a name (`u1_10`) or as an expression (`normal(5.5, 1)`,
 `mixture(u1_5, 0.9, uniform(5, 10), 0.1)`). Expressions are read from their syntax tree and never
 evaluated. A table of targets is its sorted values, wherever they come from: its identity is their
-SHA-256, and who parses says where values may be looked for. Targets are drawn by the inverse CDF (`Distribution.ppf`) from uniforms, so that two
-conditions that share the uniforms have coupled targets; that is why every law here has a quantile
-function, and why it is computed in float64.
+SHA-256, and who parses says where values may be looked for.
+
+Targets are drawn by the inverse CDF (`Distribution.ppf`) from uniforms, so that two conditions that
+share the uniforms have coupled targets; that is why every law here has a quantile function, and why
+it is computed in float64.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ REGISTRY: dict[str, str] = {
 }
 
 # Expressions are typed by people; the limits keep nesting, and the parser's stack, small.
-_LONGEST_SPEC = 2000
+LONGEST_SPEC = 2000
 _LARGEST_NUMBER = 1e6
 _SMALLEST_SCALE = 1e-6
 _MOST_TABLE_VALUES = 10**7
@@ -459,10 +461,8 @@ def parse(spec: str, source: TableSource | None = None) -> Distribution:
     """
     if not isinstance(spec, str):
         raise ValueError('a distribution is a string, such as u1_10 or normal(5.5, 1)')
-    if len(spec) > _LONGEST_SPEC:
-        raise ValueError(
-            f'a distribution takes at most {_LONGEST_SPEC} characters, not {len(spec)}'
-        )
+    if len(spec) > LONGEST_SPEC:
+        raise ValueError(f'a distribution takes at most {LONGEST_SPEC} characters, not {len(spec)}')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', SyntaxWarning)
@@ -513,7 +513,13 @@ def _parse_law(node: ast.expr, source: TableSource) -> _Parsed:
     texts = {key: _number_text(value) for key, value in values.items()}
     canonical = f'{law_name}({", ".join(texts.values())})'
     label = law.label.format(**texts)
-    return _Parsed(canonical, canonical, canonical, label, {}, law.make(**values))
+    return _Parsed(canonical, canonical, canonical, label, {}, _made(law_name, *values.values()))
+
+
+# A config is parsed several times on its way to a study, and scipy takes milliseconds for a law.
+@functools.lru_cache(maxsize=1000)
+def _made(law_name: str, *values: float) -> _Law:
+    return _NUMERIC_LAWS[law_name].make(*values)
 
 
 def _arguments(node: ast.Call, law_name: str, parameters: tuple[str, ...]) -> dict[str, float]:
@@ -646,7 +652,7 @@ def _table_arguments(node: ast.Call) -> tuple[str, str]:
 
 def table_digest(values: np.ndarray) -> str:
     """The SHA-256 of a table's sorted values, as little-endian float64, in hexadecimal."""
-    return hashlib.sha256(np.ascontiguousarray(values, '<f8')).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values, '<f8').data).hexdigest()
 
 
 def tables_of(spec: str) -> list[tuple[str, str]]:
@@ -697,9 +703,7 @@ def read_table(path: str, digest: str = '') -> np.ndarray:
         return _read_table(path, stamp)
     except (OSError, reading.NoRegularFile) as error:
         kind = MissingTable if isinstance(error, FileNotFoundError) else ValueError
-        raise kind(
-            f'the file of table({path!r}) cannot be read: {reading.reason(error)}'
-        ) from None
+        raise kind(f'the file of table({path!r}) cannot be read: {reading.reason(error)}') from None
     except _NoTable as error:
         raise ValueError(str(error)) from None
     except ValueError as error:  # a null character within the path

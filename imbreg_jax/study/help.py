@@ -40,9 +40,11 @@ def help_text(usage: str) -> str:
         "{'name': {field: value}, …}.",
         '',
         'Laws, for train_distribution and test_distributions (numbers by position or by name):',
-        *_columns([(name, f'is {expression}') for name, expression in distributions.REGISTRY.items()]),
-        *_columns([(form, f'such as {example}') for form, example in distributions.laws()]),
-    ]  # fmt: skip
+        *_columns(
+            [(name, f'is {expression}') for name, expression in distributions.REGISTRY.items()]
+            + [(form, f'such as {example}') for form, example in distributions.laws()]
+        ),
+    ]
     return '\n'.join(lines)
 
 
@@ -84,4 +86,14 @@ def _field(name: str, field: Field) -> list[str]:
 
 def _columns(rows: list[tuple[str, str]]) -> list[str]:
     width = max(len(first) for first, _ in rows)
-    return [f'  {first.ljust(width)}  {second}'.rstrip() for first, second in rows]
+    return [
+        line
+        for first, second in rows
+        for line in textwrap.wrap(
+            f'  {first.ljust(width)}  {second}',
+            _WIDTH,
+            subsequent_indent=' ' * (width + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from imbreg_jax.study import config as config_lib
 from imbreg_jax.study import distributions
 from imbreg_jax.study.config import FIELDS, OVERRIDABLE, Parse
 

@@ -291,7 +291,7 @@ def adopt(study: Study, held: Study) -> Study:
     if condition.name == before.name:
         return study
     # The law and the fields of an only condition may stand outside of `conditions` or within.
-    changes = next(iter(study.resolved['conditions'].values()), {})
+    changes: dict[str, Any] = next(iter(study.resolved['conditions'].values()), {})
     return dataclasses.replace(
         study,
         conditions=(dataclasses.replace(condition, name=before.name),),
