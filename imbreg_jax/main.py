@@ -1,6 +1,7 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+    python -m imbreg_jax.main --help | --version
 
 The same command resumes what was stopped or killed. Exit status: 0 for a finished study; 2 for a
 config or workdir that cannot work; 1 for another failure that is explained in a sentence;
@@ -38,7 +39,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from imbreg_jax import terminal
-from imbreg_jax.study import FIELDS, ConfigError, Study, command_line, resolve
+from imbreg_jax.results import kept_tables
+from imbreg_jax.study import ConfigError, Study, command_line, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from imbreg_jax.runner import StopRequest, StudyRun
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where the study leaves its files. Default: workdirs/<config name>.'
+    'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
 )
 # How long a stop waits for the chunk in progress before it is abandoned.
 GRACE_SECONDS = 8.0
@@ -65,29 +67,27 @@ def _main(argv: list[str]) -> int:
     # Until the study can save something, a stop ends the process as for any program.
     signal.signal(signal.SIGINT, _stop_at_once)
     try:
-        config, remaining = command_line.read_config(argv)
-        if config is None:
-            print(_help())
+        usage = f'{__doc__}\n  --workdir=DIR: {flags.FLAGS["workdir"].help}'
+        information = command_line.information(argv, usage)
+        if information is not None:
+            print(information)
             return 0
+        config, remaining = command_line.read_config(argv)
+        assert config is not None  # as no help was asked for
         command_line.parse_flags(flags.FLAGS, remaining)
-        study = resolve(config)
+        workdir = _WORKDIR.value
+        if workdir is None and config.name:
+            workdir = str(Path('workdirs') / config.name)
+        # A study that was begun goes on where the file of a table of targets is gone.
+        source = None if workdir is None else kept_tables.source_of_user(workdir)
+        study = resolve(config, source)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
     for noisy in ('absl', 'orbax', 'jax'):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    return _run(study, _WORKDIR.value or str(Path('workdirs') / study.name))
-
-
-def _help() -> str:
-    lines = [__doc__ or '', '  --workdir=DIR: ' + str(flags.FLAGS['workdir'].help), '']
-    lines += [
-        f'  --config.{name}: {field.meaning} ({field.default!r}); {field.rule}'
-        for name, field in FIELDS.items()
-        if field.kind not in ('distribution', 'distributions')
-    ]
-    return '\n'.join(lines)
+    return _run(study, workdir or str(Path('workdirs') / study.name))
 
 
 def _run(study: Study, workdir: str) -> int:
@@ -129,8 +129,8 @@ def _run(study: Study, workdir: str) -> int:
     terminal.nothing_waits()
     for name in study.compute.stop_signals:
         signal.signal(getattr(signal, name), _stop_at_once)
-    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
-    table = tables.results_table(result, comparable).replace({'condition': _titles(study)})
+    comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
+    table = tables.results_table(result, comparable).replace({'condition': _titles(run.study)})
     labels = {law.name: law.label for law in study.test_distributions}
     print(tables.format_results_table(table, labels))
     if run.report is not None:

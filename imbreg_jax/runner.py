@@ -22,7 +22,7 @@ from imbreg_jax.analysis import paper, tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.progress import Progress
-from imbreg_jax.results import assemble, checkpoints, files
+from imbreg_jax.results import assemble, checkpoints, files, kept_tables
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.journal import Journal
@@ -70,9 +70,11 @@ def run_study(
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
-    study = resolve(config)
-    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
-    return tables.results_table(StudyRun(study, workdir).finish(), comparable)
+    source = None if workdir is None else kept_tables.source_of_user(workdir)
+    run = StudyRun(resolve(config, source), workdir)
+    results = run.finish()
+    comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
+    return tables.results_table(results, comparable)
 
 
 def prepare_backend(study: Study) -> list[Any]:
@@ -178,7 +180,7 @@ class StudyRun:
                 stack.enter_context(self.workdir)
                 if self.workdir.killed:
                     logger.warning('%s', _killed(self.workdir))
-                self.workdir.check(self.study)
+                self.study = self.workdir.check(self.study)
                 if self._is_finished():
                     return self._rebuild_report()
             devices = prepare_backend(self.study)

@@ -14,10 +14,10 @@ import tomllib
 from unittest import mock
 
 import numpy as np
-import small_study
 from absl.testing import absltest
 
 import imbreg_jax
+import small_study
 from imbreg_jax import report, study
 from imbreg_jax.study import command_line
 

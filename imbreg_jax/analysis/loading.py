@@ -145,6 +145,7 @@ class Study:
       runs: (condition, repeat) -> arrays.
       diverged: (condition, repeat) -> epoch.
       notes: sentences on what merging had to decide.
+      folders: the workdirs themselves, for the tables of targets that they keep.
     """
 
     sources: tuple[str, ...]
@@ -157,6 +158,7 @@ class Study:
     diverged: Mapping[tuple[str, int], int]
     notes: tuple[str, ...]
     _groups: Mapping[tuple[str, str, str, str], _Values] = dataclasses.field(repr=False)
+    folders: tuple[pathlib.Path, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -807,4 +809,5 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
         diverged=diverged,
         notes=tuple(notes),
         _groups=groups,
+        folders=tuple(paths),
     )

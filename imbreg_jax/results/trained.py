@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from imbreg_jax.model.network import RegressionCNN
-from imbreg_jax.results import files
+from imbreg_jax.results import files, kept_tables
 from imbreg_jax.results.workdir import WorkdirError, read_config, read_result
-from imbreg_jax.study import Condition, ConfigError, Study, resolve
+from imbreg_jax.study import Condition, ConfigError, Study, restore
 
 # Images predicted at a time.
 _BATCH = 250
@@ -114,8 +114,9 @@ def load(workdir: str | os.PathLike[str]) -> TrainedNetworks:
         raise WorkdirError(f'{folder} is no folder; name that of a finished study')
     held = read_config(folder / 'config.json', 'put it back')
     try:
-        study = resolve(held['config'])
-    except ConfigError as error:
+        # Somebody else's config, maybe: no path in it is opened.
+        study = restore(held, kept_tables.source([folder]))
+    except (ConfigError, KeyError, TypeError, AttributeError) as error:
         raise WorkdirError(
             f'{folder / "config.json"} holds a config that this version does not take: {error}'
         ) from error

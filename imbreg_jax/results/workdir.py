@@ -16,15 +16,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import checkpoints, files
-from imbreg_jax.study import Study, differences
+from imbreg_jax.results import checkpoints, files, kept_tables
+from imbreg_jax.study import Study, adopt, differences, restore
 
 FORMAT = 1
 # What a finished study is told by; all else is made from these.
 RESULT_FILES = ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
 # What is ours in a workdir; nothing else in it is ever written or removed.
 FILES = ('config.json', 'plan.json', *RESULT_FILES, 'report.html')
-FOLDERS = ('checkpoints', 'tables', 'figures', 'tensorboard', 'profile')
+FOLDERS = ('checkpoints', 'tables', 'figures', 'tensorboard', 'profile', kept_tables.FOLDER)
 LOCK = '.lock'
 # Files that a killed process may leave half-written: where, and what they were to be called.
 _WRITTEN = {
@@ -33,6 +33,7 @@ _WRITTEN = {
     'tables': re.compile(r'.+\.(md|csv)'),
     'figures': re.compile(r'.+\.(svg|png)'),
     'tensorboard/*/*': re.compile(r'events\..+'),
+    kept_tables.FOLDER: re.compile(r'[0-9a-f]+\.f64'),
 }
 # All that a first start leaves that is killed before config.json is there.
 _FIRST = re.compile(rf'{re.escape(LOCK)}|config\.json')
@@ -210,8 +211,11 @@ class Workdir:
         self.end()
         self._lock.close()
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Study) -> Study:
         """Reads what the folder holds and refuses another study.
+
+        Returns:
+          The study as it goes on here: what has been called something once keeps that name.
 
         Raises:
           WorkdirError: it holds another config, a format that this version does not know, or
@@ -224,10 +228,11 @@ class Workdir:
                     f'workdir {self.path} has checkpoints and no config.json that says of what; '
                     'put it back, or name another with --workdir=DIR'
                 )
-            return
+            return study
         held = read_config(self.config)
         try:
-            changed = differences(held['config'], study)
+            before = restore(held)
+            changed = differences(before, study)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkdirError(
                 f'{self.config} holds a config that this version cannot read ({error}); name '
@@ -239,6 +244,7 @@ class Workdir:
                 'with --workdir=DIR'
             )
         self.held = held
+        return adopt(study, before)
 
     def begun(self) -> bool:
         """Whether anything trained is kept here."""
@@ -296,6 +302,8 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
+        # First: config.json names them.
+        kept_tables.write(self.path, study)
         here = {
             'versions': versions(),
             'devices': devices,
