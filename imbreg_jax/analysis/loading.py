@@ -401,8 +401,10 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 def _header_fault(header: Mapping[str, Any]) -> str | None:
     """What in a config.json is not of the kind that analysis takes, or None."""
     config = header['config']
-    fields = {'conditions': ('train_distribution', 'label', 'spec')}
-    fields['test_distributions'] = ('label', 'spec')
+    fields: dict[str, tuple[str, ...]] = {
+        'conditions': ('train_distribution', 'label', 'spec'),
+        'test_distributions': ('label', 'spec'),
+    }
     for name, parts in fields.items():
         entries = header.get(name)
         if not isinstance(entries, dict) or not entries:
@@ -412,10 +414,11 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
                 isinstance(entry.get(part), str) for part in parts
             ):
                 return f'{name}.{key} must have {", ".join(parts)}, as strings'
-    for holder, names in ((config, ('conditions', 'analysis')), (header, ('versions', 'timing'))):
-        for name in names:
-            if not isinstance(holder.get(name, {}), dict):
-                return f'{name} must be an object'
+    for holder, name in (
+        (config, 'conditions'), (config, 'analysis'), (header, 'versions'), (header, 'timing')
+    ):  # fmt: skip
+        if not isinstance(holder.get(name, {}), dict):
+            return f'{name} must be an object'
     for name, override in config.get('conditions', {}).items():
         if not isinstance(override, dict):
             return f'conditions.{name} must be an object'
