@@ -86,6 +86,7 @@ class JournalTest(absltest.TestCase):
                         self.assertCountEqual(shown, lines)
                     for epoch in _EPOCHS[kept:]:
                         journal.add(_rows(*epoch))
+                    self.assertIsNone(journal.fault({'journal': journal.mark()}))
                     journal.finish()
                     self.assertEqual(self._metrics(name), self._metrics('reference'))
 
