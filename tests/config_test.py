@@ -235,7 +235,7 @@ class EveryFieldTest(parameterized.TestCase):
                 self._assert_refused(field, _changed(field, end))
             else:
                 # The end is within the field's own rule; a rule between fields may still refuse it.
-                self.assertEqual(config_lib._checked(field, end, rule), end)
+                self.assertEqual(config_lib._checked(field, end, rule, study.parse), end)
 
     @parameterized.parameters(*study.FIELDS)
     def test_refuses_its_absence(self, field):

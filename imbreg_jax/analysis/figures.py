@@ -5,10 +5,10 @@ fixed for each condition; markers and line styles tell the same apart in greysca
 background are written as fixed colours that the report swaps for those of its theme.
 """
 
-import ast
 import dataclasses
 import functools
 import math
+import pathlib
 import re
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,6 +28,7 @@ from imbreg_jax.analysis.canvas import (
     wrap,
 )
 from imbreg_jax.analysis.tables import number
+from imbreg_jax.results import kept_tables
 from imbreg_jax.study import distributions
 
 # After canvas, which sees to it that matplotlib can be imported at all.
@@ -229,33 +230,25 @@ def _samples(study: loading.Study) -> mpl_figure.Figure:
     return drawing
 
 
-def _names_a_file(spec: str) -> bool:
-    """Whether an expression holds a string, as that of a table does, or is none at all."""
+def _density(
+    spec: str, x: np.ndarray, targets: np.ndarray, folders: Sequence[pathlib.Path] = ()
+) -> np.ndarray:
+    """Returns [m] densities at x; from the targets themselves where the law is not known.
+
+    The values of tables are those that the workdirs `folders` keep; a path in `spec` may be
+    somebody else's and is never opened.
+    """
     try:
-        tree = ast.parse(spec, mode='eval')
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    return any(
-        isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
-        for node in ast.walk(tree)
-    )
-
-
-def _density(spec: str, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns [m] densities at x; from the targets themselves where the law cannot be asked."""
-    # A workdir may be a stranger's: no file is opened because its config names it.
-    if not _names_a_file(spec):
-        try:
-            density = np.asarray(distributions.parse(spec).pdf(x), dtype=float)
-            return np.where(np.isfinite(density), density, np.nan)
-        except ValueError:
-            pass
-    targets = targets[np.isfinite(targets)]
-    if not targets.size:
-        return np.full(len(x), np.nan)
-    counts, edges = np.histogram(targets, bins=40, density=True)
-    at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
-    return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
+        law = distributions.parse(spec, kept_tables.source(folders))
+        density = np.asarray(law.pdf(x), dtype=float)
+        return np.where(np.isfinite(density), density, np.nan)
+    except ValueError:
+        targets = targets[np.isfinite(targets)]
+        if not targets.size:
+            return np.full(len(x), np.nan)
+        counts, edges = np.histogram(targets, bins=40, density=True)
+        at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
+        return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
 
 
 def _training_targets(study: loading.Study, condition: str) -> np.ndarray:
@@ -277,7 +270,7 @@ def _draw_densities(
     look, labels = styles(study), _law_labels(study)
     for spec, condition in _laws(study, names).items():
         style = look[condition]
-        y = _density(spec, x, _training_targets(study, condition))
+        y = _density(spec, x, _training_targets(study, condition), study.folders)
         axes.fill_between(x, y, color=style.color, alpha=0.18, linewidth=0)
         axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=labels[spec])
     axes.set_ylim(bottom=0)
