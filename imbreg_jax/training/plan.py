@@ -322,6 +322,39 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
     )  # fmt: skip
 
 
+def check(plan: Plan, study: Study) -> None:
+    """Refuses a plan that was written down, unless it is one for the study.
+
+    Raises:
+      ValueError: with the field, its value and what would be right.
+    """
+
+    def refuse(field: str, rule: str) -> None:
+        raise ValueError(f'{field} is {getattr(plan, field)!r}, and it must be {rule}')
+
+    for field in dataclasses.fields(plan):
+        # A bool is an int to Python, and no number of devices.
+        if field.type in (bool, int, str) and type(getattr(plan, field.name)) is not field.type:
+            refuse(field.name, f'a value of type {field.type.__name__}')
+    if plan.platform not in ('cpu', 'gpu', 'tpu'):
+        refuse('platform', 'cpu, gpu or tpu')
+    if plan.mapping not in ('map', 'vmap'):
+        refuse('mapping', 'map or vmap')
+    if not 1 <= plan.devices <= len(study.runs):
+        refuse('devices', f'from 1 to the {len(study.runs)} runs')
+    if not 1 <= plan.repeats_per_unit <= len(study.repeats):
+        refuse('repeats_per_unit', f'from 1 to the {len(study.repeats)} repeats')
+    if plan.bytes_predicted < 0:
+        refuse('bytes_predicted', 'at least 0')
+    programs = study.programs()
+    if len(plan.chunk_steps) != len(programs):
+        refuse('chunk_steps', f'{len(programs)} numbers, one for each program')
+    for chunk, group in zip(plan.chunk_steps, programs, strict=True):
+        steps = study.data.train_size // study.conditions[group[0]].training.batch_size
+        if type(chunk) is not int or not 1 <= chunk <= steps:
+            refuse('chunk_steps', f'integers from 1 to the {steps} steps of an epoch')
+
+
 class RunAxis:
     """Compiles functions of one run into programs over all runs, sharded over the devices.
 
