@@ -72,7 +72,7 @@ class KeptTablesTest(absltest.TestCase):
                 self.assertEqual(workdir.check(study), self.study)
             np.testing.assert_array_equal(study.conditions[0].distribution.ppf([0, 1]), [1, 3])
         for law in ("table('other.csv')", "table('ages.csv', sha256='01234567')"):
-            with self.assertRaisesRegex(study_lib.ConfigError, 'cannot be read: No such file'):
+            with self.assertRaisesRegex(study_lib.ConfigError, 'cannot be read: No such file or directory; and workdir .* keeps no'):
                 self._study(law, source)
         # A file that is there is what the user means, whatever the workdir has.
         self.file.write_text('5\n6\n')

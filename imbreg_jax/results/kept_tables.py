@@ -84,11 +84,13 @@ def source_of_user(workdir: str | os.PathLike[str]) -> TableSource:
     def find(path: str, digest: str) -> np.ndarray | None:
         try:
             return distributions.read_table(path, digest)
-        except distributions.MissingTable:
+        except distributions.MissingTable as error:
             wanted = digest if len(digest) == 64 else _digest_of_name(folder, path, digest)
             values = None if wanted is None else _read(folder, wanted)
             if values is None:
-                raise
+                raise distributions.MissingTable(
+                    f'{error}; and workdir {folder} keeps no values of it'
+                ) from None
             logger.warning(
                 'the file of table(%r) is not there; its values are taken from %s',
                 path,

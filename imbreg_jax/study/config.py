@@ -439,6 +439,8 @@ def suggestions(field: str, known: Iterable[str]) -> list[str]:
     """The known fields that a field that does not exist may stand for, best first."""
     names = list(known)
     leaf = field.rsplit('.', 1)[-1].lower().replace('-', '_')
+    if leaf in names:
+        return [leaf]  # one of the whole study, looked for in a section
     synonyms = [name for name, others in _SYNONYMS.items() if leaf in others and name in names]
     near = nearest(field, names)
     # A field that is right but for its section or case is meant, whatever others call so.
@@ -487,14 +489,18 @@ def plain(config: Any) -> dict[str, Any]:
     }
 
 
-def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted fields of a nested mapping; sections stay whole where they hold no mapping."""
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted fields of a nested mapping; sections stay whole where they hold no mapping.
+
+    Raises:
+        ConfigError: the name of a field is no string.
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
             raise ConfigError(short_text(key), value, 'the name of a field must be a string')
         if isinstance(value, Mapping) and value:
-            flat |= {f'{key}.{leaf}': inner for leaf, inner in _flatten(value).items()}
+            flat |= {f'{key}.{leaf}': inner for leaf, inner in flatten(value).items()}
         else:
             flat[key] = value
     return flat
@@ -511,7 +517,7 @@ def _checked_fields(values: Mapping[str, Any], parse: Parse) -> dict[str, Any]:
                 f'it must be a section with the fields {", ".join(_leaves(section))}',
             )
     # An empty section stays out, so that what is missing in it is named.
-    flat = _flatten(
+    flat = flatten(
         {
             key: value
             for key, value in values.items()
@@ -558,7 +564,7 @@ def _checked_conditions(
                 "{'train_distribution': 'u1_5'}, or {} for none",
             )
         fields = dict(flat)
-        for key, value in _flatten(changes).items():
+        for key, value in flatten(changes).items():
             if key in FIELDS and key not in OVERRIDABLE:
                 raise ConfigError(
                     f'{where}.{key}',

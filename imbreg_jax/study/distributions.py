@@ -739,7 +739,7 @@ def _numbers(content: bytes, what: str) -> np.ndarray:
         lines = content[start:end].splitlines()
         try:
             part = np.fromiter(map(float, lines), np.float64, len(lines))
-            sound = np.all(np.abs(part) <= _LARGEST_NUMBER)
+            sound = bool(np.all(np.abs(part) <= _LARGEST_NUMBER))
         except ValueError:
             sound = False
         if not sound:

@@ -36,8 +36,8 @@ def help_text(usage: str) -> str:
         lines += [line for name in names for line in _field(name, FIELDS[name])]
     lines += [
         '',
-        'Several conditions in one study: in the config file, config.conditions = '
-        "{'name': {field: value}, …}.",
+        'Several conditions in one study: config.conditions = '
+        "{'name': {field: value}, …} in the config file.",
         '',
         'Laws, for train_distribution and test_distributions (numbers by position or by name):',
         *_columns(

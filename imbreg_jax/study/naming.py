@@ -180,10 +180,11 @@ def _changed_shared(
     before: Mapping[str, Any], after: Mapping[str, Any], parse: Parse
 ) -> dict[str, Any]:
     """The fields that all conditions share and that changed, with their new values."""
+    laws = ('test_distributions',)
     return {
-        field: after[field]
+        field: after[field] if field in laws else _meant(field, after, parse)
         for field in _SHARED
-        if _meant(field, before, parse) != _meant(field, after, parse)
+        if _meant(field, {**after, field: before[field]}, parse) != _meant(field, after, parse)
     }
 
 
