@@ -5,6 +5,7 @@ from JAX_* variables when it is imported.
 """
 
 import os
+import platform
 import re
 import shlex
 from pathlib import Path
@@ -129,3 +130,16 @@ def arithmetic() -> dict[str, Any]:
 
 def _line(error: BaseException) -> str:
     return ' '.join(str(error).split())
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        with open('/proc/cpuinfo', encoding='utf-8') as file:
+            for line in file:
+                if line.startswith('model name'):
+                    return line.split(':', 1)[1].strip()
+    except OSError:
+        # Not Linux: the platform module has to know.
+        pass
+    return platform.processor() or platform.machine()
