@@ -140,6 +140,8 @@ class Journal:
         self._show_events()
 
     def _read(self, length: int) -> bytes:
+        if not length:
+            return b''  # before the first epoch's rows there need be no file
         if not self._path.is_file():
             raise OSError(errno.EINVAL, 'it is no regular file', str(self._path))
         with open(self._path, 'rb') as file:
