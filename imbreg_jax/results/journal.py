@@ -46,7 +46,7 @@ class Journal:
             # Until there was a journal, positions held the rows themselves.
             known = isinstance(position.get('rows'), list)
             return None if known else 'it is of another version'
-        if not self._path.exists():
+        if mark['bytes'] and not self._path.exists():
             return f'{NAME}, which it needs, is missing'
         try:
             content = self._read(mark['bytes'])
