@@ -6,10 +6,9 @@ Three single-condition workdirs of the same seed are one study of three conditio
 
 import dataclasses
 import functools
+import io
 import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import paper
+from imbreg_jax.results import files as files_lib
+from imbreg_jax.results import workdir as workdir_lib
 
 FORMAT = 1
 BASELINE = 'random_guess'
@@ -144,6 +145,7 @@ class Study:
       runs: (condition, repeat) -> arrays.
       diverged: (condition, repeat) -> epoch.
       notes: sentences on what merging had to decide.
+      folders: the workdirs themselves, for the tables of targets that they keep.
     """
 
     sources: tuple[str, ...]
@@ -156,6 +158,7 @@ class Study:
     diverged: Mapping[tuple[str, int], int]
     notes: tuple[str, ...]
     _groups: Mapping[tuple[str, str, str, str], _Values] = dataclasses.field(repr=False)
+    folders: tuple[pathlib.Path, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -239,6 +242,10 @@ class Study:
         if all(name in self.test_distributions for name in wanted):
             return list(wanted)
         return list(self.test_distributions)
+
+    def averages_as_the_paper(self) -> bool:
+        """Whether an average over 'all' is over the test distributions of the paper."""
+        return set(self.averaged_tests()) == set(paper.test_distributions())
 
     def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
         """Returns where a number comes from: file, lines and the rows to filter for."""
@@ -334,55 +341,148 @@ def _settings(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
     return {k: v for k, v in flat.items() if k not in _NO_SETTING}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """What one workdir holds.
+
+    Attributes:
+      header: the parsed `config.json`.
+      results: rows of `results.csv` with their line.
+      metrics: rows of `metrics.jsonl` with their line.
+      runs: (condition, repeat) -> arrays.
+    """
+
+    header: dict[str, Any]
+    results: pd.DataFrame
+    metrics: pd.DataFrame
+    runs: dict[tuple[str, int], Run]
+
+
+def _read(path: pathlib.Path) -> _Held:
+    """Reads a finished workdir: its files are those that the study left, and fit one another."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AnalysisError(
+            f'workdir {str(path)!a} has a name that is not UTF-8, which a page cannot show; give '
+            'the folder another'
+        ) from None
+    header = _read_json(path / 'config.json')
+
+    def content(name: str) -> bytes:
+        try:
+            return workdir_lib.read_result(path, header, name)
+        except workdir_lib.WorkdirError as error:
+            raise AnalysisError(str(error)) from error
+
+    results = _read_results(path / 'results.csv', content('results.csv'))
+    metrics = _read_metrics(path / 'metrics.jsonl', content('metrics.jsonl'))
+    for name, rows in (('results.csv', results), ('metrics.jsonl', metrics)):
+        _check_runs(path / name, rows, header)
+    runs = _read_runs(path / 'predictions.npz', content('predictions.npz'), header)
+    return _Held(header, results, metrics, runs)
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
-        header = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the folder is no finished workdir of imbreg_jax'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        header = workdir_lib.read_config(path, 'put it back')
+    except workdir_lib.WorkdirError as error:
+        raise AnalysisError(str(error)) from error
     if header.get('format') != FORMAT:
         raise AnalysisError(
             f'{path} has format {header.get("format")!r}; this version reads format {FORMAT}'
         )
+    fault = _header_fault(header)
+    if fault:
+        raise AnalysisError(f'{path} is damaged: {fault}; put it back')
     return header
 
 
-def _read_results(path: pathlib.Path) -> pd.DataFrame:
+def _header_fault(header: Mapping[str, Any]) -> str | None:
+    """What in a config.json is not of the kind that analysis takes, or None."""
+    config = header['config']
+    fields: dict[str, tuple[str, ...]] = {
+        'conditions': ('train_distribution', 'label', 'spec'),
+        'test_distributions': ('label', 'spec'),
+    }
+    for name, parts in fields.items():
+        entries = header.get(name)
+        if not isinstance(entries, dict) or not entries:
+            return f'it names no {name}'
+        for key, entry in entries.items():
+            if not isinstance(entry, dict) or not all(
+                isinstance(entry.get(part), str) for part in parts
+            ):
+                return f'{name}.{key} must have {", ".join(parts)}, as strings'
+    for holder, name in (
+        (config, 'conditions'), (config, 'analysis'), (header, 'versions'), (header, 'timing')
+    ):  # fmt: skip
+        if not isinstance(holder.get(name, {}), dict):
+            return f'{name} must be an object'
+    for name, override in config.get('conditions', {}).items():
+        if not isinstance(override, dict):
+            return f'conditions.{name} must be an object'
+    if not isinstance(header.get('devices', []), list):
+        return 'devices must be a list'
+    for section, names in _NUMBERS.items():
+        for name in names:
+            value = _get(header if section == 'timing' else config, f'{section}.{name}'.strip('.'))
+            absent = value is None and section in ('analysis', 'timing')
+            if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
+                return f'{f"{section}.{name}".strip(".")} must be a number'
+    if not 1 <= config['repeats'] <= _MOST_REPEATS:
+        return f'repeats must be from 1 to {_MOST_REPEATS}'
+    return None
+
+
+# More than any config may ask for; whoever writes more into a config.json only costs time.
+_MOST_REPEATS = 10**6
+# Fields of config.json that analysis reckons with.
+_NUMBERS = {
+    '': ('seed', 'repeats', 'first_repeat'),
+    'data': ('image_size', 'test_size', 'validation_size'),
+    'evaluation': ('dense_size',),
+    'analysis': ('equivalence_margin', 'confidence', 'bootstrap_resamples', 'seed'),
+    'timing': ('seconds', 'compile_seconds'),
+}
+
+
+def _repeats(header: Mapping[str, Any]) -> range:
+    first = header['config']['first_repeat']
+    return range(first, first + header['config']['repeats'])
+
+
+def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(path, dtype=dict.fromkeys([*_TEXT, 'value'], str), keep_default_na=False)
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        rows = pd.read_csv(
+            io.BytesIO(content),
+            dtype=dict.fromkeys([*_TEXT, 'value'], str),
+            keep_default_na=False,
+        )
+    except (ValueError, OverflowError) as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     missing = [name for name in [*_TEXT, 'repeat', 'value'] if name not in rows.columns]
     if missing:
         raise AnalysisError(f'{path} has no column {missing[0]!r}')
+    if not pd.api.types.is_integer_dtype(rows['repeat']):
+        raise AnalysisError(f'{path} has a repeat that is no integer')
     try:
         # Python's float, not the parser's: it is exact whatever the version of pandas.
         rows['value'] = [float(text or 'nan') for text in rows['value']]
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise AnalysisError(f'{path} has a value that is no number: {error}') from error
+    epochs = rows['value'][rows['metric'] == 'diverged_epoch']
+    if not all(value >= 1 and value.is_integer() for value in epochs):
+        raise AnalysisError(f'{path} has a diverged_epoch that is no epoch')
+    again = np.flatnonzero(rows.duplicated(_KEY))
+    if len(again):
+        raise AnalysisError(f'{path} has in line {again[0] + 2} a value that it has before')
     # Line 1 of the file is the header.
     return rows.assign(line=np.arange(len(rows)) + 2)
 
 
-def _read_metrics(path: pathlib.Path) -> pd.DataFrame:
+def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     rows = []
-    try:
-        for line, text in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
-            if text.strip():
-                rows.append({**json.loads(text), 'line': line})
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
     columns = [
         'condition',
         'repeat',
@@ -393,23 +493,60 @@ def _read_metrics(path: pathlib.Path) -> pd.DataFrame:
         'validation_mpe',
         'line',
     ]
-    frame = pd.DataFrame(rows, columns=columns)
-    for name in columns[3:7]:
-        frame[name] = pd.to_numeric(frame[name])
+    try:
+        for line, text in enumerate(content.decode().splitlines(), start=1):
+            if text.strip():
+                row = json.loads(text)
+                if not isinstance(row, dict) or not all(
+                    type(row.get(name)) is kind
+                    for name, kind in (('condition', str), ('repeat', int), ('epoch', int))
+                ):
+                    raise ValueError(f'line {line} has no condition, repeat and epoch')
+                for name in columns[3:7]:
+                    if type(row.get(name)) not in (int, float, type(None)):
+                        raise ValueError(f'line {line} has a {name} that is no number')
+                rows.append({**row, 'line': line})
+        frame = pd.DataFrame(rows, columns=columns)
+        for name in columns[3:7]:
+            frame[name] = pd.to_numeric(frame[name])
+    except (ValueError, RecursionError) as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     return frame
 
 
-def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
+def _check_runs(path: pathlib.Path, rows: pd.DataFrame, header: Mapping[str, Any]) -> None:
+    """Refuses rows of conditions, repeats or test distributions that the study does not have."""
+    known = {
+        'condition': {'', *header['conditions']},
+        'repeat': set(_repeats(header)),
+        'test_distribution': {'', *header['test_distributions']},
+    }
+    for column in known.keys() & set(rows.columns):
+        strangers = set(rows[column]) - known[column]
+        if strangers:
+            raise AnalysisError(
+                f'{path} has rows of {column} {sorted(strangers)[0]!r}, which the study in '
+                'config.json does not have'
+            )
+    present = set(zip(rows['condition'], rows['repeat'], strict=True))
+    for condition in header['conditions']:
+        for repeat in _repeats(header):
+            if (condition, repeat) not in present:
+                raise AnalysisError(
+                    f'{path} has no row of condition {condition!r}, repeat {repeat}'
+                )
+
+
+def _read_runs(
+    path: pathlib.Path, content: bytes, header: Mapping[str, Any]
+) -> dict[tuple[str, int], Run]:
     try:
-        # Opened here: numpy leaves the file open where it finds no archive in it.
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        arrays = files_lib.read_arrays(content)
+    except ValueError as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
+    fault = _arrays_fault(arrays, header)
+    if fault:
+        raise AnalysisError(f"{path} does not fit its study's config.json: {fault}")
     tests = [str(t) for t in arrays['test_distributions']]
     repeat_index = {int(k): i for i, k in enumerate(arrays['repeats'])}
     condition_index = {str(c): i for i, c in enumerate(arrays['conditions'])}
@@ -438,6 +575,48 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
             else {},
         )
     return runs
+
+
+def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str | None:
+    """What in predictions.npz is not of the study's runs and sizes, or None."""
+    config = header['config']
+    conditions, repeats = sorted(header['conditions']), list(_repeats(header))
+    tests = sorted(header['test_distributions'])
+    labels = {
+        'conditions': (arrays.get('conditions'), conditions),
+        'test_distributions': (arrays.get('test_distributions'), tests),
+        'repeats': (arrays.get('repeats'), repeats),
+        'condition': (arrays.get('condition'), sorted(conditions * len(repeats))),
+        'repeat': (arrays.get('repeat'), sorted(repeats * len(conditions))),
+    }
+    for name, (found, wanted) in labels.items():
+        if found is None or sorted(found.ravel().tolist()) != wanted:
+            return f'{name} is not what the study has'
+    pairs = set(zip(arrays['condition'].tolist(), arrays['repeat'].tolist(), strict=True))
+    c, k, t, r = len(conditions), len(repeats), len(tests), len(conditions) * len(repeats)
+    if len(pairs) != r:
+        return 'condition and repeat name a run twice'
+    n, v = config['data']['test_size'], config['data']['validation_size']
+    m = config['evaluation']['dense_size']
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = {
+        'dense_generating': ((m,),),
+        'dense_target': ((c, m), (m,)),
+        'dense_prediction': ((r, m),),
+        'test_generating': ((t, k, n),),
+        'test_target': ((c, t, k, n),),
+        'test_prediction': ((r, t, n),),
+        'validation_target': ((r, v),),
+        'validation_prediction': ((r, v),),
+        'calibration_factor': ((r,),),
+    }
+    if 'moment_names' in arrays:
+        shapes['moments'] = ((r, arrays['moment_names'].size),)
+    for name, allowed in shapes.items():
+        if name not in arrays:
+            return f'it has no {name}'
+        if arrays[name].shape not in allowed or arrays[name].dtype.kind not in 'fiu':
+            return f'{name} are no numbers of shape {list(allowed[0])}'
+    return None
 
 
 def _short_names(paths: Sequence[pathlib.Path]) -> tuple[str, ...]:
@@ -552,14 +731,16 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
       workdirs: folders that hold `config.json`, `results.csv`, `metrics.jsonl`, `predictions.npz`.
 
     Raises:
-      AnalysisError: a file is missing or damaged, or the workdirs do not belong together: other
-        seeds (repeats would not be paired) or one condition with two sets of values.
+      AnalysisError: a study is not finished, a file is missing, damaged or not as the study left
+        it, or the workdirs do not belong together: other seeds (repeats would not be paired) or one
+        condition with two sets of values.
     """
     paths = [pathlib.Path(workdir) for workdir in workdirs]
     if not paths:
         raise AnalysisError('no workdir is given: name at least one')
     sources = _short_names(paths)
-    headers = tuple(_read_json(path / 'config.json') for path in paths)
+    held = [_read(path) for path in paths]
+    headers = tuple(each.header for each in held)
     seeds = [header['config'].get('seed') for header in headers]
     for name, seed in zip(sources, seeds, strict=True):
         if seed != seeds[0]:
@@ -569,18 +750,18 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                 'not paired, so analyse them apart'
             )
     results = pd.concat(
-        [_read_results(path / 'results.csv').assign(source=i) for i, path in enumerate(paths)],
+        [each.results.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
     )
     results, notes = _drop_repeated(results, sources, headers)
     metrics = pd.concat(
-        [_read_metrics(path / 'metrics.jsonl').assign(source=i) for i, path in enumerate(paths)],
+        [each.metrics.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
     ).drop_duplicates(['condition', 'repeat', 'epoch'])
     conditions: dict[str, Condition] = {}
     tests: dict[str, Distribution] = {}
     runs: dict[tuple[str, int], Run] = {}
-    for header, path, source in zip(headers, paths, sources, strict=True):
+    for header, each, source in zip(headers, held, sources, strict=True):
         overrides = header['config'].get('conditions') or {}
         for name, entry in header['conditions'].items():
             condition = Condition(
@@ -601,7 +782,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                     f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
                     f'{tests[name].spec}, as in a workdir before it; analyse them apart'
                 )
-        for key, run in _read_runs(path / 'predictions.npz').items():
+        for key, run in each.runs.items():
             runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']
@@ -631,4 +812,5 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
         diverged=diverged,
         notes=tuple(notes),
         _groups=groups,
+        folders=tuple(paths),
     )

@@ -1,10 +1,6 @@
 """From what each run leaves to the tables and arrays of a study's result files."""
 
-import shutil
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,33 +146,3 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             for metric in METRICS
         ]
     return pd.DataFrame(rows, columns=list(files.COLUMNS))
-
-
-def write_tensorboard(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The epochs' rows as TensorBoard scalars, one TensorBoard run for each run."""
-    from tensorboardX import event_file_writer, summary
-    from tensorboardX.proto import event_pb2
-
-    if folder.exists():
-        shutil.rmtree(folder)
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        runs.setdefault(f'{row["condition"]}/repeat_{row["repeat"]}', []).append(row)
-    # Not by a SummaryWriter: each holds three files open, where a process may have as few as 256,
-    # and writes in a thread of its own, for which it waits forever once a full disk has ended that.
-    for name, own in runs.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            writer = event_file_writer.EventsWriter(str(Path(scratch) / 'events'))
-            for row in own:
-                for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
-                    if row[key] is not None:
-                        writer.write_event(
-                            event_pb2.Event(
-                                wall_time=time.time(),
-                                step=row['epoch'],
-                                summary=summary.scalar(key, row[key]),
-                            )
-                        )
-            writer.close()
-            (made,) = Path(scratch).iterdir()
-            files.write_bytes(folder / name / made.name, made.read_bytes())
