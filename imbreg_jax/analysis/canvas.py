@@ -264,6 +264,11 @@ def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> F
             )
     # A salt of its own keeps ids apart, and a fixed one (and no date) keeps files equal.
     with settings(**{'svg.hashsalt': name}):
+        # Laid out once, and not before each file: that takes more time than the drawing.
+        engine = drawing.get_layout_engine()
+        if engine is not None:
+            engine.execute(drawing)
+            drawing.set_layout_engine('none')
         drawing.savefig(svg, format='svg', metadata={'Date': None}, dpi=150)
         drawing.savefig(png, format='png', dpi=200, metadata={'Software': None})
     # A machine without the font that the lengths were measured with falls back to a similar one.

@@ -38,8 +38,8 @@ from matplotlib import lines, patches, ticker  # isort: skip
 
 # A figure with more would be too long to read, and in the end too large to draw; tables have all.
 _MOST_CURVES = 12
-_MOST_ROWS = 40
-_MOST_GROUPS = 8
+_MOST_ROWS = 24
+_MOST_GROUPS = 2
 _MOST_CONDITION_FIGURES = 6
 _DENSE_BINS = 50
 _SHORT_LABEL = 14
