@@ -609,6 +609,7 @@ class StudyRun:
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
         """What else a checkpoint needs and is not there as it was, or None."""
+        # Checkpoints of before plans were kept with them say nothing.
         for field, value in position.get('plan', {}).items():
             if self._binding.get(field, value) != value:
                 return f'made under a plan with {field} {value}, unlike plan.json'

@@ -287,6 +287,7 @@ class LoadingTest(absltest.TestCase):
             ('devices', 3),
             ('config', header['config'] | {'repeats': 0}),
             ('config', header['config'] | {'seed': '0'}),
+            ('config', header['config'] | {'first_repeat': 0.5}),
             ('config', header['config'] | {'analysis': 3}),
             ('config', header['config'] | {'analysis': {'confidence': 'high'}}),
             ('config', header['config'] | {'conditions': {'u1_10': 3}}),

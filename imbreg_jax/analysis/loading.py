@@ -401,11 +401,11 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 def _header_fault(header: Mapping[str, Any]) -> str | None:
     """What in a config.json is not of the kind that analysis takes, or None."""
     config = header['config']
-    fields: dict[str, tuple[str, ...]] = {
-        'conditions': ('train_distribution', 'label', 'spec'),
-        'test_distributions': ('label', 'spec'),
-    }
-    for name, parts in fields.items():
+    fields = (
+        ('conditions', ('train_distribution', 'label', 'spec')),
+        ('test_distributions', ('label', 'spec')),
+    )
+    for name, parts in fields:
         entries = header.get(name)
         if not isinstance(entries, dict) or not entries:
             return f'it names no {name}'
@@ -424,12 +424,10 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
             return f'conditions.{name} must be an object'
     if not isinstance(header.get('devices', []), list):
         return 'devices must be a list'
-    for section, names in _NUMBERS.items():
-        for name in names:
-            value = _get(header if section == 'timing' else config, f'{section}.{name}'.strip('.'))
-            absent = value is None and section in ('analysis', 'timing')
-            if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
-                return f'{f"{section}.{name}".strip(".")} must be a number'
+    for field, kinds in _NUMBERS.items():
+        value = _get(header if field.startswith('timing') else config, field)
+        if type(value) not in kinds:
+            return f'{field} must be a number'
     if not 1 <= config['repeats'] <= _MOST_REPEATS:
         return f'repeats must be from 1 to {_MOST_REPEATS}'
     return None
@@ -438,12 +436,21 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
 # More than any config may ask for; whoever writes more into a config.json only costs time.
 _MOST_REPEATS = 10**6
 # Fields of config.json that analysis reckons with.
-_NUMBERS = {
-    '': ('seed', 'repeats', 'first_repeat'),
-    'data': ('image_size', 'test_size', 'validation_size'),
-    'evaluation': ('dense_size',),
-    'analysis': ('equivalence_margin', 'confidence', 'bootstrap_resamples', 'seed'),
-    'timing': ('seconds', 'compile_seconds'),
+_INTEGER, _NUMBER, _NUMBER_IF_ANY = (int,), (int, float), (int, float, type(None))
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    'seed': _INTEGER,
+    'repeats': _INTEGER,
+    'first_repeat': _INTEGER,
+    'data.image_size': _INTEGER,
+    'data.test_size': _INTEGER,
+    'data.validation_size': _INTEGER,
+    'evaluation.dense_size': _INTEGER,
+    'analysis.equivalence_margin': _NUMBER_IF_ANY,
+    'analysis.confidence': _NUMBER_IF_ANY,
+    'analysis.bootstrap_resamples': _NUMBER_IF_ANY,
+    'analysis.seed': _NUMBER_IF_ANY,
+    'timing.seconds': _NUMBER_IF_ANY,
+    'timing.compile_seconds': _NUMBER_IF_ANY,
 }
 
 
