@@ -67,7 +67,8 @@ class Journal:
             content = self._read(mark['bytes'])
             self._rows = [json.loads(line) for line in content.splitlines()]
         else:
-            timed = [row | {'wall_time': time.time()} for row in position['rows']]
+            now = time.time()
+            timed = [files.finite(row) | {'wall_time': now} for row in position['rows']]
             content = files.json_lines(timed)
             self._rows = timed
         self._length = len(content)
