@@ -100,8 +100,7 @@ class Progress:
         is_last = epoch == epochs and self._program == self.programs
         if is_last or self._is_due(LEAST_SECONDS if epoch == int(epoch) else MOST_SECONDS):
             done = f'{epoch:.0f}' if epoch == int(epoch) else f'{epoch:.1f}'
-            where = f'program {self._program} of {self.programs}, ' if self.programs > 1 else ''
-            self._say(f'{where}epoch {done} of {epochs}{self._rate(now)}')
+            self._say(f'epoch {done} of {epochs}{self._rate(now)}')
 
     def _rate(self, now: float) -> str:
         assert self._rated_from is not None
@@ -118,7 +117,8 @@ class Progress:
 
     def _say(self, text: str) -> None:
         self._said_at = self._clock()
-        logger.info('%s', text)
+        where = f'program {self._program} of {self.programs}, ' if self.programs > 1 else ''
+        logger.info('%s%s', where, text)
 
 
 def _is_watched() -> bool:

@@ -12,11 +12,28 @@ import numpy as np
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import decomposition, figures, loading
+from imbreg_jax.analysis import canvas, decomposition, figures, loading
 
 
 def _draw(study):
     return figures.draw(study, decomposition.table(study), decomposition.shrinkage(study))
+
+
+def _sketch(study):
+    """Returns (name, title, caption, drawing) of each figure, without the time to render it."""
+    found = []
+
+    def keep(*parts):
+        found.append(parts)
+        return figures.Figure(*parts[:3], svg='', png=b'')
+
+    with mock.patch.object(canvas, 'finish', keep):
+        _draw(study)
+    return found
+
+
+def _legend(drawing):
+    return [text.get_text() for legend in drawing.legends for text in legend.get_texts()]
 
 
 class FiguresTest(absltest.TestCase):
@@ -122,8 +139,10 @@ class FiguresTest(absltest.TestCase):
             workdir = pathlib.Path(self.create_tempdir().full_path)
             simulated_study.write(workdir, images=60, repeats=3, **changes.pop('study', {}))
             _edit(workdir, **changes)
-            study = loading.load([workdir])
-            return {f.name: ('paper ± std' in f.svg, 'diamond' in f.caption) for f in _draw(study)}
+            return {
+                name: ('paper ± std' in _legend(drawing), 'diamond' in caption)
+                for name, _, caption, drawing in _sketch(loading.load([workdir]))
+            }
 
         as_printed = diamonds(data={'test_size': 5000})
         self.assertEqual(as_printed['figure_7_performance_on_u1_10'], (True, True))
@@ -137,14 +156,14 @@ class FiguresTest(absltest.TestCase):
         self.assertEqual(fewer['figure_7_performance_on_u1_10'], (True, True))
 
     def test_the_average_says_over_which_laws_it_is(self):
-        titles = {f.name: f.title for f in _draw(self._study())}
+        titles = {name: title for name, title, *_ in _sketch(self._study())}
         self.assertEqual(
             titles['figure_8_performance_all_tests'],
             'Figure 8: all networks, averaged over U(1, 10), U(1, 5) and N(5.5, 1)',
         )
         law = 'triangular(1, 5, 10)'
         study = self._study(conditions={'u1_10': {}}, test_distributions=('u1_10', law))
-        titles = {f.name: f.title for f in _draw(study)}
+        titles = {name: title for name, title, *_ in _sketch(study)}
         self.assertEqual(
             titles['performance_all_tests'], f'All networks, averaged over U(1, 10) and {law}'
         )
@@ -184,7 +203,7 @@ class FiguresTest(absltest.TestCase):
                 self.assertEqual(inline.get('aria-label'), figure.title)
                 texts = [''.join(t.itertext()) for t in _elements(figure.svg, 'text')]
                 self.assertEmpty(_elements(figure.svg, 'script'))
-                self.assertLess(max(map(len, texts)), 60)
+                self.assertLessEqual(max(map(len, texts)), 60)
         captions = {f.name: f.caption for f in drawn}
         self.assertIn(laws['long'], captions['decomposition'])
         svg = {f.name: f.svg for f in drawn}['learning_curves']
@@ -198,9 +217,9 @@ class FiguresTest(absltest.TestCase):
         study = self._study(
             conditions=conditions, networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)), repeats=2
         )
-        drawn = _draw(study)
-        self.assertLen({f.name.lower() for f in drawn}, len(drawn))
-        self.assertLen([f for f in drawn if f.title.startswith('Networks of condition')], 3)
+        drawn = _sketch(study)
+        self.assertLen({name.lower() for name, *_ in drawn}, len(drawn))
+        self.assertLen([1 for _, title, *_ in drawn if title.startswith('Networks of')], 3)
 
     def test_one_epoch_is_a_mark_in_every_panel(self):
         workdir = pathlib.Path(self.create_tempdir().full_path)

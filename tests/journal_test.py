@@ -86,6 +86,7 @@ class JournalTest(absltest.TestCase):
                         self.assertCountEqual(shown, lines)
                     for epoch in _EPOCHS[kept:]:
                         journal.add(_rows(*epoch))
+                    self.assertIsNone(journal.fault({'journal': journal.mark()}))
                     journal.finish()
                     self.assertEqual(self._metrics(name), self._metrics('reference'))
 
@@ -154,6 +155,24 @@ class JournalTest(absltest.TestCase):
             self._journal(position=position)
             self.assertEqual(self._metrics(), metrics)
 
+    def test_nothing_is_written_through_a_link(self):
+        theirs = self.folder / 'theirs'
+        for place in ('metrics.jsonl', 'checkpoints/epochs.jsonl'):
+            theirs.write_bytes(b'theirs')
+            (self.folder / 'w' / 'checkpoints').mkdir(parents=True, exist_ok=True)
+            path = self.folder / 'w' / place
+            path.unlink(missing_ok=True)
+            path.symlink_to(theirs)
+            journal = self._journal()
+            journal.add(_rows(0, 0))
+            self.assertEqual(theirs.read_bytes(), b'theirs')
+            self.assertLen(path.read_bytes().splitlines(), 2)
+            path.unlink()
+            path.symlink_to(theirs)
+            with self.assertRaises(OSError):
+                journal.add(_rows(0, 1))
+            self.assertEqual(theirs.read_bytes(), b'theirs')
+
     def test_rows_that_are_not_as_they_were_are_said(self):
         journal = self._journal()
         journal.add(_rows(0, 0))
@@ -164,10 +183,11 @@ class JournalTest(absltest.TestCase):
             (lambda p: p.write_bytes(content[:-1]), 'damaged'),
             (lambda p: p.write_bytes(renamed), 'damaged'),
             (pathlib.Path.unlink, 'missing'),
+            (pathlib.Path.mkdir, 'cannot be read'),
         ):
             fault(self._epochs())
             found = Journal(self.study, Workdir(self.folder / 'w')).fault(position)
-            self.assertIn(f'epochs.jsonl, which it needs, is {word}', found)
+            self.assertRegex(found, f'epochs.jsonl, which it needs, (is )?{word}')
         self.assertIn('another version', journal.fault({}))
 
 

@@ -133,6 +133,9 @@ class EventFilesTest(absltest.TestCase):
         for path in others:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text('x')
+        link = ours.with_name(ours.name.replace('tfevents.', 'tfevents.2'))
+        link.symlink_to(others[0])
+        others.append(link)
         remains = [
             ours.with_name(f'.{ours.name}.01234567.partial'),
             ours.with_name(ours.name.replace('tfevents.', 'tfevents.1')),
@@ -143,6 +146,7 @@ class EventFilesTest(absltest.TestCase):
             self.events.replace({('c0', 0): [], ('c1', 0): []})
         found = [path for path in self.folder.rglob('*') if path.is_file()]
         self.assertCountEqual(found, others)
+        self.assertEqual({path.read_text() for path in found}, {'x'})
 
     def test_a_full_disk_is_an_error_of_the_file_system(self):
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -698,7 +698,9 @@ def _provenance(study: loading.Study) -> list[str]:
 
 def _markdown(table: _Table) -> str:
     body = [[cell.text for cell in row] for row in table.rows]
-    sources = [f'{i}. {source}' for i, source in enumerate(table.sources, start=1)]
+    sources = [
+        f'{i}. {tables.markdown_text(source)}' for i, source in enumerate(table.sources, start=1)
+    ]
     return '\n'.join(
         [
             f'# {table.caption}',

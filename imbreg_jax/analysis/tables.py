@@ -475,11 +475,10 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Returns a Markdown table; every entry is text: no element, no link, no second cell."""
     lines = [header, ['---'] * len(header), *rows]
     return '\n'.join(
-        '| '
-        + ' | '.join(
-            re.sub(r'\||<(?=[A-Za-z/!?])|(?<=])\(', r'\\\g<0>', printable(str(entry)))
-            for entry in line
-        )
-        + ' |'
-        for line in lines
+        '| ' + ' | '.join(markdown_text(str(entry)) for entry in line) + ' |' for line in lines
     )
+
+
+def markdown_text(text: str) -> str:
+    """Returns `text` as Markdown that shows it: no element, no link, no end of a table's cell."""
+    return re.sub(r'\||<(?=[A-Za-z/!?])|(?<=])\(', r'\\\g<0>', printable(text))

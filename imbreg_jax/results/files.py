@@ -215,11 +215,23 @@ def append(path: Path, content: bytes) -> None:
     """Adds to a file that grows; a process that is killed may leave it with a part of this.
 
     Raises:
-      OSError: it cannot be written or the disk is full.
+      OSError: it cannot be written, is a link or no regular file, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'ab') as file:
+    # Not through a link: what it leads to is not ours to grow. A pipe would hang.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o666), 'ab') as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, 'it is no regular file', str(path))
         file.write(content)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether there is a regular file of this name, and not a link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def json_lines(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -1,16 +1,18 @@
 """Every epoch's rows while a study runs, and what is shown of them meanwhile.
 
-`checkpoints/epochs.jsonl` only ever grows.  A checkpoint says how many of its bytes it counts on
-and their SHA-256, and a resume cuts the rest off.  `metrics.jsonl` and the TensorBoard scalars are
+`checkpoints/epochs.jsonl` only grows.  A checkpoint says how many of its bytes it counts on and
+their SHA-256, and a resume cuts the rest off.  `metrics.jsonl` and the TensorBoard scalars are
 made from it: they grow with it, are cut back with it, and come out whole at the end.  Its rows also
 hold the time, which differs between a resumed and an uninterrupted study, as metrics must not.
 """
 
+import errno
 import hashlib
 import json
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from imbreg_jax.results import assemble, files
@@ -44,12 +46,12 @@ class Journal:
             # Until there was a journal, positions held the rows themselves.
             known = isinstance(position.get('rows'), list)
             return None if known else 'it is of another version'
+        if mark['bytes'] and not self._path.exists():
+            return f'{NAME}, which it needs, is missing'
         try:
             content = self._read(mark['bytes'])
-        except FileNotFoundError:
-            return f'{NAME}, which it needs, is missing'
         except OSError as error:
-            return f'{NAME}, which it needs, cannot be read: {error}'
+            return f'{NAME}, which it needs, cannot be read: {error.strerror or error}'
         sound = hashlib.sha256(content).hexdigest() == mark['sha256']
         return None if sound else f'{NAME}, which it needs, is damaged'
 
@@ -72,20 +74,17 @@ class Journal:
         self._digest = hashlib.sha256(content)
         if self._workdir is None:
             return
-        if mark is None and (content or self._path.exists()):
+        if not _holds(self._path, content):
             files.write_bytes(self._path, content)
-        elif mark is not None and self._path.stat().st_size > len(content):
-            os.truncate(self._path, len(content))
         self._cut_metrics()
         self._show_events()
 
     def _cut_metrics(self) -> None:
         assert self._workdir is not None
         path = self._workdir.metrics
-        held = path.read_bytes() if path.exists() else b''
         # A study that was cut off while its last files were written has them in its own order.
         wanted = [_metrics(self._rows), _metrics(assemble.in_order(self._study, self._rows))]
-        if held not in wanted:
+        if not any(_holds(path, content) for content in wanted):
             files.write_bytes(path, wanted[0])
 
     def _show_events(self) -> None:
@@ -141,6 +140,10 @@ class Journal:
         self._show_events()
 
     def _read(self, length: int) -> bytes:
+        if not length:
+            return b''  # before the first epoch's rows there need be no file
+        if not self._path.is_file():
+            raise OSError(errno.EINVAL, 'it is no regular file', str(self._path))
         with open(self._path, 'rb') as file:
             return file.read(length)
 
@@ -148,3 +151,10 @@ class Journal:
 def _metrics(rows: Sequence[dict[str, Any]]) -> bytes:
     """The bytes of metrics.jsonl."""
     return files.json_lines([{k: v for k, v in row.items() if k != 'wall_time'} for row in rows])
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has just this content, or there is none and it would be empty."""
+    if not files.is_plain(path):
+        return not content and not os.path.lexists(path)
+    return path.stat().st_size == len(content) and path.read_bytes() == content

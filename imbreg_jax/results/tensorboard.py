@@ -44,7 +44,9 @@ class EventFiles:
         for run, own in rows.items():
             self._paths.pop(run, None)
             folder = self._of(run)
-            found = sorted(p for p in _listed(folder) if _OURS.fullmatch(p.name))
+            found = sorted(
+                p for p in _listed(folder) if _OURS.fullmatch(p.name) and files.is_plain(p)
+            )
             content = _encode(own, begins=True) if own else b''
             kept = [p for p in found if own and p.suffix == f'.{_MARK}' and _holds(p, content)][-1:]
             if own and not kept:
