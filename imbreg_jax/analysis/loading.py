@@ -41,10 +41,13 @@ class AnalysisError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """A target distribution: registry name, label to print, and canonical expression."""
+    """A target distribution: registry name, label to print, and canonical expression.
+
+    Two are equal whatever they are called in print: one table may come from files of other names.
+    """
 
     name: str
-    label: str
+    label: str = dataclasses.field(compare=False)
     spec: str
 
 

@@ -302,8 +302,6 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
-        # First: config.json names them.
-        kept_tables.write(self.path, study)
         here = {
             'versions': versions(),
             'devices': devices,
@@ -326,12 +324,14 @@ class Workdir:
                 condition.name: {
                     'train_distribution': condition.distribution.name,
                     'label': condition.distribution.label,
-                    'spec': condition.distribution.spec,
+                    # Of a table it names no path: two studies of one table have one law.
+                    'spec': condition.distribution.identity,
                 }
                 for condition in study.conditions
             },
             'test_distributions': {
-                law.name: {'label': law.label, 'spec': law.spec} for law in study.test_distributions
+                law.name: {'label': law.label, 'spec': law.identity}
+                for law in study.test_distributions
             },
             'timing': timing,
             # Under which versions and where it was trained, part by part; mostly one entry.
@@ -340,6 +340,8 @@ class Workdir:
         if finished:
             held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
         self._write(held)
+        # After config.json: without it nothing says that the folder is a workdir.
+        kept_tables.write(self.path, study)
 
     def write_analysis(self, study: Study) -> None:
         """Takes over into config.json how a finished study is to be analysed from now on."""
