@@ -184,6 +184,29 @@ class RunnerTest(absltest.TestCase):
         self.assertIn('is finished: nothing is trained', logs.output[0])
         runner.analysis.build.assert_called_once()
 
+    def test_a_report_that_cannot_be_made_loses_nothing_and_is_made_by_the_next_start(self):
+        runner.analysis.build.side_effect = ValueError("'nonsense' is no backend\nat all.")
+        with self.assertRaisesRegex(
+            runner.analysis.AnalysisError,
+            r'holds the finished study, but its report could not be made: ValueError in .*\.py, '
+            r"line \d+: 'nonsense' is no backend at all; the same command makes it again$",
+        ):
+            imbreg_jax.run_study(self._cached(), self.workdir)
+        self._assert_same_results()
+        self.assertIn('finished', json.loads((self.workdir / 'config.json').read_text()))
+        runner.analysis.build.side_effect = None
+        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+            study = small_study.study_lib.resolve(self._cached())
+            run = runner.StudyRun(study, self.workdir)
+            run.finish()
+        self.assertIs(run.report, runner.analysis.build.return_value)
+
+    def test_a_full_disk_under_the_report_is_no_fault_of_the_report(self):
+        runner.analysis.build.side_effect = OSError(28, 'No space left on device', 'x')
+        study = small_study.study_lib.resolve(self._cached())
+        with self.assertRaisesRegex(OSError, 'No space left'):
+            runner.StudyRun(study, self.reference).finish()
+
     def test_refuses_the_workdir_of_another_study(self):
         with self.assertRaisesRegex(WorkdirError, 'holds another config .*seed: 0 -> 1'):
             imbreg_jax.run_study(self._cached(seed=1), self.reference)
