@@ -178,7 +178,7 @@ class FiguresTest(absltest.TestCase):
 
     def test_long_and_strange_labels_are_drawn_as_text_that_fits(self):
         laws = {
-            '$': "table('/tmp/$a_b$/x^2$.csv')",
+            '$': "table('/tmp/$\\frac$.csv')",  # No formula that there is.
             'template': "table('\\1\\g<0>.csv')",
             'markup': '</svg><script>alert(1)</script>" onload="alert(2)"&amp;\x1b[31m\x00\ud800',
             'long': 'mixture(' + ', '.join(['normal(5.5, 1), 0.01'] * 30) + ')',
@@ -189,7 +189,9 @@ class FiguresTest(absltest.TestCase):
             # Among others of a layout that has no room left for its axes.
             warnings.simplefilter('error')
             workdir = pathlib.Path(self.create_tempdir().full_path)
-            names = {f'{name}-condition': text for name, text in laws.items() if name != 'markup'}
+            # A table of results cannot hold all of it, so it becomes a label afterwards.
+            names = {f'{name}-condition': text for name, text in laws.items()}
+            names['markup-condition'] = 'u1_10'
             simulated_study.write(
                 workdir,
                 {name: {'train_distribution': text} for name, text in names.items()},
@@ -199,7 +201,7 @@ class FiguresTest(absltest.TestCase):
                 repeats=2,
             )
             header = json.loads((workdir / 'config.json').read_text())
-            header['conditions']['$-condition']['label'] = laws['markup']
+            header['conditions']['markup-condition']['label'] = laws['markup']
             (workdir / 'config.json').write_text(json.dumps(header))
             drawn = _draw(loading.load([workdir]))
         self.assertLen({f.name for f in drawn}, len(drawn))
@@ -215,6 +217,7 @@ class FiguresTest(absltest.TestCase):
         captions = {f.name: f.caption for f in drawn}
         self.assertIn(laws['long'], captions['decomposition'])
         svg = {f.name: f.svg for f in drawn}['learning_curves']
+        self.assertIn("$-condition [table('/tmp/$\\frac$.csv')]", svg)
         self.assertIn("table('\\1\\g&lt;0&gt;.csv')", svg)
 
     def test_conditions_whose_names_differ_in_a_sign_have_files_of_their_own(self):
