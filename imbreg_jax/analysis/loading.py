@@ -172,7 +172,7 @@ class Study:
         """Returns the config's `analysis.<name>`, or `default` for a config without it."""
         return self.config.get('analysis', {}).get(name, default)
 
-    @property
+    @functools.cached_property
     def predictors(self) -> tuple[str, ...]:
         """The networks' predictors that the results hold: cnn, and cnn_calibrated where present."""
         present = set(self.results['predictor'])

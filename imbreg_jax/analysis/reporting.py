@@ -2,21 +2,27 @@
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import importlib.resources
 import math
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from imbreg_jax.analysis import claims, decomposition, figures, loading, paper, tables
+from imbreg_jax.analysis import claims, decomposition, figures, folder, loading, paper, tables
 from imbreg_jax.analysis.tables import number
-from imbreg_jax.results import files as files_lib
+
+# What a page shows of a large study; the tables in CSV hold all of it.
+_MOST_ROWS = 200
+_MOST_VERDICTS = 40
+_MOST_NAMED = 12
+_MOST_SETTINGS_IN_TERMINAL = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +48,10 @@ class Report:
         for verdict in self.verdicts:
             if verdict.predictor == 'cnn':
                 seen.setdefault((verdict.variant, verdict.claim), []).append(verdict)
+        settings = list(dict.fromkeys(variant for variant, _ in seen))
         for (variant, claim), group in seen.items():
+            if variant in settings[_MOST_SETTINGS_IN_TERMINAL:]:
+                continue
             where = f' [{variant}]' if variant else ''
             lines.append(f'  {claim}. {claims.STATEMENTS[claim]}{where}')
             if all(v.status == claims.UNTESTED for v in group):
@@ -64,6 +73,9 @@ class Report:
                     first, *others = verdict.note.rstrip('.').split('. ')
                     more = f' (more such notes in the report: {len(others)})' if others else ''
                     lines.append(f'       {first}{more}.')
+        if len(settings) > _MOST_SETTINGS_IN_TERMINAL:
+            left = len(settings) - _MOST_SETTINGS_IN_TERMINAL
+            lines.append(f'  The verdicts of {left:,} more settings are in the report.')
         lines.append(f'Report: {self.path}')
         return '\n'.join(map(tables.printable, lines))
 
@@ -128,6 +140,31 @@ def _status(text: str) -> _Cell:
 # Tables of the page
 
 
+def _first(table: _Table, total: int, file: str) -> _Table:
+    """Returns the first rows of a table, and says how many there are and where the others are."""
+    if total <= _MOST_ROWS:
+        return table
+    note = f'The first {_MOST_ROWS:,} of {total:,} rows; tables/{file}.csv has all of them.'
+    return dataclasses.replace(table, rows=table.rows[:_MOST_ROWS], notes=[note, *table.notes])
+
+
+def _listed(parts: Sequence[str], what: str, glue: str = ' ') -> str:
+    """Returns the first of many parts of a sentence, and how many more there are."""
+    if len(parts) <= _MOST_NAMED:
+        return glue.join(parts)
+    return glue.join([*parts[:_MOST_NAMED], f'and {len(parts) - _MOST_NAMED:,} more {what}'])
+
+
+def _bootstrap_notes(study: loading.Study) -> list[str]:
+    if claims.resamples(study):
+        return []
+    return [
+        'Bootstrap intervals are left out in studies of more than '
+        f'{claims.MOST_BOOTSTRAPPED_CELLS} conditions times test distributions; no verdict hangs '
+        'on them.'
+    ]
+
+
 def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
     rows, doubtful = [], False
     for row in table.to_dict('records'):
@@ -149,7 +186,7 @@ def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
             doubtful = doubtful or '[' in printed(metric).text
         rows.append(
             [
-                _text(study.conditions[condition].title if condition else 'random guess'),
+                _text(_trained_on(study, row['predictor'], condition)),
                 _text(study.test_distributions[test].label),
                 _text(row['predictor']),
                 _spread(row['mse_mean'], row['mse_std'], source('mse')),
@@ -187,6 +224,13 @@ def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
         rows,
         notes,
     )
+
+
+def _trained_on(study: loading.Study, predictor: str, condition: str) -> str:
+    if predictor != loading.BASELINE:
+        return study.conditions[condition].title
+    # A condition's own guess is on its own targets.
+    return 'random guess' + (f' for {study.conditions[condition].title}' if condition else '')
 
 
 def _paper_table(study: loading.Study, index: int, table: pd.DataFrame, predictor: str) -> _Table:
@@ -278,30 +322,68 @@ _STATISTICS = (
 )
 
 
-def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
+def _evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
+    """Returns a row per comparison behind a verdict, named as `claims.comparisons` names them."""
     rows = []
     for v in found:
         for e in v.evidence:
             c = e.comparison
             rows.append(
-                [
-                    _Cell(str(v.claim), v.claim, '', 'number'),
-                    _text(v.predictor),
-                    _text(claims.METRIC_NAMES[v.metric]),
-                    _text(e.first),
-                    _text(e.second),
-                    _Cell(str(c.repeats), c.repeats, e.source, 'number'),
-                    _number(c.difference, e.source, 3),
-                    _range(*c.t_interval, e.source),
-                    _range(*c.bca_interval, e.source),
-                    _p(e.holm_p_value, e.source),
-                    _p(c.wilcoxon_p_value, e.source),
-                    _number(c.cohens_d, e.source, 3),
-                    _number(c.cliffs_delta, e.source, 3),
-                    _p(e.equivalence.p_value if e.equivalence else math.nan, e.source),
-                    _needed(c.repeats_needed, c.repeats, e.source),
-                ]
+                {
+                    'claim': v.claim,
+                    'variant': v.variant,
+                    'predictor': v.predictor,
+                    'metric': v.metric,
+                    'first': e.first,
+                    'second': e.second,
+                    'repeats': c.repeats,
+                    'difference': c.difference,
+                    't_low': c.t_interval[0],
+                    't_high': c.t_interval[1],
+                    'bca_low': c.bca_interval[0],
+                    'bca_high': c.bca_interval[1],
+                    't_p': c.t_p_value,
+                    'holm_p': e.holm_p_value,
+                    'wilcoxon_p': c.wilcoxon_p_value,
+                    'cohens_d': c.cohens_d,
+                    'cliffs_delta': c.cliffs_delta,
+                    'tost_p': e.equivalence.p_value if e.equivalence else math.nan,
+                    'repeats_needed': c.repeats_needed,
+                    'source': e.source,
+                }
             )
+    return pd.DataFrame(rows)
+
+
+def _statistics_cells(row: Mapping[Hashable, Any]) -> list[_Cell]:
+    """Returns the cells under `_STATISTICS` for a row of a comparison."""
+    s = row['source']
+    return [
+        _Cell(str(row['repeats']), row['repeats'], s, 'number'),
+        _number(row['difference'], s, 3),
+        _range(row['t_low'], row['t_high'], s),
+        _range(row['bca_low'], row['bca_high'], s),
+        _p(row['holm_p'], s),
+        _p(row['wilcoxon_p'], s),
+        _number(row['cohens_d'], s, 3),
+        _number(row['cliffs_delta'], s, 3),
+        _p(row['tost_p'], s),
+        _needed(row['repeats_needed'], row['repeats'], s),
+    ]
+
+
+def _evidence_table(study: loading.Study, table: pd.DataFrame) -> _Table:
+    rows = [
+        [
+            _Cell(str(row['claim']), row['claim'], '', 'number'),
+            _text(row['predictor']),
+            _text(claims.METRIC_NAMES[row['metric']]),
+            _text(row['first']),
+            _text(row['second']),
+            *_statistics_cells(row),
+        ]
+        for row in table.to_dict('records')
+    ]
     return _Table(
         'evidence-table',
         'First minus second; a claim of order expects more than 0',
@@ -314,6 +396,7 @@ def _evidence_table(found: Sequence[claims.Verdict]) -> _Table:
             *_STATISTICS,
         ],
         rows,
+        _bootstrap_notes(study),
     )
 
 
@@ -326,27 +409,16 @@ def _needed(needed: float | None, repeats: int, source: str) -> _Cell:
 
 
 def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str) -> _Table:
-    rows = []
-    for row in table.to_dict('records'):
-        s = row['source']
-        rows.append(
-            [
-                _text(study.conditions[row['first']].title),
-                _text(study.conditions[row['second']].title),
-                _text(study.test_distributions[row['test_distribution']].label),
-                _text(claims.METRIC_NAMES[row['metric']]),
-                _Cell(str(row['repeats']), row['repeats'], s, 'number'),
-                _number(row['difference'], s, 3),
-                _range(row['t_low'], row['t_high'], s),
-                _range(row['bca_low'], row['bca_high'], s),
-                _p(row['holm_p'], s),
-                _p(row['wilcoxon_p'], s),
-                _number(row['cohens_d'], s, 3),
-                _number(row['cliffs_delta'], s, 3),
-                _p(row['tost_p'], s),
-                _needed(row['repeats_needed'], row['repeats'], s),
-            ]
-        )
+    rows = [
+        [
+            _text(study.conditions[row['first']].title),
+            _text(study.conditions[row['second']].title),
+            _text(study.test_distributions[row['test_distribution']].label),
+            _text(claims.METRIC_NAMES[row['metric']]),
+            *_statistics_cells(row),
+        ]
+        for row in table.to_dict('records')
+    ]
     return _Table(
         f'comparisons-{predictor.replace("_", "-")}',
         f'Paired differences, predictor {predictor}',
@@ -358,7 +430,25 @@ def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str)
             *_STATISTICS,
         ],
         rows,
+        _bootstrap_notes(study),
     )
+
+
+def _comparison_sentence(study: loading.Study) -> str:
+    """Says which conditions are compared with which."""
+    if len(study.conditions) < 2:
+        return 'The study has one condition: there is nothing to compare it with.'
+    pairs, lone = claims.compared_pairs(study)
+    text = 'Compared are conditions that differ in one thing, the training law or a setting.'
+    if len(study.variants()[0].conditions) > claims.MOST_CONDITIONS_IN_PAIRS:
+        second = study.conditions[pairs[0][1]].title
+        text += (
+            f' Those that differ in the law alone are too many for pairs: each against {second}.'
+        )
+    if lone:
+        titles = [study.conditions[name].title for name in lone]
+        text += f' Without a partner of that kind: {_listed(titles, "conditions", ", ")}.'
+    return text
 
 
 def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: str) -> _Table:
@@ -599,6 +689,14 @@ def _verdict_summary(found: Sequence[claims.Verdict]) -> str:
     return text + (f', {untested} not tested.' if untested else '.')
 
 
+def _most_telling(verdicts: Sequence[claims.Verdict]) -> list[claims.Verdict]:
+    """Returns the verdicts to print; of too many those that a reader wants to see at once."""
+    if len(verdicts) <= _MOST_VERDICTS:
+        return list(verdicts)
+    order = (claims.FAILS, claims.UNDECIDED, claims.STANDS, claims.UNTESTED)
+    return sorted(verdicts, key=lambda v: order.index(v.status))[:_MOST_VERDICTS]
+
+
 def _survival_sentence(table: pd.DataFrame) -> str:
     def named(answer: str) -> str:
         chosen = table[table['survives'] == answer]
@@ -629,11 +727,11 @@ def _ruled_out_sentence(study: loading.Study, table: pd.DataFrame) -> str:
             parts.append(f'{title}: ruled out by Table {", ".join(out)}.')
         else:
             parts.append(f'{title}: ruled out by none.')
-    return ' '.join(parts)
+    return _listed(parts, 'conditions in the table.')
 
 
 def _shrinkage_sentence(study: loading.Study, summary: pd.DataFrame) -> str:
-    return ' '.join(
+    parts = [
         f'{study.conditions[row["condition"]].title}: {row["measured"]:.1f} % measured '
         'with dropout '
         f'off, {row["predicted_dense"]:.1f} % predicted from the last layer alone '
@@ -641,7 +739,8 @@ def _shrinkage_sentence(study: loading.Study, summary: pd.DataFrame) -> str:
         f'dropouts of {row["mean_prediction"]:.1f} % measured over masks '
         f'({row["share_both"]:.0f} %).'
         for row in summary.to_dict('records')
-    )
+    ]
+    return _listed(parts, 'conditions in the table.')
 
 
 def _warnings(study: loading.Study) -> list[str]:
@@ -654,11 +753,24 @@ def _warnings(study: loading.Study) -> list[str]:
             + '; '.join(departures)
             + '.'
         )
+    by_condition: dict[str, dict[int, int]] = {}
+    for (name, repeat), epoch in sorted(study.diverged.items()):
+        by_condition.setdefault(name, {})[repeat] = epoch
+    diverged = []
     for name, condition in study.conditions.items():
-        lost = {k: epoch for (c, k), epoch in study.diverged.items() if c == name}
+        lost = by_condition.get(name)
         if lost:
-            which = ', '.join(f'{k} (epoch {epoch})' for k, epoch in sorted(lost.items()))
-            found.append(f'{condition.title}: {len(lost)} diverged and left out, repeat {which}.')
+            which = [f'{k} (epoch {epoch})' for k, epoch in lost.items()]
+            diverged.append(
+                f'{condition.title}: {len(lost)} diverged and left out, repeat '
+                f'{_listed(which, "repeats", ", ")}.'
+            )
+    found += diverged[:_MOST_NAMED]
+    if len(diverged) > _MOST_NAMED:
+        found.append(
+            f'Networks of {len(diverged) - _MOST_NAMED:,} more conditions diverged and are left '
+            'out; tables/results.csv counts them.'
+        )
     counts = {len(study.repeats(name)) for name in study.conditions}
     if min(counts, default=0) < 2:
         found.append(
@@ -686,10 +798,10 @@ def _provenance(study: loading.Study) -> list[str]:
         'Hover, click or '
         'focus a number for its file and lines (line 1 of results.csv is its header).'
     )
-    lines.append(
+    lines += _bootstrap_notes(study) or [
         f'Bootstrap: {study.option("bootstrap_resamples", 9999):,} resamples, seed '
         f'{study.option("seed", 0)}.'
-    )
+    ]
     return lines
 
 
@@ -717,21 +829,25 @@ def _markdown(table: _Table) -> str:
 def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Report:
     """Analyses workdirs and writes `tables/`, `figures/` and `report.html`.
 
-    Every file appears whole or not at all, `report.html` last.
+    Every file appears whole or not at all, `report.html` last. `report_files.json` lists them; what
+    it lists of an earlier report and this one does not write is removed.
 
     Args:
       workdirs: one or several finished workdirs of one seed.
-      out: folder to write to; made if it is not there.
+      out: folder to write to, made if it is not there: one of the workdirs, or a folder that holds
+        nothing, or nothing but an earlier report.
 
     Returns:
       The report, with its verdicts as text and its results as a DataFrame.
 
     Raises:
-      AnalysisError: a workdir cannot be read or the workdirs do not belong together.
+      AnalysisError: a workdir cannot be read, the workdirs do not belong together, or somebody
+        else keeps files in `out`.
       OSError: `out` cannot be written.
     """
-    study = loading.load([pathlib.Path(workdir) for workdir in workdirs])
-    out = pathlib.Path(out)
+    paths, out = [pathlib.Path(workdir) for workdir in workdirs], pathlib.Path(out)
+    study = loading.load(paths)
+    folder.check(out, paths)
     confidence = study.option('confidence', 0.95)
     results = tables.results_table(study.results, tables.as_printed(study))
     found = claims.verdicts(study)
@@ -744,42 +860,50 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
     summary = decomposition.shrinkage_summary(shrunk)
     drawn = figures.draw(study, decomposed['cnn'], shrunk)
 
-    page: dict[str, _Table] = {
-        'results': _results(study, results),
-        'verdicts': _verdict_table(found),
-        'evidence': _evidence_table(found),
-    }
-    frames: dict[str, pd.DataFrame] = {
-        'results': results,
-        'verdicts': _verdict_frame(found),
-        'survival': survives,
-        'ruled_out': excluded,
-        'shrinkage': shrunk,
-    }
+    evidence = _evidence_frame(found)
+    page: dict[str, _Table] = {}
+
+    def show(
+        name: str, make: Callable[[pd.DataFrame], _Table], frame: pd.DataFrame, file: str = ''
+    ) -> None:
+        """Puts the first rows of a frame on the page, and all of them into a file."""
+        page[name] = _first(make(frame.head(_MOST_ROWS)), len(frame), file or name)
+        frames[file or name] = frame
+
+    frames: dict[str, pd.DataFrame] = {'verdicts': _verdict_frame(found)}
+    by_claim = _verdict_table(found)
+    page['verdicts'] = _first(by_claim, len(by_claim.rows), 'verdicts')
+    show('results', functools.partial(_results, study), results)
+    show('evidence', functools.partial(_evidence_table, study), evidence)
     files: dict[str, str | bytes] = {}
     for predictor in study.predictors:
         suffix = '' if predictor == 'cnn' else '_calibrated'
-        page[f'comparisons{suffix}'] = _comparison_table(study, compared[predictor], predictor)
-        page[f'decomposition{suffix}'] = _decomposition_table(
-            study, decomposed[predictor], predictor
+        show(
+            f'comparisons{suffix}',
+            functools.partial(_comparison_table, study, predictor=predictor),
+            compared[predictor],
         )
-        frames[f'comparisons{suffix}'] = compared[predictor]
-        frames[f'decomposition{suffix}'] = decomposed[predictor]
+        show(
+            f'decomposition{suffix}',
+            functools.partial(_decomposition_table, study, predictor=predictor),
+            decomposed[predictor],
+        )
         for index, table in printed[predictor].items():
             files[f'tables/table_{index}{suffix}.md'] = tables.paper_table_markdown(
                 index, table, predictor, confidence
             )
             frames[f'table_{index}{suffix}'] = table
     if len(survives):
-        page['survival'] = _survival_table(survives)
+        show('survival', _survival_table, survives)
     if len(excluded):
-        page['ruled_out'] = _ruled_out_table(study, excluded)
+        show('ruled_out', functools.partial(_ruled_out_table, study), excluded)
     if len(shrunk):
-        page['shrinkage'] = _shrinkage_table(study, summary)
-        page['shrinkage_runs'] = _shrinkage_runs_table(study, shrunk)
-    for name, table in page.items():
-        if table.rows:
-            files[f'tables/{name}.md'] = _markdown(table)
+        by_condition = functools.partial(_shrinkage_table, study)
+        show('shrinkage', by_condition, summary, 'shrinkage_summary')
+        show('shrinkage_runs', functools.partial(_shrinkage_runs_table, study), shrunk, 'shrinkage')
+    for name, shown in page.items():
+        if shown.rows:
+            files[f'tables/{name}.md'] = _markdown(shown)
     for name, frame in frames.items():
         if len(frame):
             files[f'tables/{name}.csv'] = frame.to_csv(index=False)
@@ -787,15 +911,14 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
         files[f'figures/{figure.name}.svg'] = figure.svg
         files[f'figures/{figure.name}.png'] = figure.png
 
-    html = _render(study, found, page, printed, drawn, survives, excluded, summary)
-    for folder in ('tables', 'figures'):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        files_lib.write_bytes(
-            out / name,
-            content.encode(errors='backslashreplace') if isinstance(content, str) else content,
-        )
-    files_lib.write_bytes(out / 'report.html', html.encode())
+    files['report.html'] = _render(study, found, page, printed, drawn, survives, excluded, summary)
+    folder.write(
+        out,
+        {
+            name: content.encode(errors='backslashreplace') if isinstance(content, str) else content
+            for name, content in files.items()
+        },
+    )
     return Report(out / 'report.html', study, results, found)
 
 
@@ -866,9 +989,9 @@ def _render(
     )
     # A law's label should not be torn apart at its comma.
     environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
-    folder = importlib.resources.files('imbreg_jax.analysis')
-    source = folder.joinpath('report.html.jinja').read_text(encoding='utf-8')
-    script = folder.joinpath('report.js').read_text(encoding='utf-8')
+    resources = importlib.resources.files('imbreg_jax.analysis')
+    source = resources.joinpath('report.html.jinja').read_text(encoding='utf-8')
+    script = resources.joinpath('report.js').read_text(encoding='utf-8')
     return environment.from_string(source).render(
         script=script,
         # The page's policy allows this one script and no other, whoever wrote the labels.
@@ -876,9 +999,9 @@ def _render(
         title=f'Imbalanced targets and regression CNNs: {study.config.get("name") or "a study"}',
         subtitle=(
             f'{len(study.conditions)} condition{"s" if several else ""} ('
-            + ', '.join(c.title for c in study.conditions.values())
+            + _listed([c.title for c in study.conditions.values()], 'conditions', ', ')
             + f'), {repeats} repeat{"" if repeats == "1" else "s"} each; tested on '
-            + ', '.join(t.label for t in study.test_distributions.values())
+            + _listed([t.label for t in study.test_distributions.values()], 'laws', ', ')
             + '.'
         ),
         sections=[(id_, name) for id_, name, present in sections if present],
@@ -889,7 +1012,8 @@ def _render(
             {
                 'claim': claim,
                 'statement': claims.STATEMENTS[claim],
-                'verdicts': verdicts,
+                'verdicts': _most_telling(verdicts),
+                'more': len(verdicts) - len(_most_telling(verdicts)),
                 # What is not as the paper has it is what a reader wants to see at once.
                 'open': any(
                     v.status in (claims.FAILS, claims.UNDECIDED)
@@ -913,6 +1037,7 @@ def _render(
             for name in ('comparisons', 'comparisons_calibrated')
             if name in page and page[name].rows
         ],
+        comparison_sentence=_comparison_sentence(study),
         decomposition_tables=[
             page[name] for name in ('decomposition', 'decomposition_calibrated') if name in page
         ],

@@ -98,25 +98,27 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
     lost = [(row.condition, int(row.repeat)) in diverged for row in scores.itertuples()]
     lost = np.array(lost, dtype=bool) & (scores['predictor'] != 'random_guess').to_numpy()
+    scores = scores.assign(lost=lost)
     rows = []
     for predictor in _in_order(scores['predictor'], PREDICTORS):
-        of_predictor = scores['predictor'] == predictor
-        for condition in _in_order(scores['condition'][of_predictor]):
-            of_condition = of_predictor & (scores['condition'] == condition)
-            for test in _in_order(scores['test_distribution'][of_condition]):
-                chosen = of_condition & (scores['test_distribution'] == test)
-                kept = scores[chosen & ~lost]
-                train = scores['train_distribution'][chosen].iloc[0]
+        of_predictor = scores[scores['predictor'] == predictor]
+        for condition, of_condition in of_predictor.groupby('condition', sort=False):
+            for test, chosen in of_condition.groupby('test_distribution', sort=False):
+                # Arrays: a study has thousands of cells, and a selection in pandas costs far more.
+                train = chosen['train_distribution'].iloc[0]
+                repeat, named, value, left_out = (
+                    chosen[name].to_numpy() for name in ('repeat', 'metric', 'value', 'lost')
+                )
                 row = {
                     'condition': condition,
                     'train_distribution': train,
                     'predictor': predictor,
                     'test_distribution': test,
-                    'repeats': kept['repeat'].nunique(),
-                    'diverged': scores['repeat'][chosen & lost].nunique(),
+                    'repeats': len(np.unique(repeat[~left_out])),
+                    'diverged': len(np.unique(repeat[left_out])),
                 }
                 for metric in METRICS:
-                    values = kept['value'][kept['metric'] == metric].to_numpy(dtype=float)
+                    values = value[~left_out & (named == metric)].astype(float)
                     row[f'{metric}_mean'] = values.mean() if values.size else np.nan
                     row[f'{metric}_std'] = values.std(ddof=1) if values.size > 1 else np.nan
                     printed = paper.cell(train, test, metric)
