@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from absl import flags
 
+from imbreg_jax.compute import environment
 from imbreg_jax.study import FIELDS, ConfigError, Study, command_line, resolve
 
 if TYPE_CHECKING:
@@ -65,7 +66,13 @@ def _help() -> str:
 
 
 def _run(study: Study, workdir: str) -> int:
-    # Imported after the config is known to be good: JAX takes a second.
+    try:
+        environment.check()
+        # After the config is known to be good: JAX takes a second.
+        environment.import_jax()
+    except environment.BackendError as error:
+        _say(str(error))
+        return 2
     from imbreg_jax import runner
     from imbreg_jax.analysis import tables
 
@@ -115,7 +122,8 @@ def _explain(error: BaseException, workdir: str, stopped_by: int | None) -> int:
     if isinstance(error, runner.Stopped):
         _say(f'stopped and saved; {_resume(workdir)}')
         return 128 + (stopped_by or 0)
-    if isinstance(error, (ConfigError, WorkdirError, CheckpointError, OutOfMemory)):
+    refusals = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
+    if isinstance(error, refusals):
         _say(str(error))
         return 2
     if isinstance(error, analysis.AnalysisError):
