@@ -175,7 +175,7 @@ class RunnerTest(absltest.TestCase):
             imbreg_jax.run_study(self._cached(), self.workdir)
 
     def test_a_finished_workdir_is_only_reported_on(self):
-        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+        with mock.patch.object(runner.backend, 'prepare', side_effect=AssertionError):
             with self.assertLogs('imbreg_jax', 'INFO') as logs:
                 run = runner.StudyRun(
                     small_study.study_lib.resolve(self._cached(name='else')), self.reference
@@ -286,25 +286,6 @@ class RunnerTest(absltest.TestCase):
                 self.assertTrue(np.isfinite(value).all(), name)
         table = runner.tables.results_table(results.assign(value=[float(v) for v in results.value]))
         self.assertEqual(set(table[table.condition == 'u1_5'].diverged), {2})
-
-
-class CacheFolderTest(absltest.TestCase):
-    def test_one_that_is_named_and_cannot_be_written_is_refused(self):
-        path = self.create_tempfile().full_path
-        with self.assertRaisesRegex(
-            ConfigError, 'compilation_cache_dir = .*: compiled programs cannot be kept there'
-        ):
-            runner._use_compilation_cache(path)
-
-    def test_the_default_one_is_done_without(self):
-        path = self.create_tempfile().full_path
-        self.addCleanup(
-            jax.config.update, 'jax_compilation_cache_dir', jax.config.jax_compilation_cache_dir
-        )
-        with mock.patch.dict('os.environ', {'XDG_CACHE_HOME': path}):
-            with self.assertLogs('imbreg_jax', 'WARNING') as logs:
-                runner._use_compilation_cache('')
-        self.assertIn('so every start compiles anew', logs.output[0])
 
 
 if __name__ == '__main__':

@@ -15,11 +15,14 @@ import jax
 import numpy as np
 
 from imbreg_jax import study as study_lib
+from imbreg_jax.compute import backend
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import plan as plan_lib
 
+# The flags of a real start, without which a faulty jaxlib is refused.
+backend.configure()
 with contextlib.suppress(RuntimeError):  # The backend has started: tests that need two say so.
     jax.config.update('jax_num_cpu_devices', 2)
 

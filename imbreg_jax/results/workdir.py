@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from imbreg_jax.compute import environment
 from imbreg_jax.results import checkpoints, files, kept_tables
 from imbreg_jax.study import Study, adopt, differences, restore
 
@@ -306,6 +307,7 @@ class Workdir:
             'versions': versions(),
             'devices': devices,
             'git_commit': git_commit(),
+            'arithmetic': environment.arithmetic(),
         }
         history = (self.held or {}).get('history') or []
         if not self.begun() or not history:
@@ -481,8 +483,12 @@ def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
     """What differs between two entries of a config.json's history, as text."""
-    old = before['versions'] | {key: before[key] for key in ('devices', 'git_commit')}
-    new = after['versions'] | {key: after[key] for key in ('devices', 'git_commit')}
+
+    def flat(entry: dict[str, Any]) -> dict[str, Any]:
+        others = {key: entry[key] for key in ('devices', 'git_commit')}
+        return entry['versions'] | others | entry.get('arithmetic', {})
+
+    old, new = flat(before), flat(after)
     return ', '.join(
         f'{key} {old.get(key)} -> {new.get(key)}'
         for key in old | new
