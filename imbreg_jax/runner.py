@@ -19,7 +19,7 @@ import pandas as pd
 import tqdm
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import tables
+from imbreg_jax.analysis import loading, tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.results import assemble, checkpoints, files
@@ -184,6 +184,7 @@ class StudyRun:
             devices = devices[: plan.devices]
             self._begin(plan, devices)
             plan = self._train_with_memory_left(plan, devices)
+            self._say_what_ended_far_above()
             merged = assemble.merge(self.study, self.outcomes)
             results = assemble.results(self.study, merged)
             if self.workdir is not None:
@@ -517,6 +518,14 @@ class StudyRun:
             )
         if self.workdir is not None:
             files.write_json_lines(self.workdir.metrics, assemble.in_order(self.study, self.rows))
+
+    def _say_what_ended_far_above(self) -> None:
+        for row in loading.ended_far_above(pd.DataFrame(self.rows)).itertuples():
+            logger.warning(
+                '%s, repeat %d, ended far above where training began and counts all the same: '
+                'validation MSE %s, %s before; a smaller config.training.learning_rate may hold it',
+                row.condition, row.repeat, tables.number(row.after), tables.number(row.before),
+            )  # fmt: skip
 
     # --- what is left on disk -------------------------------------------------------------------
 

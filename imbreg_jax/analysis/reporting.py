@@ -657,6 +657,16 @@ def _warnings(study: loading.Study) -> list[str]:
         if lost:
             which = ', '.join(f'{k} (epoch {epoch})' for k, epoch in sorted(lost.items()))
             found.append(f'{condition.title}: {len(lost)} diverged and left out, repeat {which}.')
+    far = loading.ended_far_above(study.metrics)
+    for name, rows in far.groupby('condition', sort=False):
+        which = ', '.join(
+            f'{row.repeat} (validation MSE {number(row.after)}, {number(row.before)} before)'
+            for row in rows.itertuples()
+        )
+        found.append(
+            f'{study.conditions[name].title}: {len(rows)} ended far above where training began and '
+            f'count all the same, repeat {which}.'
+        )
     counts = {len(study.repeats(name)) for name in study.conditions}
     if min(counts, default=0) < 2:
         found.append(
