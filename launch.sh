@@ -10,10 +10,13 @@
 #   ./launch.sh help                     print this
 #
 # The first call makes .venv beside this file and installs into it; later calls install only what
-# changed. Relative paths in arguments, and the default workdir, start from the current directory.
+# changed, and write nothing where nothing did, so that a checkout may be read-only. Before anything
+# is installed, the config file is looked for and its syntax checked. Relative paths, and the default
+# workdir, start from the current directory.
 #
 # Environment:
 #   PYTHON=...                  the Python (3.11 to 3.14) to make .venv with
+#   IMBREG_JAX_VENV=DIR         where .venv is, instead of beside this file
 #   IMBREG_JAX_ACCELERATOR=...  cpu, cuda (CUDA 13), cuda12 or tpu, instead of what is found
 #   IMBREG_JAX_LOCK=none        newest versions in the ranges of pyproject.toml, not requirements.lock
 #
@@ -30,13 +33,26 @@
 # Exit status: that of the program; 2 for a command or config that cannot work.
 set -euo pipefail
 
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
-venv=$here/.venv
+unset CDPATH  # with it, cd prints
+{ : <&0; } 2>/dev/null || exec </dev/null
+# "Beside this file" is where the file is, not where links to it are. macOS has no realpath -f.
+self=${BASH_SOURCE[0]}
+while [[ -L $self ]]; do
+  target=$(readlink -- "$self")
+  [[ $target == /* ]] || target=$(dirname -- "$self")/$target
+  self=$target
+done
+here=$(cd -- "$(dirname -- "$self")" && pwd -P)
+self=$here/${self##*/}
+venv=${IMBREG_JAX_VENV:-$here/.venv}
+[[ $venv == /* ]] || venv=$PWD/$venv
+while [[ $venv == */ && $venv != / ]]; do venv=${venv%/}; done
 python=$venv/bin/python
 stamp=$venv/imbreg_jax.stamp
 unfinished=$venv/imbreg_jax.unfinished
 
-say() { printf 'launch.sh: %s\n' "$*" >&2; }
+# In a shell of its own, since to write where nobody reads ends a shell; stderr may be closed, too.
+say() { (printf 'launch.sh: %s\n' "$*" >&3) 3>&2 2>/dev/null || true; }
 die() { say "$1"; exit "${2:-1}"; }
 
 # --- which JAX ----------------------------------------------------------------------------------
@@ -103,22 +119,70 @@ choose_accelerator() {
 
 # --- the environment ----------------------------------------------------------------------------
 
-# Sets host_python to a Python that this package runs on.
+# Prints what keeps this package from running on a Python, or nothing.
+python_fault() {
+  if ! command -v -- "$1" >/dev/null 2>&1; then
+    echo 'there is no such program'
+  elif ! "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+    echo "it is $("$1" -V 2>&1 | head -n 1)"
+  elif ! "$1" -c 'import ensurepip, venv' 2>/dev/null; then
+    echo 'it lacks its venv module (on Debian and Ubuntu: apt install python3-venv)'
+  fi
+}
+
+# Sets host_python to a Python that this package runs on: PYTHON, or else the first on the PATH.
 find_python() {
-  local candidate found=''
-  for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11; do
-    command -v -- "$candidate" >/dev/null 2>&1 || continue
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
-      if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
-        host_python=$candidate
-        return
-      fi
-      found+="; $candidate lacks its venv module (on Debian and Ubuntu: apt install python3-venv)"
-    else
-      found+="; $candidate is $("$candidate" -V 2>&1 | head -n 1)"
+  local candidate fault found=''
+  if [[ -n ${PYTHON:-} ]]; then
+    fault=$(python_fault "$PYTHON")
+    [[ -z $fault ]] || die "PYTHON is '$PYTHON', and $fault; it must name a Python 3.11 to 3.14" 2
+    host_python=$PYTHON
+    return
+  fi
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    fault=$(python_fault "$candidate")
+    if [[ -z $fault ]]; then
+      host_python=$candidate
+      return
     fi
+    command -v -- "$candidate" >/dev/null 2>&1 && found+="; of $candidate: $fault"
   done
   die "needs Python 3.11 to 3.14 on the PATH, or named by PYTHON=...${found:-; there is no python3}" 2
+}
+
+# Refuses a config before minutes of installing, as far as any Python can tell: its file is not there
+# or no Python. What is in it, the program checks.
+check_config() {
+  local argument path='' is_next=0 fault host_python=$python
+  for argument in "$@"; do
+    if ((is_next)); then path=$argument is_next=0; continue; fi
+    case $argument in
+      --config=* | -config=*) path=${argument#*=} ;;
+      --config | -config) is_next=1 ;;
+    esac
+  done
+  [[ -n $path ]] || return 0
+  "$python" -c '' 2>/dev/null || find_python
+  fault=$(config_fault "$path") || return 0
+  [[ -z $fault ]] || die "--config = '$path': $fault" 2
+}
+
+config_fault() {
+  "$host_python" - "$1" <<'PY'
+import sys
+
+path = sys.argv[1]
+name, colon, _ = path.partition('.py:')
+try:
+  with open(f'{name}.py' if colon else path, encoding='utf-8') as file:
+    compile(file.read(), path, 'exec', dont_inherit=True)
+except FileNotFoundError:
+  print('there is no such file')
+except SyntaxError as error:
+  print(f'line {error.lineno} of the file is not valid Python: {error.msg}')
+except (OSError, ValueError) as error:
+  print(f'the file cannot be read ({error})')
+PY
 }
 
 # What an install depends on, so that it is repeated when, and only when, one of them changes.
@@ -134,69 +198,128 @@ print(digest.hexdigest())
 PY
 }
 
-# install EXTRA...: makes .venv hold the package with the accelerator's build and these extras.
-install() {
-  local wanted=("$@") have=() recorded='' key extra name missing=''
-  choose_accelerator
-  # Two jobs started together must not install into one place at once.
-  if command -v flock >/dev/null 2>&1; then
-    exec 9>"$here/.venv.lock"
-    flock -n 9 || { say 'waiting for another launch.sh to finish installing'; flock 9; }
-  fi
-
-  if [[ -e $unfinished ]] || ! "$python" -m pip --version >/dev/null 2>&1; then
-    make_venv
-  fi
-  key=$(fingerprint)
+# Whether .venv, as it is, has the package with the accelerator's build and the extras in `wanted`.
+# Sets key (what an install now would depend on), recorded (what the last one did) and have (its
+# extras); a build for an accelerator that stays enters accelerator and reason.
+is_installed() {
+  local name extra
+  key='' recorded='' have=()
+  [[ ! -e $unfinished ]] && [[ -x $python ]] && key=$(fingerprint 2>/dev/null) || return 1
   if [[ -r $stamp ]]; then
     { read -r recorded; read -r -a have; } <"$stamp" || true
   fi
-
-  # A build for an accelerator also serves a machine without one: a login node must not undo it.
-  # Another accelerator than the one installed starts afresh, as JAX wants one plugin.
   for name in ${have[@]+"${have[@]}"}; do
     case $name in
       cuda | cuda12 | tpu)
+        # It also serves a machine without one: a login node must not undo it.
         if [[ $accelerator == cpu && -z ${IMBREG_JAX_ACCELERATOR:-} ]]; then
           accelerator=$name
           reason+='; the build that .venv has stays'
         elif [[ $accelerator != "$name" ]]; then
-          say "the JAX in .venv is the one for $name: making .venv anew"
-          make_venv
-          recorded=''
+          return 1
         fi
         ;;
     esac
   done
-  say "JAX for $accelerator: $reason"
-  [[ $accelerator == cpu ]] || wanted+=("$accelerator")
-
-  for extra in ${wanted[@]+"${wanted[@]}"}; do
-    [[ " ${have[*]-} " == *" $extra "* ]] || missing+=" $extra"
+  [[ $key == "$recorded" ]] || return 1
+  for extra in ${wanted[@]+"${wanted[@]}"} "$accelerator"; do
+    [[ $extra == cpu || " ${have[*]-} " == *" $extra "* ]] || return 1
   done
-  if [[ $key == "$recorded" && -z $missing ]]; then
-    exec 9>&-
+}
+
+# install EXTRA...: makes .venv hold the package with the accelerator's build and these extras.
+install() {
+  local wanted=("$@") have=() recorded='' key='' name extras
+  choose_accelerator
+  [[ -z ${PYTHON:-} ]] || find_python
+  if is_installed; then
+    say "JAX for $accelerator: $reason"
     return
   fi
 
-  # Keep the other extras that were there.
+  check_config ${config_arguments[@]+"${config_arguments[@]}"}
+  check_place
+  trap 'interrupted INT' INT
+  trap 'interrupted TERM' TERM
+  trap 'interrupted HUP' HUP
+  # Two jobs started together must not install into one place at once.
+  if command -v flock >/dev/null 2>&1; then
+    exec 9>"$venv.lock"
+    flock -n 9 || { say 'waiting for another launch.sh to finish installing'; flock 9; }
+  fi
+  if ! is_installed; then
+    say "JAX for $accelerator: $reason"
+    install_now
+  fi
+  exec 9>&-
+  trap - INT TERM HUP
+}
+
+# Ends what is being installed, and this script with the status of the signal.
+interrupted() {
+  trap '' INT TERM HUP
+  if [[ -n ${child:-} ]]; then
+    trap 'kill -KILL -- "-$child" 2>/dev/null || true' INT TERM HUP
+    kill "-$1" -- "-$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  fi
+  [[ -z ${clock:-} ]] || kill -- "-$clock" 2>/dev/null || true
+  say 'installing was stopped; the same command goes on with it'
+  exit $((128 + $(kill -l "$1")))
+}
+
+# Refuses a place for .venv that cannot be written or is not ours: making it anew empties it.
+check_place() {
+  if [[ -n ${IMBREG_JAX_VENV:-} && -e $venv ]] && ! is_ours; then
+    die "IMBREG_JAX_VENV is '$IMBREG_JAX_VENV', which holds other things; it must be a folder that is new, empty or made by launch.sh" 2
+  fi
+  (mkdir -p -- "${venv%/*}/" && : >>"$venv.lock" && [[ ! -e $venv || -w $venv ]]) 2>/dev/null ||
+    die "something is to be installed into $venv, which cannot be written; IMBREG_JAX_VENV=DIR names another place"
+}
+
+is_ours() {
+  [[ -d $venv ]] || return 1
+  [[ -e $stamp || -e $unfinished || -z $(ls -A -- "$venv") ]] && return
+  # Python writes this file first, with the name that make_venv gives.
+  grep -qs "^prompt = 'imbreg_jax'" "$venv/pyvenv.cfg"
+}
+
+install_now() {
   for name in ${have[@]+"${have[@]}"}; do
-    case $name in cuda | cuda12 | tpu) continue ;; esac
-    [[ " ${wanted[*]-} " == *" $name "* ]] || wanted+=("$name")
+    case $name in
+      cuda | cuda12 | tpu)
+        # JAX wants one plugin, so another accelerator starts afresh.
+        [[ $accelerator == "$name" ]] || { say "the JAX in .venv is the one for $name: making .venv anew"; key=''; }
+        ;;
+      *)
+        # Keep the other extras that were there.
+        [[ " ${wanted[*]-} " == *" $name "* ]] || wanted+=("$name")
+        ;;
+    esac
   done
-  local extras
+  if [[ -z $key ]] || ! "$python" -m pip --version >/dev/null 2>&1; then
+    make_venv
+    key=$(fingerprint)
+  fi
+  [[ $accelerator == cpu ]] || wanted+=("$accelerator")
   extras=$(IFS=,; printf '%s' "${wanted[*]-}")
-  local constraints=(-c "$here/requirements.lock")
+  local constraints=(-c "$here/requirements.lock") quiet=() source=$here
   [[ ${IMBREG_JAX_LOCK:-} != none ]] || constraints=(--upgrade)
+  [[ -t 2 ]] || quiet=(--quiet)
+  if [[ ! -w $here ]]; then
+    # Setuptools writes beside what it installs: so beside links to it.
+    source=$venv/source
+    mkdir -p -- "$source"
+    ln -sf -- "$here"/pyproject.toml "$here"/README.md "$here"/LICENSE "$here"/imbreg_jax "$source"
+  fi
   say "installing imbreg_jax${extras:+[$extras]} into $venv (a few minutes the first time)"
   : >"$unfinished"
-  "$python" -m pip install --quiet --disable-pip-version-check "${constraints[@]}" \
-    --editable "$here${extras:+[$extras]}" ||
+  watched "$python" -m pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check \
+    "${constraints[@]}" --editable "$source${extras:+[$extras]}" ||
     die 'installing failed: pip says why above; the same command starts it afresh'
   printf '%s\n%s\n' "$key" "${wanted[*]-}" >"$stamp.new"
   mv -f -- "$stamp.new" "$stamp"
   rm -f -- "$unfinished"
-  exec 9>&-
 }
 
 make_venv() {
@@ -204,8 +327,39 @@ make_venv() {
   say "making $venv with $("$host_python" -V)"
   mkdir -p -- "$venv"
   : >"$unfinished"
-  # --clear empties the folder, the mark included; without pip the next call knows as much.
-  "$host_python" -m venv --clear "$venv" || die "$host_python could not make $venv"
+  # --clear empties the folder, the mark included; the name stays as one.
+  watched "$host_python" -m venv --clear --prompt imbreg_jax "$venv" ||
+    die "$host_python could not make $venv"
+  : >"$unfinished"
+}
+
+# Runs a part of installing in a process group of its own, so that a signal, which a foreground
+# command would hold back to its end, ends it; where no terminal shows its progress, says so often.
+watched() {
+  local status=0
+  set -m
+  (trap '' TTOU; exec "$@") </dev/null >&2 &
+  child=$!
+  clock=''
+  if ! [[ -t 2 ]]; then
+    (
+      seconds=0
+      while sleep 20 && kill -0 $$; do
+        seconds=$((seconds + 20))
+        say "still installing after $seconds s"
+      done
+    ) >/dev/null &
+    clock=$!
+  fi
+  set +m
+  wait "$child" || status=$?
+  child=''
+  if [[ -n $clock ]]; then
+    kill -- "-$clock" 2>/dev/null || true
+    wait "$clock" 2>/dev/null || true
+    clock=''
+  fi
+  return "$status"
 }
 
 # --- the program --------------------------------------------------------------------------------
@@ -215,7 +369,8 @@ make_venv() {
 supervise() {
   local child signalled again status=0
   set -m
-  "$@" <&0 &
+  # In the background of its terminal, where `stty tostop` would stop it at the first word.
+  (trap '' TTOU; exec "$@") <&0 &
   child=$!
   set +m
   trap 'signalled=1; kill -TERM -- "$child" 2>/dev/null || true' TERM
@@ -239,10 +394,10 @@ supervise() {
 }
 
 main() {
-  local argument config=("--config=$here/configs/u1_10.py")
+  local argument config=("--config=$here/configs/u1_10.py") config_arguments=()
   case ${1:-} in
     help | -h | --help)
-      sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}"
+      sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "$self"
       ;;
     test)
       shift
@@ -266,6 +421,7 @@ main() {
       for argument in "$@"; do
         case $argument in --config | --config=* | -config | -config=*) config=() ;; esac
       done
+      config_arguments=("$@")
       install
       supervise "$python" -m imbreg_jax.main ${config[@]+"${config[@]}"} "$@"
       ;;

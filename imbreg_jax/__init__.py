@@ -1,26 +1,37 @@
-"""A controlled laboratory for imbalanced regression, in JAX."""
+"""A controlled laboratory for imbalanced regression, in JAX.
+
+import imbreg_jax
+
+config = imbreg_jax.study.default_config()
+table = imbreg_jax.run_study(config, 'workdir')
+networks = imbreg_jax.load('workdir')
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = '0.1.0'
 
 if TYPE_CHECKING:
+    from imbreg_jax import study
     from imbreg_jax.results.trained import load
     from imbreg_jax.runner import run_study
 
-__all__ = ['load', 'run_study']
+__all__ = ['load', 'run_study', 'study']
+
+# Importing the package must not start JAX: a config is checked without it.
+_HOMES = {'load': 'imbreg_jax.results.trained', 'run_study': 'imbreg_jax.runner'}
 
 
 def __getattr__(name: str) -> Any:
-    # Importing the package must not start JAX: a config is checked without it.
-    if name == 'run_study':
-        from imbreg_jax.runner import run_study
-
-        return run_study
-    if name == 'load':
-        from imbreg_jax.results.trained import load
-
-        return load
+    if name == 'study':
+        return importlib.import_module('imbreg_jax.study')
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

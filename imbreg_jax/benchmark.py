@@ -10,6 +10,7 @@ theirs in turn, so that what else the machine does meets both alike; ratios are 
 round, and their median and range are what to quote.
 """
 
+import importlib.util
 import json
 import math
 import os
@@ -26,7 +27,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from imbreg_jax import runner, study
+from imbreg_jax import runner, study, terminal, torch_baseline
 from imbreg_jax.model import layers
 from imbreg_jax.results import files
 from imbreg_jax.results.workdir import git_commit, now, versions
@@ -98,15 +99,10 @@ class Training:
 
     def __init__(self, runs: int, train_size: int):
         """Makes the engine and compiles its training program."""
-        config = study.default_config()
-        config.repeats = runs
-        config.data.train_size = train_size
-        config.data.validation_size = 50
-        config.compute.compilation_cache = False
-        config.compute.matmul_precision = _PRECISION.value
-        self.study = study.resolve(config)
+        self.study = _resolved(runs, train_size)
         devices = runner.prepare_backend(self.study)
         plan = plan_lib.make(self.study, devices)
+        devices = devices[: plan.devices]
         unit = engine_lib.units(self.study, plan)[0]
         self.plan = plan
         with jax.default_matmul_precision(_PRECISION.value):
@@ -182,14 +178,78 @@ def _processor() -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the benchmark, prints its tables and writes them where `--out` says."""
+    """Runs the benchmark, prints its tables and writes them where `--out` says.
+
+    One sentence and status 2, before anything is timed, for what cannot be measured.
+    """
+    with terminal.guarded():
+        try:
+            runs = _checked(argv)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+        _main(runs)
+
+
+def _checked(argv: Sequence[str]) -> list[int]:
+    """Returns the numbers of runs.
+
+    Raises:
+      ValueError: the command line asks for what cannot be done; the text is one sentence.
+    """
     if len(argv) > 1:
-        raise app.UsageError(f'unexpected argument {argv[1]!r}')
+        raise ValueError(f'unexpected argument {argv[1]!r}: arguments are flags, such as --runs=10')
+    numbers = []
+    for text in _RUNS.value:
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise ValueError(
+                f'--runs = {",".join(_RUNS.value)!r}: {text!r} is no number of runs; it must be '
+                'whole numbers of at least 1, separated by commas, such as --runs=1,10'
+            )
+        numbers.append(int(text))
+    if not numbers:
+        raise ValueError("--runs = '': it must name a number of runs, such as --runs=10")
+    try:
+        _resolved(max(numbers), _TRAIN_SIZE.value)
+    except study.ConfigError as error:
+        raise ValueError(str(error)) from error
+    if not _SECONDS.value > 0:
+        raise ValueError(f'--seconds = {_SECONDS.value}: a timed round must last longer than 0 s')
+    if _AGAINST.value == 'torch' and importlib.util.find_spec('torch') is None:
+        raise ValueError(f'--against=torch: {torch_baseline.MISSING}')
+    return numbers
+
+
+def _resolved(runs: int, train_size: int) -> study.Study:
+    """The study whose training is timed."""
+    config = study.default_config()
+    config.repeats = runs
+    config.data.train_size = train_size
+    config.data.validation_size = 50
+    config.compute.compilation_cache = False
+    config.compute.matmul_precision = _PRECISION.value
+    return study.resolve(config)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags above; one sentence and status 2 if that cannot be done."""
+    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
+        print(__doc__)
+        print(flags.FLAGS.module_help(flags.FLAGS.find_module_defining_flag('against')))
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(' '.join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+
+
+def _main(numbers: Sequence[int]) -> None:
     report: dict[str, Any] = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
     rows: list[dict[str, Any]] = []
     trained: dict[int, Training] = {}
     limits: tuple[float, float] | None = None
-    for runs in map(int, _RUNS.value):
+    for runs in numbers:
         training = Training(runs, _TRAIN_SIZE.value)
         trained[runs] = training
         devices = jax.devices()[: training.plan.devices]
@@ -212,7 +272,7 @@ def main(argv: Sequence[str]) -> None:
                 'share_of_bandwidth': rate * traffic / limits[1],
             }
         )
-        if runs != int(_RUNS.value[-1]):
+        if runs != numbers[-1]:
             del trained[runs]
     assert limits is not None
     kind = f'{len(devices)} x {devices[0].device_kind}'
@@ -249,7 +309,7 @@ def main(argv: Sequence[str]) -> None:
         ),
     ]  # fmt: skip
     if _AGAINST.value == 'torch':
-        training = trained[int(_RUNS.value[-1])]
+        training = trained[numbers[-1]]
         report['torch'] = _against_torch(training)
         text += ['', *report['torch'].pop('text')]
     print('\n'.join(text))
@@ -284,4 +344,4 @@ def _against_torch(training: Training) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    app.run(main, flags_parser=_parse)

@@ -1,26 +1,46 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+    python -m imbreg_jax.main --help | --version
 
 The same command resumes what was stopped or killed. Exit status: 0 for a finished study; 2 for a
 config or workdir that cannot work; 1 for another failure that is explained in a sentence;
-128 + n after signal n.
+128 + n after signal n. What cannot be printed changes neither: see `terminal`.
+
+A signal that asks for a stop ends training after the chunk in progress. A second interrupt ends the
+process at once, where it comes more than a second after the first signal: sooner, it is the same
+one, delivered to the process and to its group.
 """
+
+# ruff: noqa: E402 - an interrupt is seen to before the imports that take their time.
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
+from typing import NoReturn
+
+
+def _stop_at_once(number: int, _: object = None) -> NoReturn:
+    """Ends the process where there is nothing to save, with the status that a shell reports."""
+    os._exit(128 + number)
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGINT, _stop_at_once)
+
+import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from imbreg_jax.study import FIELDS, ConfigError, Study, command_line, resolve
+from imbreg_jax import terminal
+from imbreg_jax.results import kept_tables
+from imbreg_jax.study import ConfigError, Study, command_line, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,46 +48,52 @@ if TYPE_CHECKING:
     from imbreg_jax.runner import StopRequest, StudyRun
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where the study leaves its files. Default: workdirs/<config name>.'
+    'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
 )
 # How long a stop waits for the chunk in progress before it is abandoned.
 GRACE_SECONDS = 8.0
+# An interrupt so soon after the first signal is that one once more: `timeout -s INT` and terminals
+# signal a process and its group, and a script may pass both on.
+SAME_SIGNAL_SECONDS = 1.0
 
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit status."""
+    with terminal.guarded():
+        return _main(argv)
+
+
+def _main(argv: list[str]) -> int:
     # Until the study can save something, a stop ends the process as for any program.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _stop_at_once)
     try:
-        config, remaining = command_line.read_config(argv)
-        if config is None:
-            print(_help())
+        usage = f'{__doc__}\n  --workdir=DIR: {flags.FLAGS["workdir"].help}'
+        information = command_line.information(argv, usage)
+        if information is not None:
+            print(information)
             return 0
+        config, remaining = command_line.read_config(argv)
+        assert config is not None  # as no help was asked for
         command_line.parse_flags(flags.FLAGS, remaining)
-        study = resolve(config)
+        workdir = _WORKDIR.value
+        if workdir is None and config.name:
+            workdir = str(Path('workdirs') / config.name)
+        # A study that was begun goes on where the file of a table of targets is gone.
+        source = None if workdir is None else kept_tables.source_of_user(workdir)
+        study = resolve(config, source)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
     for noisy in ('absl', 'orbax', 'jax'):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    return _run(study, _WORKDIR.value or str(Path('workdirs') / study.name))
-
-
-def _help() -> str:
-    lines = [__doc__ or '', '  --workdir=DIR: ' + str(flags.FLAGS['workdir'].help), '']
-    lines += [
-        f'  --config.{name}: {field.meaning} ({field.default!r}); {field.rule}'
-        for name, field in FIELDS.items()
-        if field.kind not in ('distribution', 'distributions')
-    ]
-    return '\n'.join(lines)
+    return _run(study, workdir or str(Path('workdirs') / study.name))
 
 
 def _run(study: Study, workdir: str) -> int:
     # Imported after the config is known to be good: JAX takes a second.
     from imbreg_jax import runner
-    from imbreg_jax.analysis import tables
+    from imbreg_jax.analysis import paper, tables
 
     stop = runner.StopRequest()
     run = runner.StudyRun(study, workdir, stop)
@@ -88,6 +114,9 @@ def _run(study: Study, workdir: str) -> int:
     while thread.is_alive() and stop.signal is None:
         thread.join(0.1)
     patience = time.monotonic() + GRACE_SECONDS
+    if thread.is_alive() and stop.signal is not None:
+        # Said here and not by the handler, which may have interrupted somebody in mid-sentence.
+        _say(f'{signal.Signals(stop.signal).name}: stopping after this chunk')
     while thread.is_alive() and time.monotonic() < patience:
         thread.join(0.1)
     if thread.is_alive():
@@ -96,12 +125,33 @@ def _run(study: Study, workdir: str) -> int:
     result = outcome[0]
     if isinstance(result, BaseException):
         return _explain(result, workdir, stop.signal)
-    labels = {c.name: c.distribution.label for c in study.conditions}
-    labels |= {law.name: law.label for law in study.test_distributions}
-    print(tables.format_results_table(tables.results_table(result), labels))
+    # All is done and written. Whoever is tired of reading may go.
+    terminal.nothing_waits()
+    for name in study.compute.stop_signals:
+        signal.signal(getattr(signal, name), _stop_at_once)
+    comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
+    table = tables.results_table(result, comparable).replace({'condition': _titles(run.study)})
+    labels = {law.name: law.label for law in study.test_distributions}
+    print(tables.format_results_table(table, labels))
     if run.report is not None:
         print(run.report.terminal_summary())
     return 0
+
+
+def _titles(study: Study) -> dict[str, str]:
+    """What the table calls each condition: as the report does, and no two the same."""
+    from imbreg_jax.analysis import loading
+
+    titles = {}
+    for condition in study.conditions:
+        law = condition.distribution
+        train = loading.Distribution(law.name, law.label, law.spec)
+        titles[condition.name] = loading.Condition(condition.name, train, {}).title
+    given = list(titles.values())
+    return {
+        name: title if given.count(title) == 1 else f'{title} ({name})'
+        for name, title in titles.items()
+    }
 
 
 def _explain(error: BaseException, workdir: str, stopped_by: int | None) -> int:
@@ -142,17 +192,19 @@ def _say(text: str) -> None:
 def _end_at_once(run: StudyRun, number: int) -> NoReturn:
     if run.workdir is not None:
         run.workdir.end()
-    os._exit(128 + number)
+    _stop_at_once(number)
 
 
 def _handle_signals(names: tuple[str, ...], stop: StopRequest, run: StudyRun) -> None:
+    first = 0.0
+
     def handle(number: int, _: object) -> None:
-        if stop.signal is not None and number == signal.SIGINT:
+        nonlocal first
+        now = time.monotonic()
+        if stop.signal is None:
+            stop.signal, first = number, now
+        elif number == signal.SIGINT and now - first > SAME_SIGNAL_SECONDS:
             _end_at_once(run, number)
-        stop.signal = stop.signal or number
-        # Not print: the main thread may be in the middle of one.
-        text = f'\n{signal.Signals(number).name}: stopping after this chunk\n'
-        os.write(sys.stderr.fileno(), text.encode())
 
     for name in names:
         signal.signal(getattr(signal, name), handle)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from imbreg_jax import analysis
+from imbreg_jax import analysis, terminal
 
 # Flags of its own: `imbreg_jax.main` has a --workdir too, and one process may import both.
 _FLAGS = flags.FlagValues()
@@ -35,7 +35,16 @@ def default_out(workdirs: Sequence[pathlib.Path]) -> pathlib.Path:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Builds the report and prints its verdicts; one sentence and status 2 if it cannot."""
+    """Builds the report and prints its verdicts.
+
+    One sentence and status 2 where what it is asked for cannot be reported, status 1 where the disk
+    or a drawing library fails. What cannot be printed changes neither: see `terminal`.
+    """
+    with terminal.guarded():
+        _main(argv)
+
+
+def _main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         print(
             f'unexpected argument {argv[1]!r}: name workdirs with --workdir=DIR[,DIR…]',
@@ -48,9 +57,16 @@ def main(argv: Sequence[str]) -> None:
     workdirs = [pathlib.Path(name) for name in _WORKDIR.value]
     try:
         report = analysis.build(workdirs, _OUT.value or default_out(workdirs))
-    except (analysis.AnalysisError, OSError) as error:
+    except analysis.AnalysisError as error:
         print(error, file=sys.stderr)
-        sys.exit(2 if isinstance(error, analysis.AnalysisError) else 1)
+        sys.exit(2)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:
+        print(f'the report could not be made: {analysis.reason(error)}', file=sys.stderr)
+        sys.exit(1)
+    terminal.nothing_waits()
     print(report.terminal_summary())
 
 

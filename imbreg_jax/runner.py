@@ -16,15 +16,16 @@ import jax
 import ml_collections
 import numpy as np
 import pandas as pd
-import tqdm
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import loading, tables
+from imbreg_jax.analysis import loading, paper, tables
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
-from imbreg_jax.results import assemble, checkpoints, files
+from imbreg_jax.progress import Progress
+from imbreg_jax.results import assemble, checkpoints, files, kept_tables
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
+from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
 from imbreg_jax.study import Condition, ConfigError, Study, resolve
 from imbreg_jax.training import engine as engine_lib
@@ -58,18 +59,22 @@ def run_study(
 
     Returns:
       The results table: per condition and test distribution, each metric's mean and standard
-      deviation over repeats, with the paper's value beside it where there is one.
+      deviation over repeats, with the paper's value beside it where there is one and the
+      settings are the paper's.
 
     Raises:
       ConfigError: the config cannot work.
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
       OutOfMemory: not even one repeat fits on the devices.
-      AnalysisError: the result files of a finished workdir cannot be read.
+      AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
-    study = resolve(config)
-    return tables.results_table(StudyRun(study, workdir).finish())
+    source = None if workdir is None else kept_tables.source_of_user(workdir)
+    run = StudyRun(resolve(config, source), workdir)
+    results = run.finish()
+    comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
+    return tables.results_table(results, comparable)
 
 
 def prepare_backend(study: Study) -> list[Any]:
@@ -156,7 +161,7 @@ class StudyRun:
         self.study = study
         self.workdir = None if workdir is None else Workdir(workdir)
         self.stop = stop or StopRequest()
-        self.rows: list[dict[str, Any]] = []
+        self.journal = Journal(study, self.workdir)
         self.outcomes: list[Outcome] = []
         self.seconds = 0.0
         self._began = 0.0
@@ -175,7 +180,7 @@ class StudyRun:
                 stack.enter_context(self.workdir)
                 if self.workdir.killed:
                     logger.warning('%s', _killed(self.workdir))
-                self.workdir.check(self.study)
+                self.study = self.workdir.check(self.study)
                 if self._is_finished():
                     return self._rebuild_report()
             devices = prepare_backend(self.study)
@@ -215,8 +220,26 @@ class StudyRun:
             self.workdir.path,
         )
         self.workdir.write_analysis(self.study)
-        self.report = analysis.build([self.workdir.path], self.workdir.path)
-        return self.report.study.results
+        return self._make_report().study.results
+
+    def _make_report(self) -> analysis.Report:
+        """Makes the report of a workdir whose results are written and marked as finished.
+
+        Raises:
+          AnalysisError: it cannot be made, whatever a drawing library raised.
+        """
+        assert self.workdir is not None
+        logger.info('making the report…')
+        try:
+            self.report = analysis.build([self.workdir.path], self.workdir.path)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise analysis.AnalysisError(
+                f'{self.workdir.path} holds the finished study, but its report could not be made: '
+                f'{analysis.reason(error)}; the same command makes it again'
+            ) from error
+        return self.report
 
     def _plan(self, devices: list[Any]) -> plan_lib.Plan:
         """The plan of the first start, or a new one."""
@@ -226,7 +249,8 @@ class StudyRun:
             return plan_lib.make(study, devices)
         try:
             plan = plan_lib.Plan.from_json(held)
-        except (TypeError, KeyError, AttributeError) as error:
+            plan_lib.check(plan, study)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise WorkdirError(
                 f'{workdir.plan} is no plan that this version knows ({error}); use the version '
                 'that wrote it, or name another --workdir=DIR'
@@ -283,7 +307,7 @@ class StudyRun:
                 'last digits than those of one machine and version; see history in config.json',
                 workdir_lib.changes(history[-2], history[-1]),
             )
-        files.write_json(self.workdir.plan, plan.to_json())
+        self.workdir.write_plan(plan.to_json())
 
     def _describe(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
         units = engine_lib.units(self.study, plan)
@@ -320,6 +344,7 @@ class StudyRun:
         while True:
             self._units = engine_lib.units(self.study, plan)
             self._chunk_steps = plan.chunk_steps
+            self._binding = workdir_lib.binding(plan.to_json())
             start, state = self._restore()
             try:
                 self._train(self._units, plan, devices, start, state)
@@ -346,7 +371,7 @@ class StudyRun:
             # Here, not in the handler: the error's frames hold the arrays that filled the device.
             gc.collect()
             if self.workdir is not None:
-                files.write_json(self.workdir.plan, plan.to_json())
+                self.workdir.write_plan(plan.to_json())
 
     def _train(
         self,
@@ -356,19 +381,12 @@ class StudyRun:
         start: dict[str, Any],
         state: list[np.ndarray] | None,
     ) -> None:
-        progress = tqdm.tqdm(
-            total=sum(map(self._images, units)),
-            unit='image',
-            unit_scale=True,
-            disable=None,
-            dynamic_ncols=True,
-            smoothing=0.1,
-        )
-        with progress:
+        with Progress(sum(map(self._images, units)), len(units)) as progress:
             for number, unit in enumerate(units):
                 if number < start['unit']:
-                    progress.update(self._images(unit))
+                    progress.skip(self._images(unit))
                     continue
+                progress.begin(number + 1)
                 position = start if number == start['unit'] else {'epoch': 0, 'chunk': 0}
                 self._train_unit(number, unit, plan, devices, position, state, progress)
                 state = None
@@ -391,9 +409,10 @@ class StudyRun:
         devices: list[Any],
         position: dict[str, Any],
         saved: list[np.ndarray] | None,
-        progress: Any,
+        progress: Progress,
     ) -> None:
         self._began = time.monotonic()
+        progress.phase('drawing data')
         engine = engine_lib.Engine(self.study, unit, plan, devices)
         try:
             self._train_with(engine, number, unit, position, saved, progress)
@@ -407,8 +426,9 @@ class StudyRun:
         unit: engine_lib.Unit,
         position: dict[str, Any],
         saved: list[np.ndarray] | None,
-        progress: Any,
+        progress: Progress,
     ) -> None:
+        progress.phase('compiling')
         evaluation = evaluator.Evaluator(engine)
         initial = engine.initialize()
         structure = jax.tree.structure(initial)
@@ -425,7 +445,7 @@ class StudyRun:
         del initial
         chunks = engine.chunks_per_epoch
         images = len(unit.runs) * engine.chunk_steps * engine.training.batch_size
-        progress.update(images * (epoch * chunks + chunk))
+        progress.skip(images * (epoch * chunks + chunk))
         last_saved = time.monotonic()
         chunk_seconds: list[float] = []
         while epoch < engine.training.epochs:
@@ -438,10 +458,7 @@ class StudyRun:
                 # The first chunk's time is mostly compilation; the next one tells how much.
                 self.compile_seconds += max(0.0, chunk_seconds[0] - chunk_seconds[1])
             chunk += 1
-            progress.update(images)
-            progress.set_postfix(
-                {'epoch': f'{epoch + chunk / chunks:.1f}', 'runs': len(unit.runs)}, refresh=False
-            )
+            progress.trained(images, epoch + chunk / chunks, engine.training.epochs, len(unit.runs))
             if chunk == chunks:
                 epoch, chunk = epoch + 1, 0
                 self._record(
@@ -450,7 +467,8 @@ class StudyRun:
                 losses = np.zeros_like(losses)
             due = time.monotonic() - last_saved >= self.study.compute.checkpoint_seconds
             stopping = self.stop.signal is not None
-            if due or stopping:
+            # Evaluation cannot be saved half-way, so what a stop then finds is the trained state.
+            if due or stopping or epoch == engine.training.epochs:
                 self._count_seconds()
                 leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
                 where = {'unit': number, 'epoch': epoch, 'chunk': chunk}
@@ -458,6 +476,8 @@ class StudyRun:
                 last_saved = time.monotonic()
             if stopping:
                 raise Stopped
+        self._stop_if_asked()
+        progress.phase('evaluating')
         outcome = evaluation.finish(state)
         outcome |= {
             'diverged_epoch': _diverged_epoch(engine, engine.axis.fetch(state.diverged_step)),
@@ -474,7 +494,11 @@ class StudyRun:
             runs = [list(map(int, run)) for run in unit.runs]
             self._kept.append({'runs': runs, 'sha256': files.sha256(path)})
         self._save({'unit': number + 1, 'epoch': 0, 'chunk': 0}, [])
-        if self.stop.signal is not None and number + 1 < len(self._units):
+        if number + 1 < len(self._units):
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.signal is not None:
             raise Stopped
 
     def _count_seconds(self) -> None:
@@ -501,26 +525,25 @@ class StudyRun:
         epoch: int,
         losses: np.ndarray | None,
     ) -> None:
-        """Adds an epoch's row of every run, and writes them."""
+        """Adds an epoch's row of every run."""
         scores = metrics(evaluation.validation(state), evaluation.validation_targets())
         diverged = engine.axis.fetch(state.diverged_step) >= 0
-        for i, (condition, repeat) in enumerate(unit.runs):
-            self.rows.append(
-                {
-                    'condition': self.study.conditions[condition].name,
-                    'train_distribution': self.study.conditions[condition].distribution.name,
-                    'repeat': repeat,
-                    'epoch': epoch,
-                    'train_loss': None if losses is None else float(losses[i]),
-                    **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
-                    'diverged': bool(diverged[i]),
-                }
-            )
-        if self.workdir is not None:
-            files.write_json_lines(self.workdir.metrics, assemble.in_order(self.study, self.rows))
+        rows = [
+            {
+                'condition': self.study.conditions[condition].name,
+                'train_distribution': self.study.conditions[condition].distribution.name,
+                'repeat': repeat,
+                'epoch': epoch,
+                'train_loss': None if losses is None else float(losses[i]),
+                **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
+                'diverged': bool(diverged[i]),
+            }
+            for i, (condition, repeat) in enumerate(unit.runs)
+        ]
+        self.journal.add(assemble.in_order(self.study, rows))
 
     def _say_what_ended_far_above(self) -> None:
-        for row in loading.ended_far_above(pd.DataFrame(self.rows)).itertuples():
+        for row in loading.ended_far_above(pd.DataFrame(self.journal.rows)).itertuples():
             logger.warning(
                 '%s, repeat %d, ended far above where training began and counts all the same: '
                 'validation MSE %s, %s before; a smaller config.training.learning_rate may hold it',
@@ -537,8 +560,9 @@ class StudyRun:
         if self.workdir is None:
             return
         position = where | {
-            'rows': self.rows,
+            'journal': self.journal.mark(),
             'outcomes': self._kept,
+            'plan': self._binding,
             'seconds': self.seconds,
             'compile_seconds': self.compile_seconds,
         }
@@ -556,17 +580,18 @@ class StudyRun:
 
     def _restore(self) -> tuple[dict[str, Any], list[np.ndarray] | None]:
         """Where to go on: the position, and the state and losses there unless a unit begins."""
-        self.rows, self.outcomes, self._kept = [], [], []
+        self.outcomes, self._kept = [], []
         beginning = {'unit': 0, 'epoch': 0, 'chunk': 0}
         if self.workdir is None:
+            self.journal.begin(None)
             return beginning, None
         found = checkpoints.restore(self.workdir.checkpoints, self._unusable)
+        self.journal.begin(found and found.position)
         if found is None:
             return beginning, None
         for name in found.damaged:
             logger.warning('checkpoint %s is not used; %s is', name, found.name)
         position = found.position
-        self.rows = position['rows']
         self.seconds = position['seconds']
         self.compile_seconds = position['compile_seconds']
         self._kept = position['outcomes']
@@ -576,6 +601,12 @@ class StudyRun:
                 self.outcomes.append(Outcome(runs, dict(arrays)))
         if position['unit'] == len(self._units):
             logger.info('resuming after the last epoch: only result files are left to write')
+        elif position['epoch'] == self._condition(self._units[position['unit']]).training.epochs:
+            logger.info(
+                'resuming in program %d of %d, where its trained networks are evaluated',
+                position['unit'] + 1,
+                len(self._units),
+            )
         else:
             logger.info(
                 'resuming in program %d of %d, epoch %d, at chunk %d of it',
@@ -587,7 +618,10 @@ class StudyRun:
         return position, found.arrays or None
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
-        """What of earlier units a checkpoint needs and is not there as it was, or None."""
+        """What else a checkpoint needs and is not there as it was, or None."""
+        for field, value in position.get('plan', {}).items():
+            if self._binding.get(field, value) != value:
+                return f'made under a plan with {field} {value}, unlike plan.json'
         for number, kept in enumerate(position['outcomes']):
             path = self._unit_path(number)
             try:
@@ -595,7 +629,7 @@ class StudyRun:
                     return f'{path.name}, which it needs, is damaged'
             except OSError:
                 return f'{path.name}, which it needs, is missing'
-        return None
+        return self.journal.fault(position)
 
     def _write(
         self,
@@ -605,13 +639,10 @@ class StudyRun:
         devices: list[Any],
     ) -> None:
         assert self.workdir is not None
-        rows = assemble.in_order(self.study, self.rows)
-        files.write_json_lines(self.workdir.metrics, rows)
+        self.journal.finish()
         files.write_arrays(self.workdir.predictions, assemble.predictions(self.study, merged))
         files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
         files.write_bytes(self.workdir.results, files.results_csv(results))
-        if self.study.compute.tensorboard:
-            assemble.write_tensorboard(self.workdir.tensorboard, rows)
         trained = sum(
             len(self.study.repeats)
             * condition.training.epochs
@@ -627,7 +658,7 @@ class StudyRun:
         }
         names = _device_names(devices)
         self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
-        self.report = analysis.build([self.workdir.path], self.workdir.path)
+        self._make_report()
 
 
 def _killed(workdir: Workdir) -> str:

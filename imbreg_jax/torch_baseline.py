@@ -51,6 +51,11 @@ import time
 from multiprocessing import connection
 from typing import Any
 
+# A checkout's name is known to no index, so the extra is named by where the checkout lies.
+MISSING = (
+    'torch is not installed; install it in the checkout with '
+    ".venv/bin/pip install -e '.[torch]', or anywhere with pip install torch"
+)
 IMAGE_SIZE = 52
 BATCH_SIZE = 50
 LEARNING_RATE = 5e-7
@@ -86,10 +91,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise RuntimeError(
-            'The PyTorch baseline needs torch, which is not installed: '
-            "pip install 'imbreg_jax[torch]'"
-        ) from error
+        raise RuntimeError(f'The PyTorch baseline needs it: {MISSING}') from error
     return torch
 
 

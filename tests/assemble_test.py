@@ -1,96 +1,51 @@
 """What the runs leave becomes the study's files, each run's and each condition's own."""
 
-import errno
-import os
-import pathlib
-import resource
-import struct
-from unittest import mock
-
 import numpy as np
-import tensorboardX.proto.event_pb2
 from absl.testing import absltest
 
 import small_study
-from imbreg_jax.evaluation import evaluator
-from imbreg_jax.results import assemble, files
+from imbreg_jax.evaluation import baseline, evaluator
+from imbreg_jax.evaluation.metrics import METRICS
+from imbreg_jax.results import assemble
 
 
-def _scalars(path):
-    """(step, tag, value) of each scalar of an event file, as TensorFlow's records keep them."""
-    content, place, found = path.read_bytes(), 0, []
-    while place < len(content):
-        (size,) = struct.unpack_from('<Q', content, place)
-        start = place + 12  # After the size, a checksum of four bytes; another ends the record.
-        event = tensorboardX.proto.event_pb2.Event.FromString(content[start : start + size])
-        found += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
-        place = start + size + 4
-    return found
-
-
-class TensorboardTest(absltest.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path) / 'tensorboard'
-
-    def _rows(self, conditions, repeats, epochs):
-        return [
+class ResultsTest(absltest.TestCase):
+    def _guesses(self, conditions):
+        """The random guess's rows of a study whose targets are 1 + condition in every place."""
+        study = small_study.study(conditions)
+        tests, count = len(study.test_distributions), study.data.test_size
+        merged = [
             {
-                'epoch': epoch,
-                'condition': f'c{condition}',
-                'repeat': repeat,
-                'train_loss': None if epoch == 0 else float(epoch),
-                'validation_mse': float(100 * condition + repeat),
-                'validation_mape': 2.0,
-                'validation_mpe': -1.0,
+                'test_target': np.full((tests, count), 1.0 + run.condition_index, np.float32),
+                'test_prediction': np.ones((tests, count), np.float32),
+                'validation_target': np.ones(4, np.float32),
+                'validation_prediction': np.ones(4, np.float32),
+                'diverged_epoch': np.int32(0),
             }
-            for epoch in range(epochs)
-            for condition in range(conditions)
-            for repeat in range(repeats)
+            for run in study.runs
         ]
+        rows = assemble.results(study, merged)
+        return study, rows[rows.predictor == 'random_guess']
 
-    def _limit_files(self, more):
-        """Lets this process open few files more than it has open, until the test ends."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        # A file gets the lowest number that is free, and the limit is one on numbers.
-        opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(more)]
-        for number in opened:
-            os.close(number)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1, hard))
+    def test_guess_once_where_conditions_share_their_targets(self):
+        study, rows = self._guesses({'a': {}, 'b': {'train_distribution': 'u1_5'}})
+        self.assertEqual(set(rows.condition), {''})
+        self.assertLen(rows, len(study.repeats) * len(study.test_distributions) * len(METRICS))
 
-    def test_of_more_runs_than_files_may_be_open_is_written(self):
-        self._limit_files(64)
-        assemble.write_tensorboard(self.folder, self._rows(6, 10, 2))
-        for condition in range(6):
-            for repeat in range(10):
-                found = list((self.folder / f'c{condition}' / f'repeat_{repeat}').iterdir())
-                self.assertLen(found, 1)
-                # One epoch without and one with a training loss.
-                self.assertLen(_scalars(found[0]), 7)
-
-    def test_holds_each_runs_own_values_in_the_order_of_epochs(self):
-        assemble.write_tensorboard(self.folder, self._rows(2, 2, 3))
-        (path,) = (self.folder / 'c1' / 'repeat_1').iterdir()
-        scalars = _scalars(path)
-        self.assertEqual(
-            [(step, value) for step, tag, value in scalars if tag == 'validation_mse'],
-            [(0, 101.0), (1, 101.0), (2, 101.0)],
+    def test_guess_on_the_targets_of_each_condition_that_defines_its_own(self):
+        study, rows = self._guesses(
+            {'a': {}, 'b': {'train_distribution': 'u1_5'}, 'drawn': {'task.target': 'generating'}}
+            | {'sample': {'task.ddof': 1}}
         )
-        self.assertEqual(
-            [(step, value) for step, tag, value in scalars if tag == 'train_loss'],
-            [(1, 1.0), (2, 2.0)],
-        )
-
-    def test_a_full_disk_is_an_error_of_the_file_system(self):
-        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(files, 'whole', side_effect=full), self.assertRaises(OSError):
-            assemble.write_tensorboard(self.folder, self._rows(1, 2, 20))
-
-    def test_replaces_what_was_there(self):
-        for conditions in (2, 1):
-            assemble.write_tensorboard(self.folder, self._rows(conditions, 1, 1))
-        self.assertEqual([path.name for path in self.folder.iterdir()], ['c0'])
+        self.assertEqual(set(rows.condition), {'', 'drawn', 'sample'})
+        self.assertEqual(set(rows.train_distribution), {''})
+        for name, target in (('', 1.0), ('drawn', 3.0), ('sample', 4.0)):
+            for repeat in study.repeats:
+                guess = baseline.random_guess(study.seed, repeat, study.data.test_size, 1, 10)
+                for law in study.test_distributions:
+                    own = rows[(rows.condition == name) & (rows.repeat == repeat)]
+                    own = own[own.test_distribution == law.name].set_index('metric').value
+                    self.assertEqual(own['mse'], np.mean((guess - target) ** 2))
 
 
 class PredictionsTest(absltest.TestCase):

@@ -32,6 +32,7 @@ class ClaimsTest(parameterized.TestCase):
                 )
                 rows.loc[chosen, 'value'] = np.broadcast_to(values, chosen.sum())
         rows.to_csv(path, index=False)
+        simulated_study.seal(workdir)
         return loading.load([workdir])
 
     def _verdict(self, study, claim, metric='mse', predictor='cnn'):

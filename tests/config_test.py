@@ -3,7 +3,9 @@
 import copy
 import functools
 import io
+import json
 import os
+import pathlib
 import sys
 from unittest import mock
 
@@ -12,6 +14,7 @@ import numpy as np
 from absl import flags
 from absl.testing import absltest, parameterized
 
+import imbreg_jax
 from imbreg_jax import study
 from imbreg_jax.study import ConfigError, command_line
 from imbreg_jax.study import config as config_lib
@@ -110,7 +113,6 @@ _NEVER = {
         float('nan'),
         [],
         {},
-        '',
         '.',
         '..',
         '../x',
@@ -235,7 +237,7 @@ class EveryFieldTest(parameterized.TestCase):
                 self._assert_refused(field, _changed(field, end))
             else:
                 # The end is within the field's own rule; a rule between fields may still refuse it.
-                self.assertEqual(config_lib._checked(field, end, rule), end)
+                self.assertEqual(config_lib._checked(field, end, rule, study.parse), end)
 
     @parameterized.parameters(*study.FIELDS)
     def test_refuses_its_absence(self, field):
@@ -308,7 +310,20 @@ class RuleTest(parameterized.TestCase):
         ('seeed', 3, 'config.seeed = 3: there is no such field; did you mean seed'),
         ('learning_rate', 3, 'did you mean training.learning_rate'),
         ('training.lerning_rate', 3, 'did you mean training.learning_rate'),
-        ('qqqqq', 3, 'there is no such field; known are name, seed'),
+        ('qqqqq', 3, 'known are name, seed, .* and the fields of task, data, .*, compute.$'),
+        ('model.qqqqq', 3, 'the fields of model are model.conv_features, .*model.initialization.$'),
+        ('training.lr', 3, 'did you mean training.learning_rate.$'),
+        ('lr', 3, 'did you mean training.learning_rate.$'),
+        ('bs', 3, 'did you mean training.batch_size.$'),
+        ('batch', 3, 'did you mean training.batch_size.$'),
+        ('num-epochs', 3, 'did you mean training.epochs.$'),
+        ('training.Epochs', 3, 'did you mean training.epochs.$'),
+        ('dropout', 3, 'mean model.conv_dropout_rate or model.dense_dropout_rate.$'),
+        ('training.seed', 3, 'did you mean seed.$'),
+        ('n_seeds', 3, 'did you mean repeats.$'),
+        ('distribution', 3, 'did you mean train_distribution.$'),
+        ('loss', 3, 'did you mean training.objective.$'),
+        ('\x1b[31m', 3, r'config.\\x1b\[31m = 3'),
         (3, 3, 'the name of a field must be a string'),
     )
     def test_says_what_would_be_right(self, field, value, message):
@@ -340,12 +355,44 @@ class RuleTest(parameterized.TestCase):
         self.assertRegex(_text(plain), 'batch_size = 100000000: .* it must be at most 93206')
 
     def test_takes_numpy_numbers_and_ints_for_floats(self):
-        plain = _changed('training.learning_rate', 1)
-        plain |= {'repeats': np.int64(3)}
-        plain['data'] |= {'train_size': np.int32(600)}
-        resolved = study.resolve(plain)
-        self.assertIs(type(resolved.resolved['repeats']), int)
-        self.assertIs(type(resolved.conditions[0].training.learning_rate), float)
+        values = {
+            'repeats': np.int64(3),
+            'name': np.str_('x'),
+            'train_distribution': np.str_('u1_5'),
+            'test_distributions': [np.str_('u1_10')],
+            'data.train_size': np.int32(600),
+            'model.conv_features': (np.int64(4), np.uint8(8)),
+            'model.order': np.str_('relu_pool'),
+            'training.learning_rate': 1,
+            'model.conv_dropout_rate': np.float32(0.25),
+            'model.dense_dropout_rate': np.float64(0.75),
+            'training.adam_eps': np.int8(1),
+            'task.ddof': np.int64(1),
+            'compute.profile': np.bool_(True),
+            'compute.stop_signals': (np.str_('SIGTERM'),),
+        }
+        plain = _smoke()
+        config = study.default_config()
+        config.update_from_flattened_dict(config_lib.flatten(_smoke() | {'conditions': {}}))
+        for name, value in values.items():
+            *section, leaf = name.split('.')
+            (plain[section[0]] if section else plain)[leaf] = value
+            holder = config[section[0]] if section else config
+            setattr(holder, leaf, value)  # What a config takes, it takes from numpy too.
+        for made in (plain | {'conditions': {}}, config):
+            resolved = study.resolve(made).resolved
+            self.assertEqual(json.loads(json.dumps(resolved)), resolved)
+            flat = config_lib.flatten(resolved)
+            for name, value in values.items():
+                self.assertEqual(flat[name], list(value) if isinstance(value, tuple) else value)
+                kind = {'int': int, 'float': float, 'bool': bool}.get(study.FIELDS[name].kind, str)
+                items = flat[name] if isinstance(flat[name], list) else [flat[name]]
+                expected = int if study.FIELDS[name].kind == 'ints' else kind
+                self.assertEqual({type(item) for item in items}, {expected}, name)
+        config.conditions = {'a': {'training': {'epochs': np.int64(2)}}}
+        self.assertEqual(study.resolve(config).conditions[0].training.epochs, 2)
+        for value in (np.float64(2.5), np.bool_(True), np.array([1, 2])):
+            self.assertIn('it must be an integer', _text(_changed('repeats', value)))
 
     @parameterized.parameters(None, 3, 'x', [[]], float('nan'))
     def test_refuses_what_is_no_config(self, value):
@@ -474,10 +521,27 @@ class ConfigFileTest(parameterized.TestCase):
         self.assertIn('must name a file', self._refusal('--config'))
         self.assertIn('must name a file', self._refusal('--config', '--workdir=x'))
         self.assertIn('must name a file', self._refusal('--config.repeats=3'))
-        self.assertIn('Is a directory', self._refusal(f'--config={_ROOT}'))
+        self.assertIn('a folder, not a regular file', self._refusal(f'--config={_ROOT}'))
+        fifo = os.path.join(self.create_tempdir().full_path, 'fifo.py')
+        os.mkfifo(fifo)
+        self.assertIn('a pipe, not a regular file', self._refusal(f'--config={fifo}'))
+        self.assertIn('a device, not a regular file', self._refusal('--config=/dev/zero'))
         near = self._refusal(f'--config={os.path.join(_ROOT, "configs", "smok.py")}')
         self.assertIn(f'did you mean {_SMOKE}', near)
-        self.assertIn('no such file', self._refusal('--config=/nowhere/at/all.py'))
+        self.assertIn('no such file; known are ', self._refusal('--config=/nowhere/at/all.py'))
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(_ROOT)
+        for path, meant in (
+            ('u1_10.py', 'configs/u1_10.py'),
+            ('u1_10', 'configs/u1_10.py'),
+            ('config/paper.py', 'configs/paper.py'),
+            ('configs/u1_10', 'configs/u1_10.py'),
+            ('papr.py', 'configs/paper.py'),
+        ):
+            self.assertIn(f'did you mean {meant}.', self._refusal(f'--config={path}'))
+        os.chdir(self.create_tempdir().full_path)
+        self.assertIn(f'did you mean {_SMOKE}.', self._refusal('--config=smoke.py'))
         self.assertIn('cannot be read', self._refusal('--config=' + 'x' * 5000))
         self.assertIn('UTF-8', self._refusal('--config=\0'))
         latin = self.create_tempfile()
@@ -492,8 +556,32 @@ class ConfigFileTest(parameterized.TestCase):
         self.assertEqual(rest, ['main', '--workdir=w', '-v', '1'])
         self.assertTrue(config.is_locked)
 
-    def test_help_needs_no_config(self):
-        self.assertEqual(self._read('--help'), (None, ['main', '--help']))
+    def test_in_python_a_file_is_spoken_of_and_no_flag(self):
+        path = self.create_tempfile(content='def get_config():\n  return 3\n').full_path
+        for name, message in (
+            ('nowhere.py', 'no such file'),
+            (path, 'returned 3'),
+            ('/', 'folder'),
+        ):
+            with self.assertRaises(ConfigError) as caught:
+                study.load_config_file(name)
+            text = str(caught.exception)
+            self.assertStartsWith(text, f'the config file {name!r}: ')
+            self.assertIn(message, text)
+            self.assertNotIn('--', text)
+        self.assertEqual(study.load_config_file(pathlib.Path(_SMOKE)).repeats, 2)
+
+    def test_help_and_version_need_no_config(self):
+        for flag in ('--help', '--version'):
+            self.assertEqual(self._read(flag), (None, ['main', flag]))
+        self.assertIsNone(command_line.information(['main', '--config=x'], ''))
+        self.assertIsNone(command_line.information(['main', '--', '--help'], ''))
+        self.assertEqual(
+            command_line.information(['main', '--version'], ''),
+            f'imbreg_jax {imbreg_jax.__version__}',
+        )
+        text = command_line.information(['main', '--config=x', '--help'], 'Does this.')
+        self.assertStartsWith(text, 'Does this.\n')
 
     def test_what_follows_two_dashes_is_left(self):
         _, rest = self._read(f'--config={_SMOKE}', '--', '--config.repeats=3')
@@ -589,7 +677,7 @@ class ConfigFileTest(parameterized.TestCase):
             else:
                 kind = study.FIELDS[field].kind
                 taken = {
-                    'name': ('x', 'nan', 'inf', '1e400', 'None', 'u1_1O'),
+                    'name': ('', 'x', 'nan', 'inf', '1e400', 'None', 'u1_1O'),
                     'signals': ('[]', '()', '{}'),
                 }
                 self.assertTrue(
@@ -608,6 +696,7 @@ class ConfigFileTest(parameterized.TestCase):
             ('--count=x', '--count'),
             ('configs/paper.py', "'configs/paper.py': arguments are flags of the form"),
             ('--workdir', 'workdir'),
+            ('--workdir=', "--workdir = '': it must not be empty; leave it out for the default"),
         ):
             with self.assertRaises(ConfigError) as caught:
                 command_line.parse_flags(values, ['main', argument])

@@ -41,6 +41,14 @@ class ConfigsTest(parameterized.TestCase):
         self.assertEqual(alone.repeats, paper.repeats)
         self.assertEqual((alone.data, alone.seed), (paper.data, paper.seed))
 
+    @parameterized.parameters('u1_10', 'paper')
+    def test_the_committed_results_name_its_conditions(self, name):
+        rows = (_FOLDER.parent / 'results' / name / 'results.csv').read_text().splitlines()[1:]
+        self.assertEqual(
+            list(dict.fromkeys(row.split(',')[0] for row in rows if not row.startswith(','))),
+            [condition.name for condition in _study(name).conditions],
+        )
+
     def test_the_paper_is_thirty_networks_in_one_program(self):
         paper = _study('paper')
         self.assertLen(paper.runs, 30)

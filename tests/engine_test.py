@@ -186,7 +186,7 @@ class DataTest(EngineTest):
         self.assert_same_bits(_data(cached), _data(drawn))
 
 
-class ConditionTest(EngineTest):
+class PairedConditionsTest(EngineTest):
     """Conditions of a repeat differ in what they say they differ in, and in nothing else."""
 
     def test_are_one_program(self):

@@ -26,6 +26,8 @@ from unittest import mock
 from absl import flags
 from absl.testing import absltest
 
+import event_files
+
 _CUTS = flags.DEFINE_enum('cuts', 'some', ['some', 'all'], 'How many cuts.')
 _SEED = flags.DEFINE_integer('cut_seed', 0, 'Of the random cuts.')
 
@@ -73,7 +75,11 @@ _CHAINS = {
         'engine@1',
         'compile@1',
         'validation@1',
+        'append:epochs.jsonl:half@1',
+        'append:metrics.jsonl:half@1',
+        'file:epochs.jsonl:half@1',
         'file:metrics.jsonl:half@1',
+        'append:events:half@1',
         'chunk:before@1',
         'chunk:after@1',
     ],
@@ -89,7 +95,12 @@ _CHAINS = {
         'chunk:after@2',
         'remove:before@1',
         'remove:renamed@1',
-        'file:metrics.jsonl:after@1',
+        'append:epochs.jsonl:half@1',
+        'append:metrics.jsonl:half@1',
+        'file:metrics.jsonl:half@1',
+        'append:events:half@1',
+        'file:events:half@1',
+        'file:events:after@1',
         'orbax:during@2',
         'chunk:before@2',
     ],
@@ -106,13 +117,14 @@ _CHAINS = {
         'saved@1',
     ],
     'results': [
-        'file:metrics.jsonl:half@7',
+        'file:metrics.jsonl:half@1',
+        'file:metrics.jsonl:after@1',
         'file:predictions.npz:half@1',
         'file:weights.npz:half@1',
         'file:results.csv:half@1',
         'file:results.csv:after@1',
         'tensorboard:before@1',
-        'tensorboard:after@1',
+        'tensorboard:after@2',
         'file:config.json:half@2',
         'file:config.json:after@2',
         'report@1',
@@ -123,6 +135,7 @@ _CHAINS = {
 _SAMPLE = [
     'file:config.json:after@1',
     'compile@1',
+    'append:events:half@1',
     'orbax:during@2',
     'remove:renamed@1',
     'finish:during@1',
@@ -156,7 +169,7 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
     from imbreg_jax import analysis, main
     from imbreg_jax.analysis import loading
     from imbreg_jax.evaluation import evaluator
-    from imbreg_jax.results import assemble, checkpoints, files
+    from imbreg_jax.results import checkpoints, files, tensorboard
     from imbreg_jax.training import engine
 
     points = _Points(wanted)
@@ -185,9 +198,14 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
 
     whole = files.whole
 
+    def name_of(path: pathlib.Path) -> str:
+        # The names of TensorBoard's files begin so, and go on with the time.
+        return 'events' if path.name.startswith('events.') else path.name
+
     @contextlib.contextmanager
     def cut_whole(path: pathlib.Path) -> Iterator[Any]:
-        points.reach(f'file:{path.name}:before')
+        name = name_of(path)
+        points.reach(f'file:{name}:before')
         with whole(path) as file:
             write = file.write
 
@@ -196,15 +214,25 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
                     write(bytes(content)[: len(content) // 2])
                     file.flush()
                     points.reach(points.point)
-                points.left -= points.point == f'file:{path.name}:half'
+                points.left -= points.point == f'file:{name}:half'
                 return write(content)
 
-            if points.point == f'file:{path.name}:half':
+            if points.point == f'file:{name}:half':
                 file = mock.Mock(wraps=file, write=half)
             yield file
-        points.reach(f'file:{path.name}:after')
+        points.reach(f'file:{name}:after')
+
+    append = files.append
+
+    def cut_append(path: pathlib.Path, content: bytes) -> None:
+        point = f'append:{name_of(path)}:half'
+        if points.point == point and points.left == 1:
+            append(path, content[: len(content) // 2])
+        points.reach(point)
+        append(path, content)
 
     files.whole = cut_whole
+    files.append = cut_append
     around(checkpoints, '_write_arrays', 'orbax', 0.02)
     at_end(checkpoints, 'save', 'saved')
     around(checkpoints, '_remove', 'remove')
@@ -240,7 +268,7 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
         engine.Engine.train_chunk = too_many
     at_end(evaluator.Evaluator, 'validation', 'validation')
     around(evaluator.Evaluator, 'finish', 'finish', 0.2)
-    around(assemble, 'write_tensorboard', 'tensorboard')
+    around(tensorboard.EventFiles, 'replace', 'tensorboard')
     if points.point == 'slow':
         # Long enough for a signal to come while it lasts.
         inner = engine.Engine.train_chunk
@@ -250,7 +278,7 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
     def cut_build(*args):
         points.reach('report')
         if points.point == 'noreport':
-            results = loading._read_results(args[0][0] / 'results.csv')
+            results = loading.load(args[0]).results
             return mock.Mock(**{'study.results': results, 'terminal_summary.return_value': ''})
         return build(*args)
 
@@ -355,6 +383,7 @@ class FaultsTest(absltest.TestCase):
             self.assertEqual(
                 (workdir / name).read_bytes(), (self.reference / name).read_bytes(), name
             )
+        self.assertEqual(_scalars(workdir), _scalars(self.reference))
 
     def assert_sentence(self, text: str):
         self.assertNotIn('Traceback', text)
@@ -579,6 +608,16 @@ class FaultsTest(absltest.TestCase):
         done = self.machine.start(workdir)
         self.assertEqual(done.returncode, 2)
         self.assertIn('has format 99', done.stderr)
+
+
+def _scalars(workdir: pathlib.Path) -> list[tuple[str, int, str, float]]:
+    """Every run's TensorBoard scalars, without their times."""
+    paths = sorted((workdir / 'tensorboard').rglob('*tfevents*'))
+    return [
+        (str(path.parent.relative_to(workdir)), scalar.step, scalar.tag, scalar.value)
+        for path in paths
+        for scalar in event_files.scalars(path)
+    ]
 
 
 def _stamp(workdir: pathlib.Path) -> float:

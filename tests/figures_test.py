@@ -1,18 +1,39 @@
 """Figures show what the numbers say, alike in every study."""
 
 import dataclasses
+import json
+import pathlib
 import re
+import warnings
+from unittest import mock
 from xml.etree import ElementTree
 
 import numpy as np
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import decomposition, figures, loading
+from imbreg_jax.analysis import canvas, decomposition, figures, loading
 
 
 def _draw(study):
     return figures.draw(study, decomposition.table(study), decomposition.shrinkage(study))
+
+
+def _sketch(study):
+    """Returns (name, title, caption, drawing) of each figure, without the time to render it."""
+    found = []
+
+    def keep(*parts):
+        found.append(parts)
+        return figures.Figure(*parts[:3], svg='', png=b'')
+
+    with mock.patch.object(canvas, 'finish', keep):
+        _draw(study)
+    return found
+
+
+def _legend(drawing):
+    return [text.get_text() for legend in drawing.legends for text in legend.get_texts()]
 
 
 class FiguresTest(absltest.TestCase):
@@ -112,6 +133,162 @@ class FiguresTest(absltest.TestCase):
             np.testing.assert_allclose(
                 targets + errors[0], study.runs[name, 0].dense_prediction, rtol=1e-12
             )
+
+    def test_the_papers_values_are_drawn_where_the_settings_are_the_papers(self):
+        def diamonds(**changes):
+            workdir = pathlib.Path(self.create_tempdir().full_path)
+            simulated_study.write(workdir, images=60, repeats=3, **changes.pop('study', {}))
+            _edit(workdir, **changes)
+            return {
+                name: ('paper ± std' in _legend(drawing), 'diamond' in caption)
+                for name, _, caption, drawing in _sketch(loading.load([workdir]))
+            }
+
+        as_printed = diamonds(data={'test_size': 5000})
+        self.assertEqual(as_printed['figure_7_performance_on_u1_10'], (True, True))
+        self.assertEqual(as_printed['figure_8_performance_all_tests'], (True, True))
+        departing = diamonds(data={'test_size': 5000}, training={'epochs': 1})
+        self.assertEqual(set(departing.values()), {(False, False)})
+        fewer = diamonds(data={'test_size': 5000}, study={'test_distributions': ('u1_10', 'u1_5')})
+        # The mean of other laws than the paper's is not what its Table 5 prints.
+        self.assertEqual(fewer['performance_all_tests'], (False, False))
+        self.assertNotIn('figure_8_performance_all_tests', fewer)
+        self.assertEqual(fewer['figure_7_performance_on_u1_10'], (True, True))
+
+    def test_the_average_says_over_which_laws_it_is(self):
+        titles = {name: title for name, title, *_ in _sketch(self._study())}
+        self.assertEqual(
+            titles['figure_8_performance_all_tests'],
+            'Figure 8: all networks, averaged over U(1, 10), U(1, 5) and N(5.5, 1)',
+        )
+        law = 'triangular(1, 5, 10)'
+        study = self._study(conditions={'u1_10': {}}, test_distributions=('u1_10', law))
+        titles = {name: title for name, title, *_ in _sketch(study)}
+        self.assertEqual(
+            titles['performance_all_tests'], f'All networks, averaged over U(1, 10) and {law}'
+        )
+
+    def test_long_and_strange_labels_are_drawn_as_text_that_fits(self):
+        laws = {
+            '$': "table('/tmp/$a_b$/x^2$.csv')",
+            'template': "table('\\1\\g<0>.csv')",
+            'markup': '</svg><script>alert(1)</script>" onload="alert(2)"&amp;\x1b[31m\x00\ud800',
+            'long': 'mixture(' + ', '.join(['normal(5.5, 1), 0.01'] * 30) + ')',
+            'one_word': 'w' * 300,
+        }
+        known = {text: (text, text, simulated_study.LAWS['u1_10'][2]) for text in laws.values()}
+        with mock.patch.dict(simulated_study.LAWS, known), warnings.catch_warnings():
+            # Among others of a layout that has no room left for its axes.
+            warnings.simplefilter('error')
+            workdir = pathlib.Path(self.create_tempdir().full_path)
+            names = {f'{name}-condition': text for name, text in laws.items() if name != 'markup'}
+            simulated_study.write(
+                workdir,
+                {name: {'train_distribution': text} for name, text in names.items()},
+                dict.fromkeys(names, (0.9, 0.01, 0.03)),
+                test_distributions=('u1_10', laws['long']),
+                images=60,
+                repeats=2,
+            )
+            header = json.loads((workdir / 'config.json').read_text())
+            header['conditions']['$-condition']['label'] = laws['markup']
+            (workdir / 'config.json').write_text(json.dumps(header))
+            drawn = _draw(loading.load([workdir]))
+        self.assertLen({f.name for f in drawn}, len(drawn))
+        for figure in drawn:
+            with self.subTest(figure.name):
+                self.assertRegex(figure.name, r'^[A-Za-z0-9_]{1,80}$')
+                self.assertLessEqual(len(figure.title), 200)
+                inline = ElementTree.fromstring(figure.inline_svg())
+                self.assertEqual(inline.get('aria-label'), figure.title)
+                texts = [''.join(t.itertext()) for t in _elements(figure.svg, 'text')]
+                self.assertEmpty(_elements(figure.svg, 'script'))
+                self.assertLessEqual(max(map(len, texts)), 60)
+        captions = {f.name: f.caption for f in drawn}
+        self.assertIn(laws['long'], captions['decomposition'])
+        svg = {f.name: f.svg for f in drawn}['learning_curves']
+        self.assertIn("table('\\1\\g&lt;0&gt;.csv')", svg)
+
+    def test_conditions_whose_names_differ_in_a_sign_have_files_of_their_own(self):
+        conditions = {
+            name: {'train_distribution': 'triangular(1, 5, 10)', 'training': {'batch_size': 10 * i}}
+            for i, name in enumerate(('a-b', 'a_b', 'A.b'), start=1)
+        }
+        study = self._study(
+            conditions=conditions, networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)), repeats=2
+        )
+        drawn = _sketch(study)
+        self.assertLen({name.lower() for name, *_ in drawn}, len(drawn))
+        self.assertLen([1 for _, title, *_ in drawn if title.startswith('Networks of')], 3)
+
+    def test_one_epoch_is_a_mark_in_every_panel(self):
+        workdir = pathlib.Path(self.create_tempdir().full_path)
+        simulated_study.write(workdir, {'u1_10': {}}, images=60, repeats=2)
+        rows = (workdir / 'metrics.jsonl').read_text().splitlines()
+        kept = [row for row in rows if json.loads(row)['epoch'] < 2]
+        (workdir / 'metrics.jsonl').write_text('\n'.join(kept) + '\n')
+        study = loading.load([workdir])
+        drawing = figures._learning_curves(study, ['u1_10'])
+        loss = drawing.axes[0]
+        mean = study.metrics['train_loss'].mean()
+        marked = [
+            line
+            for line in loss.lines
+            if line.get_marker() not in ('', 'None', '_', '|') and len(line.get_xdata()) == 1
+        ]
+        self.assertLen(marked, 1)
+        np.testing.assert_allclose(marked[0].get_xydata(), [[1, mean]])
+        for axes in drawing.axes[1:]:
+            self.assertLen(axes.lines[0].get_xdata(), 2)
+
+    def test_what_diverged_altogether_leaves_no_empty_figure(self):
+        study = self._study(
+            conditions={'u1_10': {}}, repeats=2, diverged=[('u1_10', 0), ('u1_10', 1)]
+        )
+        self.assertEqual(
+            [f.name for f in _draw(study)],
+            ['figure_1_network', 'figure_2_samples', 'figure_3_target_densities'],
+        )
+
+    def test_no_file_is_opened_because_a_workdir_names_it(self):
+        path = self.create_tempfile('targets.csv', '1\n2\n3\n').full_path
+        targets = np.linspace(4, 5, 100)
+        for spec in (f'table({path!r})', f'mixture(u1_10, 0.5, ｔａｂｌｅ({path!r}), 0.5)'):
+            with self.subTest(spec), mock.patch('builtins.open', side_effect=AssertionError):
+                density = figures._density(spec, np.array([2.0, 4.5]), targets)
+                np.testing.assert_allclose(density, [0, 1], rtol=0.5)
+        np.testing.assert_allclose(
+            figures._density('uniform(1, 10)', np.array([2.0]), targets), [1 / 9]
+        )
+
+    def test_very_many_conditions_make_a_bounded_number_of_figures(self):
+        laws = {f'normal({5 + i / 100:g}, 1)': i for i in range(120)}
+        known = {law: (law, law, simulated_study.LAWS['u1_10'][2]) for law in laws}
+        with mock.patch.dict(simulated_study.LAWS, known):
+            study = self._study(
+                conditions={f'c{i}': {'train_distribution': law} for law, i in laws.items()},
+                networks={f'c{i}': (0.9, 0.01, 0.03) for i in laws.values()},
+                test_distributions=('u1_10',),
+                repeats=1,
+                images=8,
+            )
+        groups = figures._curve_groups(study)
+        self.assertLen(groups, 8)
+        self.assertLessEqual(max(len(names) for *_, names in groups), 12)
+        drawn = sum((names for *_, names in groups), [])
+        self.assertEqual(drawn, list(study.conditions)[: len(drawn)])
+
+
+def _edit(workdir, **sections):
+    """Changes settings in a workdir's config.json."""
+    header = json.loads((workdir / 'config.json').read_text())
+    for section, changes in sections.items():
+        header['config'][section] |= changes
+    (workdir / 'config.json').write_text(json.dumps(header))
+
+
+def _elements(svg, tag):
+    return ElementTree.fromstring(svg).findall(f'.//{{http://www.w3.org/2000/svg}}{tag}')
 
 
 if __name__ == '__main__':

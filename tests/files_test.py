@@ -1,9 +1,12 @@
 """Tests of imbreg_jax.results.files."""
 
+import io
 import json
 import math
 import os
 import pathlib
+import re
+import zipfile
 from unittest import mock
 
 import numpy as np
@@ -49,15 +52,92 @@ class FilesTest(absltest.TestCase):
         self.assertEqual(path.stat().st_mode & 0o777, 0o640)
 
     def test_removes_what_a_killed_process_left_and_nothing_else(self):
-        kept = [self.folder / name for name in ('a.txt', '.lock', 'x.partial')]
-        for path in kept:
-            path.write_text('')
-        (self.folder / 'tables').mkdir()
-        for name in ('.a.txt.1f.partial', 'tables/.b.md.2e.partial'):
+        names = re.compile(r'a\.txt|b\.md')
+        kept = [
+            'a.txt',
+            '.lock',
+            'x.partial',
+            '.a.txt.partial',
+            '.a.txt.12ab34c.partial',
+            '.a.txt.12AB34CD.partial',
+            '.other.txt.12ab34cd.partial',
+            '.a.txt.12ab34cd.partial.old',
+            'below/.a.txt.12ab34cd.partial',
+        ]
+        (self.folder / 'below').mkdir()
+        for name in (*kept, '.a.txt.12ab34cd.partial', '.b.md.00000000.partial'):
             (self.folder / name).write_text('half')
-        files.remove_partial(self.folder)
-        found = [path for path in self.folder.rglob('*') if path.is_file()]
-        self.assertCountEqual(found, kept)
+        (self.folder / '.a.txt.aaaaaaaa.partial').mkdir()
+        (self.folder / '.a.txt.bbbbbbbb.partial').symlink_to(self.folder / 'a.txt')
+        os.mkfifo(self.folder / '.a.txt.cccccccc.partial')
+        files.remove_partial(self.folder, names)
+        files.remove_partial(self.folder / 'absent', names)
+        files.remove_partial(self.folder / 'a.txt', names)
+        left = [str(path.relative_to(self.folder)) for path in self.folder.rglob('*')]
+        others = [f'.a.txt.{letter * 8}.partial' for letter in 'abc']
+        self.assertCountEqual(left, [*kept, *others, 'below'])
+
+    def test_reads_regular_files_only_and_none_that_is_too_large(self):
+        path = self.folder / 'a.txt'
+        path.write_bytes(b'abc')
+        (self.folder / 'link').symlink_to(path)
+        for each in (path, self.folder / 'link'):
+            self.assertEqual(files.read_regular(each, 3), b'abc')
+        with self.assertRaisesRegex(OSError, 'more than 2 bytes'):
+            files.read_regular(path, 2)
+        os.mkfifo(self.folder / 'pipe')
+        (self.folder / 'device').symlink_to('/dev/zero')
+        for each in (self.folder / 'pipe', self.folder / 'device', self.folder):
+            for read in (files.read_regular, files.sha256, files.read_json):
+                with self.assertRaisesRegex(OSError, 'no regular file'):
+                    read(each)
+        with self.assertRaises(FileNotFoundError):
+            files.read_regular(self.folder / 'absent')
+        # A hole of a tebibyte.
+        os.truncate(path, 2**40)
+        for read in (files.read_regular, files.sha256):
+            with self.assertRaisesRegex(OSError, 'more than'):
+                read(path)
+
+    def test_what_is_no_json_is_a_value_error(self):
+        for content in (b'', b'{', b'\xff', b'[' * 10**6):
+            with self.assertRaises(ValueError):
+                files.parse_json(content)
+        self.assertEqual(files.parse_json(b'{"a": 1}'), {'a': 1})
+
+    def test_the_digest_of_a_value_is_that_of_what_comes_back_from_its_file(self):
+        value = {'b': [1, 0.1, None], 'a': {'\udcff': True}}
+        path = self.folder / 'v.json'
+        files.write_json(path, value)
+        self.assertEqual(files.json_digest(files.read_json(path)), files.json_digest(value))
+        reordered = dict(reversed(value.items()))
+        self.assertNotEqual(files.json_digest(reordered), files.json_digest(value))
+
+    def test_arrays_that_are_damaged_are_a_value_error(self):
+        path = self.folder / 'a.npz'
+        arrays = {'a': np.arange(500.0), 'b': np.array(['x'])}
+        files.write_arrays(path, arrays)
+        content = path.read_bytes()
+        found = files.read_arrays(content, 5000)
+        self.assertEqual(list(found), ['a', 'b'])
+        np.testing.assert_array_equal(found['a'], arrays['a'])
+        with self.assertRaisesRegex(ValueError, 'more than 4000 bytes'):
+            files.read_arrays(content, 4000)
+        pickled = io.BytesIO()
+        np.savez(pickled, a=np.array([{}], dtype=object))
+        single = io.BytesIO()
+        np.save(single, arrays['a'])
+        damaged = [content[:n] for n in (0, 4, len(content) // 2, len(content) - 1)]
+        for each in (*damaged, pickled.getvalue(), single.getvalue(), b'PK\3\4' + b'x' * 100):
+            with self.assertRaises(ValueError):
+                files.read_arrays(each)
+        # A header that promises more than there is.
+        lying = io.BytesIO()
+        with zipfile.ZipFile(lying, 'w') as archive:
+            header = single.getvalue().replace(b'(500,)', b'(999,)')
+            archive.writestr('a.npy', header)
+        with self.assertRaises(ValueError):
+            files.read_arrays(lying.getvalue())
 
     def test_equal_arrays_are_equal_bytes(self):
         arrays = {'a': np.arange(5.0), 'b': np.array(['x', 'yz'])}
@@ -72,9 +152,8 @@ class FilesTest(absltest.TestCase):
             np.testing.assert_array_equal(loaded['a'], arrays['a'])
 
     def test_a_number_that_is_not_finite_is_null_in_json_lines(self):
-        path = self.folder / 'm.jsonl'
-        files.write_json_lines(path, [{'a': math.nan, 'b': 1.5, 'c': None}, {'a': -math.inf}])
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = files.json_lines([{'a': math.nan, 'b': 1.5, 'c': None}, {'a': -math.inf}])
+        rows = [json.loads(line) for line in lines.splitlines()]
         self.assertEqual(rows, [{'a': None, 'b': 1.5, 'c': None}, {'a': None}])
 
     def test_results_are_written_in_full_precision(self):

@@ -1,16 +1,19 @@
 """Tests of imbreg_jax.main: what a command line ends with. Signals and faults: faults_test.py."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import types
 from unittest import mock
 
 import pandas as pd
 from absl.testing import absltest, parameterized
 
+import small_study
 from imbreg_jax import main, runner
 from imbreg_jax.analysis import AnalysisError
 from imbreg_jax.results.checkpoints import CheckpointError
@@ -119,6 +122,7 @@ class StatusTest(parameterized.TestCase):
             os.kill(os.getpid(), number)
             while run.stop.signal is None:
                 time.sleep(0.01)
+            time.sleep(0.3)  # A chunk that lasts: who waits for it is told so.
             raise runner.Stopped
 
         status, text = self._main(finish, f"--config.compute.stop_signals=('{name}',)")
@@ -143,34 +147,131 @@ class StatusTest(parameterized.TestCase):
             self._main(finish)
         self.assertEqual(ended.call_args.args[1], signal.SIGTERM)
 
-    def test_a_second_interrupt_ends_at_once(self):
+    def _handled(self, signals) -> tuple[runner.StopRequest, mock.Mock, mock.Mock]:
+        """Delivers (second, name) to the handlers; returns the request, the run and `_exit`."""
         stop, run = runner.StopRequest(), mock.Mock()
         main._handle_signals(('SIGTERM', 'SIGINT'), stop, run)
-        with mock.patch.object(main.os, '_exit', side_effect=SystemExit) as end:
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGTERM)
-            end.assert_not_called()
-            with self.assertRaises(SystemExit):
-                signal.raise_signal(signal.SIGINT)
+        with (
+            mock.patch.object(main.os, '_exit') as end,
+            mock.patch.object(main.time, 'monotonic') as now,
+        ):
+            for now.return_value, name in signals:
+                signal.raise_signal(getattr(signal, name))
+        return stop, run, end
+
+    @parameterized.parameters('SIGINT', 'SIGTERM')
+    def test_a_second_interrupt_ends_at_once(self, first):
+        stop, run, end = self._handled([(5.0, first), (6.5, 'SIGINT')])
         end.assert_called_once_with(130)
         run.workdir.end.assert_called_once_with()
-        self.assertEqual(stop.signal, signal.SIGTERM)
+        self.assertEqual(stop.signal, getattr(signal, first))
 
-    def test_a_finished_study_prints_its_table_and_verdicts(self):
-        rows = [('u1_10', 'u1_10', 'cnn', k, 'u1_10', 'mse', 1.0 + k) for k in (0, 1)]
+    def test_one_interrupt_that_comes_twice_is_one(self):
+        stop, run, end = self._handled([(5.0, 'SIGINT'), (5.0, 'SIGINT'), (5.9, 'SIGINT')])
+        end.assert_not_called()
+        run.workdir.end.assert_not_called()
+        self.assertEqual(stop.signal, signal.SIGINT)
+
+    def test_a_scheduler_that_repeats_itself_ends_nothing(self):
+        _, _, end = self._handled([(5.0, 'SIGTERM'), (8.0, 'SIGTERM')])
+        end.assert_not_called()
+
+    def test_nobody_who_reads_is_needed_for_a_stop(self):
+        def finish(run):
+            os.kill(os.getpid(), signal.SIGINT)
+            while run.stop.signal is None:
+                time.sleep(0.01)
+            time.sleep(0.3)
+            raise runner.Stopped
+
+        read, write = os.pipe()
+        os.close(read)
+        with open(write, 'w') as broken, mock.patch.object(main.sys, 'stderr', broken):
+            with mock.patch.object(runner.StudyRun, 'finish', finish):
+                status = main.main(['main', f'--config={_SMOKE}', f'--workdir={self.workdir}'])
+        self.assertEqual(status, 130)
+
+    def _finished(self, *names: str, summary: str = 'Verdicts: none'):
+        """A stand-in for `finish` whose study has these conditions."""
+        rows = [
+            (name, 'u1_10', 'cnn', k, 'u1_10', 'mse', 1.0 + k) for name in names for k in (0, 1)
+        ]
         columns = 'condition train_distribution predictor repeat test_distribution metric value'
 
         def finish(run):
             run.report = mock.Mock()
-            run.report.terminal_summary.return_value = 'Verdicts: none'
+            run.report.terminal_summary.return_value = summary
             return pd.DataFrame(rows, columns=columns.split())
 
-        with mock.patch('builtins.print') as printed:
-            status, _ = self._main(finish)
+        return finish
+
+    def test_a_finished_study_prints_its_table_and_verdicts(self):
+        stdout = self.enter_context(mock.patch.object(main.sys, 'stdout', io.StringIO()))
+        status, _ = self._main(self._finished('u1_10'))
         self.assertEqual(status, 0)
-        table, summary = (call.args[0] for call in printed.call_args_list)
-        self.assertIn('1.500 ± 0.707', table)
-        self.assertEqual(summary, 'Verdicts: none')
+        self.assertIn('U(1, 10)', stdout.getvalue())
+        self.assertIn('1.500 ± 0.707', stdout.getvalue())
+        self.assertIn('\nVerdicts: none\n', stdout.getvalue())
+
+    def test_conditions_that_share_a_law_are_told_apart(self):
+        stdout = self.enter_context(mock.patch.object(main.sys, 'stdout', io.StringIO()))
+        conditions = {'u1_10': {}, 'no_dropout': {'model.conv_dropout_rate': 0.0}}
+        study = small_study.study(
+            {name: {'train_distribution': 'u1_10'} | more for name, more in conditions.items()}
+        )
+        with mock.patch.object(main, 'resolve', return_value=study):
+            self._main(self._finished(*conditions))
+        lines = stdout.getvalue().splitlines()[2:4]
+        first = {' '.join(line.split('  ')[0].split()) for line in lines}
+        self.assertEqual(first, {'U(1, 10)', 'no_dropout [U(1, 10)]'})
+
+    def test_conditions_whose_laws_share_a_label_are_told_apart(self):
+        conditions = [
+            types.SimpleNamespace(
+                name=name,
+                distribution=types.SimpleNamespace(name=name, label='table targets.csv', spec=name),
+            )
+            for name in 'ab'
+        ]
+        self.assertEqual(
+            main._titles(types.SimpleNamespace(conditions=conditions)),
+            {'a': 'table targets.csv (a)', 'b': 'table targets.csv (b)'},
+        )
+
+    @parameterized.parameters('/dev/full', 'ascii', 'gone')
+    def test_a_terminal_that_cannot_print_changes_no_status(self, kind):
+        if kind == 'gone':
+            read, write = os.pipe()
+            os.close(read)
+            stdout = open(write, 'w')
+        elif kind == 'ascii':
+            path = self.create_tempfile().full_path
+            stdout = open(path, 'w', encoding='ascii')
+        else:
+            stdout = open(kind, 'w')
+        with stdout, mock.patch.object(main.sys, 'stdout', stdout):
+            status, text = self._main(self._finished('u1_10', summary='−5 ± 1'))
+            self.assertEqual((status, text.strip()), (0, ''))
+        if kind == 'ascii':
+            with open(path, encoding='ascii') as file:
+                printed = file.read()
+            self.assertIn('1.500 +- 0.707', printed)
+            self.assertIn('\n-5 +- 1\n', printed)
+
+
+class InterruptTest(absltest.TestCase):
+    def test_an_interrupt_while_importing_says_nothing(self):
+        # The import that takes longest sends it.
+        folder = self.create_tempdir()
+        folder.create_file(
+            'scipy.py', 'import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass'
+        )
+        done = subprocess.run(
+            [sys.executable, '-m', 'imbreg_jax.main', f'--config={_SMOKE}'],
+            capture_output=True, text=True, cwd=_ROOT, timeout=60,
+            env=os.environ | {'PYTHONPATH': folder.full_path},
+        )  # fmt: skip
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (130, '', ''))
 
 
 class _Stderr:

@@ -19,7 +19,8 @@ _BROWSER = next(
     None,
 )
 
-# Runs in the page before its own script: notes every error, then clicks and looks.
+# Runs in the page before its own script, and before the policy that would forbid it: notes every
+# error, then clicks and looks.
 _PROBE = """<script>
 const errors = [];
 addEventListener('error', (e) => errors.push(String(e.message || e.target.outerHTML)), true);
@@ -178,7 +179,7 @@ class ReportTest(absltest.TestCase):
     def test_page_works_in_a_browser(self):
         probed = self.root / 'probed.html'
         policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', self.page).group(0)
-        probed.write_text(self.page.replace(policy, policy + _PROBE, 1), encoding='utf-8')
+        probed.write_text(self.page.replace(policy, _PROBE + policy, 1), encoding='utf-8')
         for width in (375, 1200):
             with self.subTest(width=width):
                 frame = self.root / f'frame_{width}.html'

@@ -30,6 +30,10 @@ def _config(conditions=None, **fields) -> ml_collections.ConfigDict:
     return small_study.config(_CONDITIONS if conditions is None else conditions, **fields)
 
 
+class _Abandoned(BaseException):
+    """Ends a study as a kill would, but for its process."""
+
+
 class RunnerTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -106,6 +110,70 @@ class RunnerTest(absltest.TestCase):
         self.assertEqual(starts, 5)
         self._assert_same_results()
 
+    def _abandon(self, owner, name, when=lambda *_: True, **fields):
+        """Runs a study that ends without a word where a method is called."""
+        inner = getattr(owner, name)
+
+        def method(*args):
+            if when(*args):
+                raise _Abandoned
+            return inner(*args)
+
+        study = small_study.study_lib.resolve(self._cached(**fields))
+        with mock.patch.object(owner, name, method), self.assertRaises(_Abandoned):
+            runner.StudyRun(study, self.workdir).finish()
+
+    def test_a_stop_while_networks_are_evaluated_loses_only_their_evaluation(self):
+        # Long after the last checkpoint that would be due: what is saved is saved for this.
+        fields = {'compute__checkpoint_seconds': 1e6}
+        self._abandon(runner.evaluator.Evaluator, 'finish', **fields)
+        stop = runner.StopRequest()
+        stop.signal = 15
+        study = small_study.study_lib.resolve(self._cached(**fields))
+        with mock.patch.object(runner.evaluator.Evaluator, 'finish', side_effect=AssertionError):
+            with self.assertRaises(runner.Stopped):
+                runner.StudyRun(study, self.workdir, stop).finish()
+        with mock.patch.object(engine_lib.Engine, 'train_chunk', side_effect=AssertionError):
+            with self.assertLogs('imbreg_jax', 'INFO') as logs:
+                imbreg_jax.run_study(self._cached(**fields), self.workdir)
+        self.assertIn('program 1 of 1, where its trained networks are evaluated', str(logs.output))
+        self._assert_same_results()
+
+    def test_rows_of_lost_steps_are_recorded_once(self):
+        # Both epochs are in metrics.jsonl when it ends, and no checkpoint knows of either.
+        self._abandon(runner.checkpoints, 'save', compute__checkpoint_seconds=1e6)
+        before = (self.workdir / 'metrics.jsonl').read_bytes()
+        self.assertLen(before.splitlines(), 12)
+        self._abandon(engine_lib.Engine, 'train_chunk', compute__checkpoint_seconds=1e6)
+        self.assertLen((self.workdir / 'metrics.jsonl').read_bytes().splitlines(), 4)
+        imbreg_jax.run_study(self._cached(), self.workdir)
+        self._assert_same_results()
+
+    def test_positions_that_hold_rows_are_resumed_from(self):
+        self._abandon(engine_lib.Engine, 'train_chunk', lambda _, __, epoch, ___: epoch == 1)
+        folder = self.workdir / 'checkpoints'
+        metrics = (self.workdir / 'metrics.jsonl').read_text().splitlines()
+        for name in checkpoints.names(folder):
+            position = json.loads((folder / name / 'position.json').read_text())
+            del position['journal']
+            epochs = position['epoch'] + 1
+            position['rows'] = [json.loads(line) for line in metrics[: 4 * epochs]]
+            (folder / name / 'position.json').write_text(json.dumps(position))
+            manifest = json.dumps(checkpoints._digests(folder / name))
+            (folder / name / 'manifest.json').write_text(manifest)
+        (folder / 'epochs.jsonl').unlink()
+        with self.assertLogs('imbreg_jax', 'INFO') as logs:
+            imbreg_jax.run_study(self._cached(), self.workdir)
+        self.assertIn('resuming in program 1 of 1, epoch 2', str(logs.output))
+        self._assert_same_results()
+
+    def test_epochs_that_were_edited_are_refused(self):
+        self._abandon(engine_lib.Engine, 'train_chunk', lambda _, __, epoch, ___: epoch == 1)
+        path = self.workdir / 'checkpoints' / 'epochs.jsonl'
+        path.write_bytes(path.read_bytes().replace(b'"repeat": 1', b'"repeat": 0', 1))
+        with self.assertRaisesRegex(CheckpointError, 'epochs.jsonl, which it needs, is damaged'):
+            imbreg_jax.run_study(self._cached(), self.workdir)
+
     def test_a_finished_workdir_is_only_reported_on(self):
         with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
             with self.assertLogs('imbreg_jax', 'INFO') as logs:
@@ -125,7 +193,7 @@ class RunnerTest(absltest.TestCase):
         for name in ('config.json', 'plan.json'):
             (self.workdir / name).write_bytes((self.reference / name).read_bytes())
         held = json.loads((self.workdir / 'config.json').read_text())
-        del held['finished']
+        del held['finished'], held['digest']
         (self.workdir / 'config.json').write_text(json.dumps(held))
         position = {
             'unit': 0, 'epoch': 1, 'chunk': 0, 'rows': [], 'outcomes': [], 'seconds': 0.0,
@@ -142,12 +210,12 @@ class RunnerTest(absltest.TestCase):
             (self.workdir / name).parent.mkdir(exist_ok=True)
         (self.workdir / 'checkpoints' / 'step_000000000001').mkdir()
         held = json.loads((self.reference / 'config.json').read_text())
-        del held['finished']
+        del held['finished'], held['digest']
         (self.workdir / 'config.json').write_text(json.dumps(held))
         for text, message in (
             ('{', 'is unreadable'),
             ('{"a": 1}', 'is no plan that this version knows'),
-            ('[]', 'is no plan that this version knows'),
+            ('[]', 'is no plan'),
         ):
             (self.workdir / 'plan.json').write_text(text)
             with self.assertRaisesRegex(WorkdirError, message):

@@ -4,6 +4,7 @@ No network is trained: a "network" of repeat k predicts scale_k · target · (1 
 so every number that analysis should find is known beforehand.
 """
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ def config(
         'data': {
             'image_size': 52,
             'train_size': 50000,
-            'validation_size': 5000,
+            'validation_size': images,
             'test_size': images,
             'cache': 'auto',
         },
@@ -132,6 +133,7 @@ def write(
     first_repeat: int = 0,
     images: int = 300,
     diverged: Sequence[tuple[str, int]] = (),
+    worse: Sequence[tuple[str, int]] = (),
     seed: int = 0,
 ) -> pathlib.Path:
     """Writes the four files that analysis reads, and returns `workdir`.
@@ -148,6 +150,7 @@ def write(
       first_repeat: number of the first repeat.
       images: test images per split.
       diverged: (condition, repeat) pairs whose numbers become nan.
+      worse: (condition, repeat) pairs whose validation MSE ends far above where it began.
       seed: of all draws.
     """
     workdir = pathlib.Path(workdir)
@@ -311,4 +314,20 @@ def write(
         },
     }
     (workdir / 'config.json').write_text(json.dumps(header), encoding='utf-8')
+    seal(workdir)
     return workdir
+
+
+def seal(workdir: pathlib.Path) -> None:
+    """Makes the files of a workdir, changed as they may be, those that its study left."""
+    path = pathlib.Path(workdir) / 'config.json'
+    held = json.loads(path.read_text('utf-8'))
+    held['finished'] = {
+        name: hashlib.sha256((path.parent / name).read_bytes()).hexdigest()
+        for name in ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
+        if (path.parent / name).exists()
+    }
+    if held.pop('digest', None):
+        text = json.dumps(held, separators=(',', ':'))
+        held['digest'] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(held), encoding='utf-8')

@@ -1,5 +1,6 @@
 """Tables say what was measured, beside what the paper prints."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -32,7 +33,7 @@ def _frame(rows):
 class ResultsTableTest(absltest.TestCase):
     def test_mean_and_sample_standard_deviation_beside_the_papers_cell(self):
         table = tables.results_table(
-            _frame(_rows([1.0, 2.0, 3.0]) + _rows([9.0] * 3, metric='mape'))
+            _frame(_rows([1.0, 2.0, 3.0]) + _rows([9.0] * 3, metric='mape')), ['u1_10']
         )
         row = table.iloc[0]
         self.assertEqual((row['mse_mean'], row['mse_std'], row['repeats']), (2.0, 1.0, 3))
@@ -41,8 +42,32 @@ class ResultsTableTest(absltest.TestCase):
         self.assertTrue(np.isnan(row['mpe_mean']))
 
     def test_table_four_is_taken_where_table_two_contradicts_it(self):
-        table = tables.results_table(_frame(_rows([1.0, 2.0], condition='u1_5')))
+        table = tables.results_table(_frame(_rows([1.0, 2.0], condition='u1_5')), ['u1_5'])
         self.assertEqual(table.iloc[0]['mape_paper'], 10.189)
+
+    def test_the_papers_values_stand_beside_conditions_with_its_settings_alone(self):
+        rows = _rows([1.0, 2.0]) + _rows([1.0, 2.0], predictor='cnn_calibrated')
+        rows += [['', '', 'random_guess', k, 'u1_10', 'mse', 13.5] for k in range(2)]
+        rows += [['wide', 'u1_10', 'cnn', k, 'u1_10', 'mse', 1.0] for k in range(2)]
+        for allowed, expected in (
+            ((), set()),
+            (['u1_10'], {('u1_10', 'cnn')}),
+            (['u1_10', ''], {('u1_10', 'cnn'), ('', 'random_guess')}),
+            (['wide'], {('wide', 'cnn')}),
+        ):
+            with self.subTest(allowed):
+                table = tables.results_table(_frame(rows), allowed)
+                beside = table[table['mse_paper'].notna()]
+                found = set(zip(beside['condition'], beside['predictor'], strict=True))
+                self.assertEqual(found, expected)
+
+    def test_a_label_commands_no_terminal(self):
+        labels = {'u1_10': 'U\x1b[2J(1,\n10)\u202e\x9b31m\x07', 'u1_5': 'two\r\nlines'}
+        table = tables.results_table(_frame(_rows([1.0]) + _rows([1.0], test='u1_5')))
+        text = tables.format_results_table(table, labels)
+        self.assertTrue(all(line.isprintable() for line in text.splitlines()), repr(text))
+        self.assertIn('U\ufffd[2J(1, 10)', text)
+        self.assertLen(text.splitlines(), 6)
 
     def test_one_repeat_has_no_spread_and_says_so(self):
         table = tables.results_table(_frame(_rows([1.5])))
@@ -68,7 +93,9 @@ class ResultsTableTest(absltest.TestCase):
 
     def test_every_cell_of_a_study_is_there_and_labels_are_printed(self):
         workdir = simulated_study.write(pathlib.Path(self.create_tempdir().full_path), repeats=3)
-        table = tables.results_table(pd.read_csv(workdir / 'results.csv'))
+        table = tables.results_table(
+            pd.read_csv(workdir / 'results.csv'), ['', *simulated_study.PAPER_CONDITIONS]
+        )
         self.assertLen(table, 3 * 3 * 2 + 3)
         text = tables.format_results_table(table, {'u1_10': 'U(1, 10)'})
         self.assertIn('U(1, 10)', text)
@@ -142,7 +169,64 @@ class PaperTablesTest(absltest.TestCase):
         self.assertGreater(like['holm_p'], 0.001)
 
 
+class MarkdownTest(absltest.TestCase):
+    def test_an_entry_is_neither_element_nor_link_nor_second_cell(self):
+        text = tables.markdown(
+            ['name'], [['<img src=x onerror=y>'], ['[a](javascript:b)'], ['a|b\nc'], ['< 0.001']]
+        )
+        self.assertEqual(
+            text.splitlines()[2:],
+            [
+                r'| \<img src=x onerror=y> |',
+                r'| [a]\(javascript:b) |',
+                r'| a\|b c |',
+                '| < 0.001 |',
+            ],
+        )
+
+
 class PaperTest(absltest.TestCase):
+    def test_only_conditions_with_the_printed_settings_are_as_printed(self):
+        conditions = {
+            'u1_10': {},
+            'relu_pool': {'model': {'order': 'relu_pool'}},  # The paper leaves the order open.
+            'fast': {'training': {'learning_rate': 1e-3}},
+            'short': {'training': {'epochs': 1}},
+            'no_dropout': {'model': {'dense_dropout_rate': 0.0}},
+            'other_task': {'task': {'name': 'median'}},
+        }
+        config = simulated_study.config(conditions, images=5000)
+        self.assertEqual(paper.as_printed(config, conditions), {'', 'u1_10', 'relu_pool'})
+        # A study whose lone condition has the config's own settings holds no overrides.
+        self.assertEqual(paper.as_printed(config | {'conditions': {}}, ['u1_10']), {'', 'u1_10'})
+
+    def test_the_printed_baseline_stands_beside_the_same_guess_alone(self):
+        for section, changes in (
+            ('evaluation', {'guess_low': 2.0}),
+            ('evaluation', {'guess_high': 5.0}),
+            ('data', {'image_size': 28}),
+        ):
+            config = simulated_study.config({}, images=5000)
+            self.assertIn('', paper.as_printed(config, []))
+            config[section] |= changes
+            with self.subTest(changes):
+                self.assertNotIn('', paper.as_printed(config, []))
+
+    def test_a_study_that_departs_has_nothing_of_the_papers_beside_it(self):
+        config = simulated_study.config({'u1_10': {}}, images=60)
+        self.assertEqual(paper.as_printed(config, ['u1_10']), frozenset())
+
+    def test_of_merged_workdirs_each_answers_for_its_own_conditions(self):
+        root = pathlib.Path(self.create_tempdir().full_path)
+        paths = [
+            simulated_study.write(root / name, {name: settings}, images=60, repeats=2)
+            for name, settings in simulated_study.PAPER_CONDITIONS.items()
+        ]
+        header = json.loads((paths[1] / 'config.json').read_text())
+        header['config']['data']['test_size'] = 5000
+        (paths[1] / 'config.json').write_text(json.dumps(header))
+        self.assertEqual(tables.as_printed(loading.load(paths)), {'u1_5'})
+
     def test_every_cell_of_the_printed_tables_is_there(self):
         self.assertLen(paper.cells(), 30)
         self.assertEqual(paper.cell('n5_5_1', 'all', 'mse').text(), '0.253 ± 0.13')

@@ -162,8 +162,7 @@ class WithoutTorchTest(absltest.TestCase):
         self.assertEqual(caught.exception.code, 2)
         self.assertEqual(
             errors.getvalue(),
-            'The PyTorch baseline needs torch, which is not installed: '
-            "pip install 'imbreg_jax[torch]'\n",
+            f'The PyTorch baseline needs it: {torch_baseline.MISSING}\n',
         )
 
 

@@ -1,5 +1,6 @@
 """Tests of imbreg_jax.results.trained: trained networks back from a workdir."""
 
+import json
 import pathlib
 from unittest import mock
 
@@ -7,6 +8,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import imbreg_jax
+import simulated_study
 import small_study
 from imbreg_jax import runner
 from imbreg_jax.data.randomness import Purpose
@@ -81,18 +83,53 @@ class TrainedTest(parameterized.TestCase):
             imbreg_jax.load(self.create_tempdir().full_path)
         folder = pathlib.Path(self.create_tempdir().full_path)
         (folder / 'config.json').write_bytes((self.folder / 'config.json').read_bytes())
-        with self.assertRaisesRegex(WorkdirError, 'is not finished'):
+        with self.assertRaisesRegex(WorkdirError, 'weights.npz is not there, although'):
             imbreg_jax.load(folder)
         content = (self.folder / 'weights.npz').read_bytes()
         middle = bytearray(content)
         middle[len(middle) // 2] ^= 1
         for damaged in (b'', content[:-30], content[: len(content) // 2], bytes(middle)):
             (folder / 'weights.npz').write_bytes(damaged)
+            with self.assertRaisesRegex(WorkdirError, 'weights.npz is not as the study left it'):
+                imbreg_jax.load(folder)
+            simulated_study.seal(folder)
             with self.assertRaisesRegex(WorkdirError, 'is damaged'):
                 imbreg_jax.load(folder)
-        np.savez(folder / 'weights.npz', **{'a/3/conv1/kernel': np.zeros(3)})
-        with self.assertRaisesRegex(WorkdirError, 'has no weights of condition a, repeat 4'):
+        held = json.loads((folder / 'config.json').read_text())
+        del held['finished'], held['digest']
+        (folder / 'config.json').write_text(json.dumps(held))
+        with self.assertRaisesRegex(WorkdirError, 'is not finished'):
             imbreg_jax.load(folder)
+        with self.assertRaisesRegex(WorkdirError, 'is no folder; name that of a finished study'):
+            imbreg_jax.load(folder / 'config.json')
+
+    def test_refuses_weights_that_are_not_of_its_networks(self):
+        with np.load(self.folder / 'weights.npz') as file:
+            arrays = dict(file)
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / 'config.json').write_bytes((self.folder / 'config.json').read_bytes())
+        name = 'a/4/conv2/kernel'
+        kernel = arrays[name]
+        nan = kernel.copy()
+        nan.flat[3] = np.nan
+        without = {key: value for key, value in arrays.items() if key != name}
+        for made, message in (
+            (without, 'has no conv2/kernel of condition a, repeat 4'),
+            (arrays | {name: kernel[:-1]}, 'no finite float32 numbers of shape'),
+            (arrays | {name: kernel.astype(str)}, 'no finite float32 numbers of shape'),
+            (arrays | {name: nan}, 'no finite float32 numbers of shape'),
+            (arrays | {'a/5/conv1/bias': kernel}, 'holds a/5/conv1/bias, of no network'),
+            (arrays | {'x': kernel}, 'holds x, of no network'),
+        ):
+            np.savez(folder / 'weights.npz', **made)
+            simulated_study.seal(folder)
+            with self.assertRaisesRegex(WorkdirError, message) as caught:
+                imbreg_jax.load(folder)
+            self.assertNotIn('\n', str(caught.exception))
+        np.savez(folder / 'weights.npz', **arrays)
+        simulated_study.seal(folder)
+        found = imbreg_jax.load(folder)
+        np.testing.assert_array_equal(found.params['a', 4]['conv2']['kernel'], kernel)
 
 
 if __name__ == '__main__':

@@ -4,13 +4,33 @@ Reads only `config.json`, `results.csv`, `metrics.jsonl` and `predictions.npz` o
 workdirs. `build(workdirs, out)` does all of it.
 """
 
+import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imbreg_jax.analysis.loading import AnalysisError
     from imbreg_jax.analysis.reporting import Report, build
 
-__all__ = ['AnalysisError', 'Report', 'build']
+__all__ = ['AnalysisError', 'Report', 'build', 'reason']
+
+
+def reason(error: Exception) -> str:
+    """Says why a report could not be made, as part of a sentence.
+
+    Our own errors are sentences; of another one, a drawing library's say, the type and the place
+    are told too.
+    """
+    from imbreg_jax.analysis.loading import AnalysisError
+
+    text = ' '.join(str(error).split()).rstrip('.')
+    if isinstance(error, AnalysisError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    where = (
+        f' in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}' if frames else ''
+    )
+    return f'{type(error).__name__}{where}: {text}' if text else f'{type(error).__name__}{where}'
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,9 @@ condition's value).
 """
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Generator, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,13 @@ STATEMENTS = {
     5: "N(5.5, 1)-networks' percentage error is about the same on N(5.5, 1) and U(1, 10).",
     6: 'Averaged over all test distributions the order is the same: balanced < normal < missing.',
 }
+# All pairs of a group are compared up to so many conditions; of more, each with the first.
+MOST_CONDITIONS_IN_PAIRS = 6
+# Bootstrap intervals are drawn for studies of up to so many conditions times test distributions.
+MOST_BOOTSTRAPPED_CELLS = 60
+_MOST_NAMED = 5
+_MOST_NOTES = 10
+
 METRIC_NAMES = {'mse': 'MSE', 'mape': 'MAPE', 'mpe': 'MPE', 'mae': 'MAE'}
 UNITS = {'mse': '', 'mape': ' %', 'mpe': ' %', 'mae': ''}
 
@@ -98,6 +107,47 @@ class _Series:
     source: str
 
 
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    """What a verdict needs to know: first − second of each pair, and of what its margin is."""
+
+    pairs: Sequence[tuple[_Series, _Series]]
+    references: Sequence[_Series] = ()
+
+    def joint(self, i: int) -> np.ndarray:
+        """Returns [2 or 3, n] values of the repeats that pair i (and its reference) share."""
+        return _joint([part.values for part in (*self.pairs[i], *self.references[i : i + 1])])
+
+
+# A judge asks once and is sent the answers: those of all verdicts are computed together.
+_Asking = Generator[_Question, tuple[Evidence, ...], 'Verdict']
+
+
+def _joint(columns: Sequence[pd.Series]) -> np.ndarray:
+    """Returns [k, n] values of k series at the repeats that all of them have."""
+    first, *others = columns
+    if not all(first.index.equals(other.index) for other in others):
+        shared = first.index
+        for other in others:
+            shared = shared.intersection(other.index)
+        columns = [column.loc[shared] for column in columns]
+    return np.stack([column.to_numpy(float) for column in columns])
+
+
+def resamples(study: loading.Study) -> int:
+    """Returns how often the bootstrap resamples: as configured, or 0 where the study is large."""
+    cells = len(study.conditions) * len(study.test_distributions)
+    if cells > MOST_BOOTSTRAPPED_CELLS:
+        return 0
+    return study.option('bootstrap_resamples', 9999)
+
+
+def _listed(names: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """Returns the first names, and how many more there are."""
+    more = f' and {len(names) - most:,} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
+
+
 class _Judge:
     """Tests the claims for one variant, predictor and metric."""
 
@@ -108,11 +158,12 @@ class _Judge:
         self._variant = variant
         self._predictor = predictor
         self._metric = metric
+        self._members = set(variant.conditions.values())
         self._alpha = 1 - study.option('confidence', 0.95)
         self._margin = study.option('equivalence_margin', 0.1)
 
-    def verdict(self, claim: int) -> Verdict:
-        """Returns the verdict on one claim."""
+    def verdict(self, claim: int) -> _Asking:
+        """Asks for what one claim needs, and returns the verdict on it."""
         needed = {
             1: (),
             2: (paper.BALANCED, paper.NORMAL, paper.MISSING),
@@ -136,14 +187,16 @@ class _Judge:
         if lacking:
             return self._make(claim, UNTESTED, f'The study does not test on {", ".join(lacking)}.')
         if claim == 1:
-            return self._beats_baseline()
+            return (yield from self._beats_baseline())
         if claim in (2, 6):
-            return self._order(claim, paper.BALANCED if claim == 2 else paper.ALL_TESTS)
+            return (
+                yield from self._order(claim, paper.BALANCED if claim == 2 else paper.ALL_TESTS)
+            )
         if claim == 3:
-            return self._costs_little()
+            return (yield from self._costs_little())
         if claim == 4:
-            return self._better_at_home()
-        return self._about_the_same()
+            return (yield from self._better_at_home())
+        return (yield from self._about_the_same())
 
     def _make(
         self,
@@ -157,56 +210,28 @@ class _Judge:
             claim, self._variant.name, self._predictor, self._metric, status, reason, note, evidence
         )
 
-    def _series(self, condition: str, test: str, predictor: str | None = None) -> _Series:
-        predictor = predictor or self._predictor
-        label = (
-            self._study.conditions[condition].title + '-networks' if condition else 'random guess'
-        )
-        on = 'all tests' if test == paper.ALL_TESTS else self._study.test_distributions[test].label
+    def _series(self, condition: str, test: str) -> _Series:
         return _Series(
-            f'{label} on {on}',
-            self._study.values(predictor, condition, test, self._metric),
-            self._study.source(predictor, condition, test, self._metric),
+            f'{self._study.conditions[condition].title}-networks on {self._on(test)}',
+            self._study.values(self._predictor, condition, test, self._metric),
+            self._study.source(self._predictor, condition, test, self._metric),
         )
+
+    def _guess(self, condition: str, test: str) -> _Series:
+        held = self._study.baseline_condition(condition, test, self._metric)
+        return _Series(
+            f'random guess on {self._on(test)}',
+            self._study.baseline(condition, test, self._metric),
+            self._study.source(loading.BASELINE, held, test, self._metric),
+        )
+
+    def _on(self, test: str) -> str:
+        if test == paper.ALL_TESTS:
+            return 'all tests'
+        return self._study.test_distributions[test].label
 
     def _trained_on(self, train: str, test: str) -> _Series:
         return self._series(self._variant.conditions[train], test)
-
-    def _compare(
-        self, pairs: list[tuple[_Series, _Series]], references: list[_Series] | None = None
-    ) -> tuple[Evidence, ...]:
-        compared = []
-        for i, (first, second) in enumerate(pairs):
-            columns = [first.values, second.values]
-            if references:
-                columns.append(references[i].values)
-            joint = pd.concat(columns, axis=1, join='inner').to_numpy(float)
-            comparison = statistics.compare(
-                joint[:, 0],
-                joint[:, 1],
-                1 - self._alpha,
-                self._study.option('bootstrap_resamples', 9999),
-                self._study.option('seed', 0),
-                tests=len(pairs),
-            )
-            equivalence = None
-            if references:
-                equivalence = statistics.equivalence(
-                    joint[:, 0], joint[:, 1], joint[:, 2], self._margin
-                )
-            compared.append((first, second, comparison, equivalence))
-        corrected = statistics.holm([c.t_p_value for _, _, c, _ in compared])
-        return tuple(
-            Evidence(
-                first.label,
-                second.label,
-                comparison,
-                float(p),
-                equivalence,
-                f'{first.source}; {second.source}',
-            )
-            for (first, second, comparison, equivalence), p in zip(compared, corrected, strict=True)
-        )
 
     def _numbers(self, evidence: Evidence) -> str:
         c, unit = evidence.comparison, UNITS[self._metric]
@@ -244,6 +269,9 @@ class _Judge:
             for e, s, p in zip(evidence, significant, signed_rank, strict=True)
             if not s and p < self._alpha
         ]
+        if len(notes) > _MOST_NOTES:
+            more = f'{len(notes) - _MOST_NOTES:,} more such notes are left out.'
+            notes = [*notes[:_MOST_NOTES], more]
         return self._make(claim, UNDECIDED, reason, ' '.join(notes), evidence)
 
     def _undecided_note(self, evidence: Evidence) -> str:
@@ -257,61 +285,71 @@ class _Judge:
         c = evidence.comparison
         return _decide_note(c.repeats, c.repeats_needed, pair)
 
-    def _beats_baseline(self) -> Verdict:
-        pairs = []
+    def _beats_baseline(self) -> _Asking:
+        pairs: list[tuple[_Series, _Series]] = []
         beaten = total = 0
-        diverged = [
-            f'{self._study.conditions[condition].title} repeat {repeat}'
-            for condition in self._variant.conditions.values()
-            for name, repeat in self._study.diverged
-            if name == condition
-        ]
+        losing: list[tuple[int, str]] = []
         for condition in self._variant.conditions.values():
             for test in self._study.test_distributions:
-                guess = self._series('', test, 'random_guess')
-                network = self._series(condition, test)
-                joint = pd.concat([guess.values, network.values], axis=1, join='inner').to_numpy(
-                    float
-                )
-                if not joint.size:
+                guess, network = self._guess(condition, test), self._series(condition, test)
+                shared = guess.values.index.intersection(network.values.index)
+                if not len(shared):
                     continue
-                total += len(joint)
-                beaten += int(np.sum(joint[:, 1] < joint[:, 0]))
+                errors, guessed = network.values.loc[shared], guess.values.loc[shared]
+                won = errors.to_numpy() < guessed.to_numpy()
+                total += len(shared)
+                beaten += int(won.sum())
+                title = self._study.conditions[condition].title
+                losing += [
+                    (
+                        len(pairs),
+                        f'{title} repeat {repeat} on {self._on(test)} '
+                        f'({number(errors[repeat])} against {number(guessed[repeat])})',
+                    )
+                    for repeat in shared[~won]
+                ]
                 pairs.append((guess, network))
         if not pairs:
             return self._make(
                 1, UNTESTED, 'No run has both a value and a baseline to hold it against.'
             )
-        evidence = self._compare(pairs)
-        opening = (
+        evidence = yield _Question(pairs)
+        reason = (
             f'In {beaten} of {total} pairs of network and test set the network has '
             'less error than the '
             'random guess of its repeat'
         )
-        closest = min(evidence, key=lambda e: e.comparison.difference / e.comparison.first_mean)
-        reason = f'{opening}; the closest: {self._numbers(closest)}.'
+        if losing:
+            reason += f'; not so {_listed([name for _, name in losing])}'
+        chosen = [evidence[i] for i in dict.fromkeys(i for i, _ in losing)] or evidence
+        reason += f'; the pair that decides: {self._numbers(_weakest(chosen))}.'
+        diverged = [
+            f'{self._study.conditions[condition].title} repeat {repeat}'
+            for condition, repeat in self._study.diverged
+            if condition in self._members
+        ]
         if diverged:
-            reason += f' Not counted, since diverged: {", ".join(diverged)}.'
+            reason += f' Not counted, since diverged: {_listed(diverged)}.'
         verdict = self._directed(1, evidence)
-        status = FAILS if beaten < total else verdict.status
+        status = FAILS if losing else verdict.status
         note = '' if status == FAILS else verdict.note
         if diverged and status == STANDS:
             # A network that diverged beats nothing, and its error is not known.
             status, note = UNDECIDED, 'The networks that diverged have no error to compare.'
         return self._make(1, status, reason, note, evidence)
 
-    def _order(self, claim: int, test: str) -> Verdict:
+    def _order(self, claim: int, test: str) -> _Asking:
         balanced = self._trained_on(paper.BALANCED, test)
         normal = self._trained_on(paper.NORMAL, test)
         missing = self._trained_on(paper.MISSING, test)
-        return self._directed(
-            claim, self._compare([(normal, balanced), (missing, normal)], [balanced, balanced])
-        )
+        evidence = yield _Question([(normal, balanced), (missing, normal)], [balanced, balanced])
+        return self._directed(claim, evidence)
 
-    def _better_at_home(self) -> Verdict:
+    def _better_at_home(self) -> _Asking:
         home = self._trained_on(paper.MISSING, paper.MISSING)
         away = self._trained_on(paper.MISSING, paper.BALANCED)
-        return self._directed(4, self._compare([(away, home)], [self._balanced_or(away)]))
+        evidence = yield _Question([(away, home)], [self._balanced_or(away)])
+        return self._directed(4, evidence)
 
     def _balanced_or(self, other: _Series) -> _Series:
         """What margins are fractions of: the balanced condition at home, where there is one."""
@@ -326,10 +364,11 @@ class _Judge:
             f'{number(self._margin * equivalence.reference, 3)}{unit}'
         )
 
-    def _costs_little(self) -> Verdict:
+    def _costs_little(self) -> _Asking:
         balanced = self._trained_on(paper.BALANCED, paper.BALANCED)
         normal = self._trained_on(paper.NORMAL, paper.BALANCED)
-        evidence = self._compare([(normal, balanced)], [balanced])
+        asked = _Question([(normal, balanced)], [balanced])
+        evidence = yield asked
         (found,) = evidence
         test = found.equivalence
         assert test is not None
@@ -345,18 +384,17 @@ class _Judge:
             reason,
             test.below_p_value,
             test.exceeds_p_value,
-            normal,
-            balanced,
-            balanced,
+            asked,
         )
 
-    def _about_the_same(self) -> Verdict:
+    def _about_the_same(self) -> _Asking:
         if self._metric != 'mape':
             return self._make(5, UNTESTED, 'The claim is about the percentage error only.')
         home = self._trained_on(paper.NORMAL, paper.NORMAL)
         away = self._trained_on(paper.NORMAL, paper.BALANCED)
         reference = self._balanced_or(away)
-        evidence = self._compare([(home, away)], [reference])
+        asked = _Question([(home, away)], [reference])
+        evidence = yield asked
         (found,) = evidence
         test = found.equivalence
         assert test is not None
@@ -364,9 +402,7 @@ class _Judge:
             f'{self._numbers(found)}; {self._margin_text(test)}: equivalence (TOST) '
             f'{p_text(test.p_value)}, outside the margin {p_text(test.outside_p_value)}.'
         )
-        return self._against_margin(
-            5, evidence, reason, test.p_value, test.outside_p_value, home, away, reference
-        )
+        return self._against_margin(5, evidence, reason, test.p_value, test.outside_p_value, asked)
 
     def _against_margin(
         self,
@@ -375,9 +411,7 @@ class _Judge:
         reason: str,
         inside: float,
         outside: float,
-        first: _Series,
-        second: _Series,
-        reference: _Series,
+        asked: _Question,
     ) -> Verdict:
         if evidence[0].comparison.repeats < 2:
             return self._make(claim, UNDECIDED, reason, _too_few(evidence), evidence)
@@ -385,19 +419,28 @@ class _Judge:
             return self._make(claim, STANDS, reason, '', evidence)
         if outside < self._alpha:
             return self._make(claim, FAILS, reason, '', evidence)
-        joint = pd.concat([first.values, second.values, reference.values], axis=1, join='inner')
-        values = joint.to_numpy(float)
+        values = asked.joint(0)
         needed, side = statistics.repeats_needed_for_margin(
-            values[:, 0],
-            values[:, 1],
-            values[:, 2],
-            self._margin,
-            self._alpha,
-            two_sided=claim == 5,
+            values[0], values[1], values[2], self._margin, self._alpha, two_sided=claim == 5
         )
         subject = f'the difference seen lies {side} the margin, but'
-        note = _decide_note(len(values), needed, subject)
+        note = _decide_note(values.shape[1], needed, subject)
         return self._make(claim, UNDECIDED, reason, note, evidence)
+
+
+def _weakest(evidence: Sequence[Evidence]) -> Evidence:
+    """Returns the comparison that speaks least for first > second: what a conjunction hangs on."""
+
+    def support(found: Evidence) -> tuple[float, float]:
+        c = found.comparison
+        if not math.isfinite(c.t_p_value):
+            # One repeat: no test, so the smallest difference beside what it is a difference from.
+            return 0.0, c.difference / c.first_mean if c.first_mean else c.difference
+        against = c.t_p_value / 2 if c.difference > 0 else 1 - c.t_p_value / 2
+        # p values that are too small for float64 are alike; their t statistics are not.
+        return -against, c.cohens_d * math.sqrt(c.repeats)
+
+    return min(evidence, key=support)
 
 
 def _too_few(evidence: tuple[Evidence, ...]) -> str:
@@ -422,17 +465,69 @@ def verdicts(study: loading.Study) -> list[Verdict]:
 
     A variant beyond the first is left out for the claims that it has no conditions for.
     """
-    found = []
+    asking: list[tuple[bool, _Asking]] = []
     for i, variant in enumerate(study.variants()):
         for claim in STATEMENTS:
             for predictor in study.predictors:
                 for metric in paper.METRICS:
                     if claim == 5 and metric != 'mape':
                         continue
-                    verdict = _Judge(study, variant, predictor, metric).verdict(claim)
-                    if i == 0 or verdict.status != UNTESTED:
-                        found.append(verdict)
-    return found
+                    judge = _Judge(study, variant, predictor, metric)
+                    asking.append((i == 0, judge.verdict(claim)))
+    questions: dict[int, _Question] = {}
+    found: dict[int, Verdict] = {}
+    for i, (_, judging) in enumerate(asking):
+        try:
+            questions[i] = next(judging)
+        except StopIteration as stop:
+            found[i] = stop.value
+    answers = _answer(study, list(questions.values()))
+    for (i, _), answer in zip(questions.items(), answers, strict=True):
+        try:
+            asking[i][1].send(answer)
+        except StopIteration as stop:
+            found[i] = stop.value
+    return [found[i] for i, (first, _) in enumerate(asking) if first or found[i].status != UNTESTED]
+
+
+def _answer(study: loading.Study, questions: Sequence[_Question]) -> list[tuple[Evidence, ...]]:
+    """Returns the evidence on each question, all of it computed together."""
+    joints = [question.joint(i) for question in questions for i in range(len(question.pairs))]
+    compared = iter(
+        statistics.compare_many(
+            [(joint[0], joint[1]) for joint in joints],
+            study.option('confidence', 0.95),
+            resamples(study),
+            study.option('seed', 0),
+            [len(question.pairs) for question in questions for _ in question.pairs],
+        )
+    )
+    tested = iter(
+        statistics.equivalence_many(
+            [(joint[0], joint[1], joint[2]) for joint in joints if len(joint) == 3],
+            study.option('equivalence_margin', 0.1),
+        )
+    )
+    answers = []
+    for question in questions:
+        found = [next(compared) for _ in question.pairs]
+        corrected = statistics.holm([c.t_p_value for c in found])
+        answers.append(
+            tuple(
+                Evidence(
+                    first.label,
+                    second.label,
+                    comparison,
+                    float(p),
+                    next(tested) if question.references else None,
+                    f'{first.source}; {second.source}',
+                )
+                for (first, second), comparison, p in zip(
+                    question.pairs, found, corrected, strict=True
+                )
+            )
+        )
+    return answers
 
 
 def survival(found: list[Verdict]) -> pd.DataFrame:
@@ -472,12 +567,67 @@ def survival(found: list[Verdict]) -> pd.DataFrame:
     )
 
 
+def compared_pairs(study: loading.Study) -> tuple[list[tuple[str, str]], list[str]]:
+    """Returns which conditions are compared: those that differ in one thing.
+
+    In the study's first group (alike but for the training law) these are all pairs, or, of more
+    than `MOST_CONDITIONS_IN_PAIRS`, each condition and the first. Any other condition is held
+    against the first that has its law and differs in one setting (or in nothing but the name),
+    else against the first that has its settings and another law.
+
+    Returns:
+      (condition, the one it is held against), and the conditions that have no such partner.
+    """
+    first_variant, *others = study.variants()
+    names = list(first_variant.conditions.values())
+    if len(names) <= MOST_CONDITIONS_IN_PAIRS:
+        pairs = [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+    else:
+        pairs = [(name, names[0]) for name in names[1:]]
+    settings = {
+        name: {field: _hashable(value) for field, value in condition.settings.items()}
+        for name, condition in study.conditions.items()
+    }
+    fields = {field for own in settings.values() for field in own}
+    varied = sorted(
+        field for field in fields if len({own.get(field) for own in settings.values()}) > 1
+    )
+    # By law and all settings but one: whoever shares an entry differs in that one at most.
+    places: dict[Hashable, str] = {}
+    lone = []
+
+    def entries(name: str) -> list[Hashable]:
+        own = [settings[name].get(field) for field in varied]
+        law = study.conditions[name].train.name
+        return [(law, i, *own[:i], *own[i + 1 :]) for i in range(len(own))] or [(law,)]
+
+    order = {name: i for i, name in enumerate(study.conditions)}
+    for name in names:
+        for entry in entries(name):
+            places.setdefault(entry, name)
+    for variant in others:
+        members = list(variant.conditions.values())
+        for name in members:
+            alike = [places[entry] for entry in entries(name) if entry in places]
+            if alike:
+                pairs.append((name, min(alike, key=order.__getitem__)))
+            elif name != members[0]:
+                pairs.append((name, members[0]))
+            else:
+                lone.append(name)
+            for entry in entries(name):
+                places.setdefault(entry, name)
+    return pairs, lone
+
+
+def _hashable(value: Any) -> Hashable:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
     """Compares the study's conditions with each other, whatever they are.
 
-    Conditions that differ in nothing but the training law: every pair of the study's first such
-    group. Conditions that differ in a setting: each against that of the first group with the same
-    law. Holm's correction runs over all rows of a metric.
+    Which with which says `compared_pairs`. Holm's correction runs over all rows of a metric.
 
     Args:
       study: the loaded study.
@@ -485,66 +635,62 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
 
     Returns:
       A row per pair, test distribution and metric: first, second, test_distribution, metric,
-      repeats, difference (first − second), t_low, t_high, bca_low, bca_high, t_p, holm_p,
-      wilcoxon_p, cohens_d, cliffs_delta, tost_p (margin: fraction of the second), repeats_needed,
-      source.
+      repeats, difference (first − second), t_low, t_high, bca_low, bca_high (NaN in studies too
+      large for the bootstrap), t_p, holm_p, wilcoxon_p, cohens_d, cliffs_delta, tost_p (margin:
+      fraction of the second), repeats_needed, source.
     """
-    first_variant, *others = study.variants()
-    names = list(first_variant.conditions.values())
-    pairs = [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
-    pairs += [
-        (name, first_variant.conditions.get(law, names[0]))
-        for variant in others
-        for law, name in variant.conditions.items()
+    pairs, _ = compared_pairs(study)
+    keys = [
+        (metric, first, second, test)
+        for metric in paper.METRICS
+        for first, second in pairs
+        for test in study.test_distributions
     ]
-    confidence = study.option('confidence', 0.95)
-    rows = []
-    for metric in paper.METRICS:
-        block: list[dict[str, Any]] = []
-        for first, second in pairs:
-            for test in study.test_distributions:
-                joint = pd.concat(
-                    [study.values(predictor, name, test, metric) for name in (first, second)],
-                    axis=1,
-                    join='inner',
-                ).to_numpy(float)
-                c = statistics.compare(
-                    joint[:, 0],
-                    joint[:, 1],
-                    confidence,
-                    study.option('bootstrap_resamples', 9999),
-                    study.option('seed', 0),
-                )
-                tost = statistics.equivalence(
-                    joint[:, 0], joint[:, 1], joint[:, 1], study.option('equivalence_margin', 0.1)
-                )
-                block.append(
-                    {
-                        'first': first,
-                        'second': second,
-                        'test_distribution': test,
-                        'metric': metric,
-                        'repeats': c.repeats,
-                        'difference': c.difference,
-                        't_low': c.t_interval[0],
-                        't_high': c.t_interval[1],
-                        'bca_low': c.bca_interval[0],
-                        'bca_high': c.bca_interval[1],
-                        't_p': c.t_p_value,
-                        'holm_p': math.nan,
-                        'wilcoxon_p': c.wilcoxon_p_value,
-                        'cohens_d': c.cohens_d,
-                        'cliffs_delta': c.cliffs_delta,
-                        'tost_p': tost.p_value,
-                        'repeats_needed': c.repeats_needed,
-                        'source': '; '.join(
-                            study.source(predictor, name, test, metric) for name in (first, second)
-                        ),
-                    }
-                )
-        for row, p in zip(block, statistics.holm([row['t_p'] for row in block]), strict=True):
-            row['holm_p'] = float(p)
-        rows.extend(block)
+    joints = [
+        _joint([study.values(predictor, name, test, metric) for name in (first, second)])
+        for metric, first, second, test in keys
+    ]
+    compared = statistics.compare_many(
+        [(first, second) for first, second in joints],
+        study.option('confidence', 0.95),
+        resamples(study),
+        study.option('seed', 0),
+    )
+    tested = statistics.equivalence_many(
+        [(first, second, second) for first, second in joints],
+        study.option('equivalence_margin', 0.1),
+    )
+    rows: list[dict[str, Any]] = []
+    for metric, block in itertools.groupby(
+        zip(keys, compared, tested, strict=True), key=lambda found: found[0][0]
+    ):
+        family = list(block)
+        corrected = statistics.holm([c.t_p_value for _, c, _ in family])
+        for ((_, first, second, test), c, tost), p in zip(family, corrected, strict=True):
+            rows.append(
+                {
+                    'first': first,
+                    'second': second,
+                    'test_distribution': test,
+                    'metric': metric,
+                    'repeats': c.repeats,
+                    'difference': c.difference,
+                    't_low': c.t_interval[0],
+                    't_high': c.t_interval[1],
+                    'bca_low': c.bca_interval[0],
+                    'bca_high': c.bca_interval[1],
+                    't_p': c.t_p_value,
+                    'holm_p': float(p),
+                    'wilcoxon_p': c.wilcoxon_p_value,
+                    'cohens_d': c.cohens_d,
+                    'cliffs_delta': c.cliffs_delta,
+                    'tost_p': tost.p_value,
+                    'repeats_needed': c.repeats_needed,
+                    'source': '; '.join(
+                        study.source(predictor, name, test, metric) for name in (first, second)
+                    ),
+                }
+            )
     columns = [
         'first',
         'second',

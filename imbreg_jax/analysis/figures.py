@@ -7,30 +7,45 @@ background are written as fixed colours that the report swaps for those of its t
 
 import dataclasses
 import functools
-import io
 import math
+import pathlib
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib import axes as mpl_axes
-from matplotlib import figure as mpl_figure
-from matplotlib import patches, ticker
 
-from imbreg_jax.analysis import decomposition, loading, paper, statistics
+from imbreg_jax.analysis import canvas, decomposition, loading, paper, statistics, tables
+from imbreg_jax.analysis.canvas import (
+    BACKGROUND,
+    INK,
+    MUTED,
+    WIDTH,
+    Figure,
+    shortened_sentence,
+    wrap,
+)
 from imbreg_jax.analysis.tables import number
+from imbreg_jax.results import kept_tables
 from imbreg_jax.study import distributions
 
-INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
-WIDTH = 4.8
-_MOST_PANELS = 12
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import lines, patches, ticker  # isort: skip
+
+# A figure with more would be too long to read, and in the end too large to draw; tables have all.
+_MOST_CURVES = 12
+_MOST_ROWS = 40
+_MOST_GROUPS = 8
 _MOST_CONDITION_FIGURES = 6
 _DENSE_BINS = 50
 _SHORT_LABEL = 14
+_TICK_WIDTH = 24
+# Width of a panel's title where two panels share a row.
+_PANEL_WIDTH = 23
 
 _PAPER_STYLES = {
     paper.BALANCED: ('#0072B2', 'o', '-'),
@@ -53,34 +68,6 @@ _OTHER_LINES = (':', (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 
 _PART_COLOURS = ('#0072B2', '#56B4E9', '#E69F00', '#CC79A7', '#BBBBBB')
 _PART_HATCHES = ('', '///', '...', 'xx', '')
 
-# Typed loosely: matplotlib names every key in its types, which differ between versions.
-_RC: Any = {
-    'font.family': ['DejaVu Sans'],
-    'font.size': 10.2,
-    'axes.titlesize': 10.5,
-    'axes.labelsize': 10.2,
-    'axes.edgecolor': MUTED,
-    'axes.labelcolor': INK,
-    'axes.facecolor': BACKGROUND,
-    'axes.spines.top': False,
-    'axes.spines.right': False,
-    'axes.grid': True,
-    'axes.axisbelow': True,
-    'figure.facecolor': BACKGROUND,
-    'grid.color': GRID,
-    'grid.linewidth': 0.6,
-    'hatch.linewidth': 0.6,
-    'legend.frameon': False,
-    'legend.fontsize': 9,
-    'patch.linewidth': 0.6,
-    'svg.fonttype': 'none',
-    'text.color': INK,
-    'xtick.color': MUTED,
-    'xtick.labelcolor': INK,
-    'ytick.color': MUTED,
-    'ytick.labelcolor': INK,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Style:
@@ -89,47 +76,6 @@ class Style:
     color: str
     marker: str
     line: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """A finished figure.
-
-    Attributes:
-      name: name of its files, without ending.
-      title: what it shows.
-      caption: how to read it, and which files its numbers are from.
-      svg: the drawing as SVG text.
-      png: the drawing as PNG, 200 dots an inch.
-    """
-
-    name: str
-    title: str
-    caption: str
-    svg: str
-    png: bytes
-
-    def inline_svg(self) -> str:
-        """Returns the SVG to put into a page: theme colours, and ids that no other figure has."""
-        svg = self.svg[self.svg.index('<svg') :]
-        for fixed, themed in (
-            (INK, 'currentColor'),
-            (MUTED, 'var(--muted)'),
-            (GRID, 'var(--grid)'),
-            (BACKGROUND, 'var(--surface)'),
-        ):
-            svg = svg.replace(fixed, themed)
-        svg = re.sub(r'\bid="([^"]+)"', rf'id="{self.name}-\1"', svg)
-        svg = re.sub(r'url\(#([^)]+)\)', rf'url(#{self.name}-\1)', svg)
-        svg = re.sub(r'href="#([^"]+)"', rf'href="#{self.name}-\1"', svg)
-        svg = re.sub(r'<svg ', f'<svg role="img" aria-label="{self.title}" ', svg, count=1)
-        # Fixed lengths would keep the drawing from shrinking with the page; the view box stays.
-        return re.sub(
-            r'(<svg[^>]*?) width="[^"]*"',
-            r'\1',
-            re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1', svg, count=1),
-            count=1,
-        )
 
 
 def styles(study: loading.Study) -> dict[str, Style]:
@@ -153,23 +99,19 @@ def styles(study: loading.Study) -> dict[str, Style]:
     return found
 
 
-def _finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Figure:
-    svg, png = io.StringIO(), io.BytesIO()
-    # A salt of its own keeps ids apart, and a fixed one (and no date) keeps files equal.
-    settings: Any = {**_RC, 'svg.hashsalt': name}
-    with matplotlib.rc_context(settings):
-        drawing.savefig(svg, format='svg', metadata={'Date': None}, dpi=150)
-        drawing.savefig(png, format='png', dpi=200, metadata={'Software': None})
-    # A machine without the font that the lengths were measured with falls back to a similar one.
-    text = svg.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    return Figure(name, title, caption, text, png.getvalue())
+def _titles(study: loading.Study) -> dict[str, str]:
+    """Returns condition -> title, short enough to be drawn."""
+    return canvas.short_labels({name: c.title for name, c in study.conditions.items()})
 
 
-def _canvas(
-    height: float, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[mpl_figure.Figure, np.ndarray]:
-    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout='constrained')
-    return drawing, drawing.subplots(rows, columns, squeeze=False, **options)
+def _test_labels(study: loading.Study) -> dict[str, str]:
+    """Returns test distribution -> label, short enough to be drawn."""
+    return canvas.short_labels({name: t.label for name, t in study.test_distributions.items()})
+
+
+def _law_labels(study: loading.Study) -> dict[str, str]:
+    """Returns spec of a training law -> label, short enough to be drawn."""
+    return canvas.short_labels({c.train.spec: c.train.label for c in study.conditions.values()})
 
 
 # ------------------------------------------------------------------------------------------------
@@ -244,14 +186,14 @@ def _network(study: loading.Study) -> mpl_figure.Figure:
                 )
             )
             text = f'{shape[0]:,}' + (' (prediction)' if i == len(layers) - 1 else '')
-        lines = textwrap.wrap(operation, 34) + (
+        words = textwrap.wrap(canvas.shorten(operation, 68), 34) + (
             [f'{parameters:,} parameters'] if parameters else []
         )
-        axes.text(2.05, y - 0.09 * len(lines), text, fontsize=11, fontweight='bold', va='center')
+        axes.text(2.05, y - 0.09 * len(words), text, fontsize=11, fontweight='bold', va='center')
         axes.text(
             2.05,
-            y + 0.1 - 0.09 * len(lines),
-            '\n'.join(lines),
+            y + 0.1 - 0.09 * len(words),
+            '\n'.join(words),
             fontsize=9.2,
             va='top',
             color=MUTED,
@@ -270,7 +212,7 @@ def _network(study: loading.Study) -> mpl_figure.Figure:
 def _samples(study: loading.Study) -> mpl_figure.Figure:
     size = int(study.config['data']['image_size'])
     rng = np.random.default_rng(study.option('seed', 0))
-    drawing, grid = _canvas(2.9, 1, 2)
+    drawing, grid = canvas.canvas(2.9, 1, 2)
     drawn: Any = None
     for axes, std in zip(grid[0], (2, 10), strict=True):
         drawn = axes.imshow(
@@ -288,13 +230,23 @@ def _samples(study: loading.Study) -> mpl_figure.Figure:
     return drawing
 
 
-def _density(spec: str, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns [m] densities at x; from the targets themselves where the law cannot be parsed."""
+def _density(
+    spec: str, x: np.ndarray, targets: np.ndarray, folders: Sequence[pathlib.Path] = ()
+) -> np.ndarray:
+    """Returns [m] densities at x; from the targets themselves where the law is not known.
+
+    The values of tables are those that the workdirs `folders` keep; a path in `spec` may be
+    somebody else's and is never opened.
+    """
     try:
-        return np.asarray(distributions.parse(spec).pdf(x), dtype=float)
-    except (ValueError, OSError):
-        # A table whose file did not travel with the workdir.
-        counts, edges = np.histogram(targets[np.isfinite(targets)], bins=40, density=True)
+        law = distributions.parse(spec, kept_tables.source(folders))
+        density = np.asarray(law.pdf(x), dtype=float)
+        return np.where(np.isfinite(density), density, np.nan)
+    except ValueError:
+        targets = targets[np.isfinite(targets)]
+        if not targets.size:
+            return np.full(len(x), np.nan)
+        counts, edges = np.histogram(targets, bins=40, density=True)
         at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
         return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
 
@@ -304,34 +256,37 @@ def _training_targets(study: loading.Study, condition: str) -> np.ndarray:
     return np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
 
 
-def _laws(study: loading.Study, names: Sequence[str]) -> list[tuple[str, str, Style, str]]:
-    """Returns (label, spec, style, condition) for each distinct training law."""
-    look = styles(study)
-    found: dict[str, tuple[str, str, Style, str]] = {}
+def _laws(study: loading.Study, names: Sequence[str]) -> dict[str, str]:
+    """Returns spec -> the first condition trained on it, for each distinct training law."""
+    found: dict[str, str] = {}
     for name in names:
-        law = study.conditions[name].train
-        found.setdefault(law.spec, (law.label, law.spec, look[name], name))
-    return list(found.values())
+        found.setdefault(study.conditions[name].train.spec, name)
+    return found
 
 
 def _draw_densities(
     axes: mpl_axes.Axes, study: loading.Study, x: np.ndarray, names: Sequence[str]
 ) -> None:
-    for label, spec, style, condition in _laws(study, names):
-        y = _density(spec, x, _training_targets(study, condition))
+    look, labels = styles(study), _law_labels(study)
+    for spec, condition in _laws(study, names).items():
+        style = look[condition]
+        y = _density(spec, x, _training_targets(study, condition), study.folders)
         axes.fill_between(x, y, color=style.color, alpha=0.18, linewidth=0)
-        axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=label)
+        axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=labels[spec])
     axes.set_ylim(bottom=0)
 
 
-def _target_densities(study: loading.Study) -> mpl_figure.Figure:
-    drawing, grid = _canvas(2.9)
+def _target_densities(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
+    labels = _law_labels(study)
+    shown = [labels[spec] for spec in _laws(study, names)]
+    drawing, grid = canvas.canvas(2.7 + _legend_height(shown))
     axes = grid[0, 0]
-    targets = np.concatenate([_training_targets(study, name) for name in study.conditions])
-    high = float(np.nanmax(targets)) if targets.size else 10.0
-    _draw_densities(axes, study, np.linspace(0, 1.08 * high, 1200), list(study.conditions))
+    targets = np.concatenate([_training_targets(study, name) for name in names])
+    targets = targets[np.isfinite(targets)]
+    high = float(targets.max()) if targets.size else 10.0
+    _draw_densities(axes, study, np.linspace(0, 1.08 * high, 1200), names)
     axes.set(xlabel='target (std of pixel intensity)', ylabel='density')
-    drawing.legend(*axes.get_legend_handles_labels(), loc='outside upper left', ncols=3)
+    _legend(drawing, axes)
     return drawing
 
 
@@ -347,11 +302,21 @@ class _Row:
     style: Style
 
 
+def _printed(study: loading.Study, row: _Row, metric: str, like: Collection[str]) -> Any:
+    """Returns the paper's cell to draw below a row, or None; `like`: conditions as printed."""
+    if row.condition not in like:
+        return None
+    if row.test == paper.ALL_TESTS and not study.averages_as_the_paper():
+        return None
+    return paper.cell(study.conditions[row.condition].train.name, row.test, metric)
+
+
 def _performance(
-    study: loading.Study, rows: Sequence[_Row], baseline: str | None
+    study: loading.Study, rows: Sequence[_Row], baseline: str | None, like: Collection[str]
 ) -> mpl_figure.Figure:
     """Draws a dot for each repeat, mean and interval, and the paper's value below it."""
-    drawing, grid = _canvas(1.5 + 2 * (0.42 + 0.46 * len(rows)), 2, 1)
+    beside_paper = False
+    drawing, grid = canvas.canvas(1.5 + 2 * (0.42 + 0.46 * len(rows)), 2, 1)
     confidence = study.option('confidence', 0.95)
     for axes, metric, unit in zip(
         grid[:, 0],
@@ -391,8 +356,9 @@ def _performance(
                     markeredgewidth=0.9,
                 )
                 highest = max(highest, values.max(), high if np.isfinite(high) else 0)
-            printed = paper.cell(study.conditions[row.condition].train.name, row.test, metric)
+            printed = _printed(study, row, metric, like)
             if printed:
+                beside_paper = True
                 axes.errorbar(
                     printed.mean,
                     i + 0.32,
@@ -409,7 +375,7 @@ def _performance(
         axes.set(
             xlim=(0, 1.06 * highest if highest else 1), ylim=(len(rows) - 0.45, -0.5), xlabel=unit
         )
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_yticks(range(len(rows)), [wrap(row.label, _TICK_WIDTH) for row in rows])
         axes.grid(axis='y', visible=False)
         if baseline is not None:
             guess = study.values('random_guess', '', baseline, metric)
@@ -421,7 +387,7 @@ def _performance(
                     color=MUTED,
                 )
     handles = [
-        matplotlib.lines.Line2D(
+        lines.Line2D(
             [],
             [],
             marker='o',
@@ -431,7 +397,7 @@ def _performance(
             alpha=0.55,
             label='one repeat',
         ),
-        matplotlib.lines.Line2D(
+        lines.Line2D(
             [],
             [],
             marker='o',
@@ -441,17 +407,20 @@ def _performance(
             markersize=7,
             label=f'mean, {100 * confidence:g} % interval',
         ),
-        matplotlib.lines.Line2D(
-            [],
-            [],
-            marker='D',
-            color=INK,
-            markerfacecolor=BACKGROUND,
-            linewidth=1,
-            markersize=5,
-            label='paper ± std',
-        ),
     ]
+    if beside_paper:
+        handles.append(
+            lines.Line2D(
+                [],
+                [],
+                marker='D',
+                color=INK,
+                markerfacecolor=BACKGROUND,
+                linewidth=1,
+                markersize=5,
+                label='paper ± std',
+            )
+        )
     drawing.legend(
         handles=handles, loc='outside lower center', ncols=3, columnspacing=1.2, handletextpad=0.5
     )
@@ -462,40 +431,50 @@ def _performance(
 # What the paper lacks
 
 
+def _curve(study: loading.Study, condition: str, column: str) -> pd.DataFrame:
+    """Returns [epochs, repeats] values of metrics.jsonl, of the repeats that did not diverge."""
+    rows = study.metrics[study.metrics['condition'] == condition]
+    kept = [(condition, k) not in study.diverged for k in rows['repeat']]
+    return rows[np.array(kept, dtype=bool)].pivot_table(
+        index='epoch', columns='repeat', values=column
+    )
+
+
 def _learning_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
-    look = styles(study)
+    look, titles = styles(study), _titles(study)
     panels = (
         ('train_loss', 'training loss\n(dropout on)'),
         ('validation_mse', 'validation MSE\n(squared intensity)'),
         ('validation_mape', 'validation MAPE\n(% of the target)'),
     )
-    drawing, grid = _canvas(6.6 + _legend_height(study, names), 3, 1, sharex=True)
+    drawing, grid = canvas.canvas(
+        6.6 + _legend_height([titles[name] for name in names]), 3, 1, sharex=True
+    )
     for axes, (column, label) in zip(grid[:, 0], panels, strict=True):
-        for name in names:
-            rows = study.metrics[study.metrics['condition'] == name]
-            lost = [(name, k) in study.diverged for k in rows['repeat']]
-            rows = rows[~np.array(lost, dtype=bool)] if len(rows) else rows
-            table = rows.pivot_table(index='epoch', columns='repeat', values=column)
+        for i, name in enumerate(names):
+            table = _curve(study, name, column)
             if table.empty:
                 continue
             mean, std = table.mean(axis=1), table.std(axis=1, ddof=1)
-            axes.plot(
-                mean.index,
-                mean,
-                color=look[name].color,
-                linestyle=look[name].line,
-                linewidth=1.6,
-                label=study.conditions[name].title,
-            )
+            # On a logarithmic axis a band must stay above zero.
+            low = np.maximum(mean - std, table.min(axis=1))
+            style = {'color': look[name].color, 'label': titles[name]}
+            if len(mean) == 1:
+                # A single epoch makes no line and no band; a shift keeps conditions apart.
+                axes.errorbar(
+                    mean.index + 0.02 * (i - (len(names) - 1) / 2),
+                    mean,
+                    yerr=[(mean - low).fillna(0), std.fillna(0)],
+                    fmt=look[name].marker,
+                    capsize=2,
+                    elinewidth=1.2,
+                    **style,
+                )
+                continue
+            axes.plot(mean.index, mean, linestyle=look[name].line, linewidth=1.6, **style)
             if table.shape[1] > 1:
-                # On a logarithmic axis a band must stay above zero.
                 axes.fill_between(
-                    mean.index,
-                    np.maximum(mean - std, table.min(axis=1)),
-                    mean + std,
-                    color=look[name].color,
-                    alpha=0.2,
-                    linewidth=0,
+                    mean.index, low, mean + std, color=look[name].color, alpha=0.2, linewidth=0
                 )
         axes.set_yscale('log')
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
@@ -504,22 +483,37 @@ def _learning_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.F
         axes.set_ylabel(label)
     grid[-1, 0].set_xlabel('epoch (0: before training)')
     grid[-1, 0].xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-    _legend(drawing, grid[0, 0])
+    _legend(drawing, *grid[:, 0])
     return drawing
 
 
-def _legend_height(study: loading.Study, names: Sequence[str]) -> float:
+def _legend_columns(labels: Sequence[str]) -> int:
+    return 3 if max(map(len, labels), default=0) < _SHORT_LABEL else 1
+
+
+def _legend_height(labels: Sequence[str]) -> float:
     """Returns inches to add for a legend of more than one row."""
-    if max((len(study.conditions[name].title) for name in names), default=0) < _SHORT_LABEL:
-        return 0.2 * ((len(names) - 1) // 3)
-    return 0.2 * (len(names) - 1)
+    return 0.2 * (math.ceil(len(labels) / _legend_columns(labels)) - 1) if labels else 0.0
 
 
-def _legend(drawing: mpl_figure.Figure, axes: mpl_axes.Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        columns = 3 if max(map(len, labels)) < _SHORT_LABEL else 1
-        drawing.legend(handles, labels, loc='outside upper left', ncols=columns)
+def _legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
+    """Names what the panels show, each label once."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        # Not get_legend_handles_labels: it leaves out labels that begin with an underscore.
+        artists: list[Any] = [*axes.lines, *axes.containers]
+        for artist in artists:
+            label = str(artist.get_label())
+            if not re.fullmatch(r'_(child|container)\d+|_nolegend_|', label):
+                found.setdefault(label, artist)
+    if found:
+        labels = list(found)
+        drawing.legend(
+            list(found.values()),
+            labels,
+            loc='outside upper left',
+            ncols=_legend_columns(labels),
+        )
 
 
 def _dense(study: loading.Study, condition: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -602,9 +596,13 @@ def _robust_limits(
 
 
 def _error_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
-    look = styles(study)
-    drawing, grid = _canvas(
-        8.6 + _legend_height(study, names), 4, 1, sharex=True, height_ratios=(3, 3, 3, 1.4)
+    look, titles = styles(study), _titles(study)
+    drawing, grid = canvas.canvas(
+        8.6 + _legend_height([titles[name] for name in names if study.repeats(name)]),
+        4,
+        1,
+        sharex=True,
+        height_ratios=(3, 3, 3, 1.4),
     )
     absolute, relative, spread, density = grid[:, 0]
     biases, relatives, spreads = [], [], []
@@ -616,7 +614,7 @@ def _error_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figu
         curve = error_curve(*dense, confidence=study.option('confidence', 0.95))
         style = {'color': look[name].color, 'linestyle': look[name].line, 'linewidth': 1.6}
         band = {'color': look[name].color, 'alpha': 0.2, 'linewidth': 0}
-        absolute.plot(curve.target, curve.bias, label=study.conditions[name].title, **style)
+        absolute.plot(curve.target, curve.bias, label=titles[name], **style)
         absolute.fill_between(curve.target, curve.bias_low, curve.bias_high, **band)
         percent = 100 / curve.target
         relative.plot(curve.target, percent * curve.bias, **style)
@@ -649,8 +647,14 @@ def _error_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figu
     absolute.set_ylabel('bias\n(intensity)')
     relative.set_ylabel('bias\n(% of the target)')
     spread.set_ylabel('spread, std\n(% of the target)')
+    several = any(len(study.repeats(name)) > 1 for name in names)
     spread.set_title(
-        'thick: between images of a run; thin: between repeats', fontsize=9, loc='left', color=MUTED
+        'thick: between images of a run; thin: between repeats'
+        if several
+        else 'between images of a run',
+        fontsize=9,
+        loc='left',
+        color=MUTED,
     )
     _draw_densities(density, study, np.linspace(edges[0], edges[1], 1500), names)
     density.set(xlabel='true target (std of pixel intensity)', ylabel='training\ndensity')
@@ -659,13 +663,15 @@ def _error_curves(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figu
 
 
 def _predicted_against_true(study: loading.Study, names: Sequence[str]) -> mpl_figure.Figure:
-    look = styles(study)
-    names = [name for name in names if study.repeats(name)][:_MOST_PANELS]
+    look, titles = styles(study), _titles(study)
+    names = [name for name in names if study.repeats(name)]
     rows = max(1, math.ceil(len(names) / 2))
-    drawing, grid = _canvas(0.7 + 2.35 * rows, rows, 2, sharex=True, sharey=True)
+    heads = {name: wrap(titles[name], _PANEL_WIDTH) for name in names}
+    more = 0.15 * max(head.count('\n') for head in heads.values())
+    drawing, grid = canvas.canvas(0.7 + (2.35 + more) * rows, rows, 2, sharex=True, sharey=True)
     for axes in grid.ravel()[len(names) :]:
         axes.axis('off')
-    for axes, name in zip(grid.ravel(), names, strict=False):
+    for i, (axes, name) in enumerate(zip(grid.ravel(), names, strict=False)):
         dense = _dense(study, name)
         assert dense is not None
         targets, errors = dense
@@ -684,7 +690,10 @@ def _predicted_against_true(study: loading.Study, names: Sequence[str]) -> mpl_f
         axes.plot([0, targets[-1]], [0, targets[-1]], color=INK, linewidth=0.9, linestyle='--')
         seen = _training_targets(study, name)
         axes.axvspan(*np.percentile(seen, [0.1, 99.9]), color=color, alpha=0.12, linewidth=0)
-        axes.set_title(study.conditions[name].title, fontsize=10.2)
+        axes.set_title(heads[name], fontsize=10.2)
+        if i + 2 >= len(names):
+            # Nothing stands below it, though perhaps an empty place.
+            axes.tick_params(labelbottom=True)
         axes.set_aspect('equal')
     drawing.supxlabel('true target (std of pixel intensity)', fontsize=10.2)
     drawing.supylabel('prediction', fontsize=10.2)
@@ -692,9 +701,17 @@ def _predicted_against_true(study: loading.Study, names: Sequence[str]) -> mpl_f
 
 
 def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figure:
-    drawing, grid = _canvas(1.6 + 0.36 * len(table))
-    axes = grid[0, 0]
+    titles, tests = _titles(study), _test_labels(study)
     labels = []
+    for row in table.to_dict('records'):
+        on = f'→ {tests[row["test_distribution"]]}'
+        label = f'{titles[row["condition"]]} {on}'
+        if len(label) > _TICK_WIDTH:
+            label = f'{wrap(titles[row["condition"]], _TICK_WIDTH)}\n{wrap(on, _TICK_WIDTH)}'
+        labels.append(label)
+    most = max(label.count('\n') for label in labels)
+    drawing, grid = canvas.canvas(1.6 + (0.36 + 0.13 * max(most - 1, 0)) * len(table))
+    axes = grid[0, 0]
     for i, row in enumerate(table.to_dict('records')):
         left = 0.0
         for part, color, hatch in zip(
@@ -713,8 +730,6 @@ def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figu
                 label=decomposition.PART_LABELS[part] if i == 0 else None,
             )
             left += share
-        on = study.test_distributions[row['test_distribution']].label
-        labels.append(f'{study.conditions[row["condition"]].title} → {on}')
         axes.text(101.5, i, number(row['total'], 3), va='center', fontsize=9)
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.set(xlim=(0, 100), ylim=(len(table) - 0.4, -0.6), xlabel='share of the MSE (%)')
@@ -725,9 +740,9 @@ def _decomposition(study: loading.Study, table: pd.DataFrame) -> mpl_figure.Figu
 
 
 def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
-    look = styles(study)
+    look, titles = styles(study), _titles(study)
     names = list(dict.fromkeys(runs['condition']))
-    drawing, grid = _canvas(4.9 + _legend_height(study, names))
+    drawing, grid = canvas.canvas(4.9 + _legend_height([titles[name] for name in names]))
     axes = grid[0, 0]
     for name, group in runs.groupby('condition', sort=False):
         name = str(name)
@@ -749,7 +764,7 @@ def _shrinkage(study: loading.Study, runs: pd.DataFrame) -> mpl_figure.Figure:
             markersize=6,
             markeredgewidth=0,
             linestyle='',
-            label=study.conditions[name].title,
+            label=titles[name],
         )
     low, high = (
         min(axes.get_xlim()[0], axes.get_ylim()[0]),
@@ -777,15 +792,31 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
       shrunk: what `decomposition.shrinkage` returned.
 
     Returns:
-      Figures in reading order: the paper's (numbered as there), then ours.
+      Figures in reading order: the paper's (numbered as there), then ours. Each has a name of its
+      own. Of very many conditions the first are drawn, and the caption says how many.
     """
-    look = styles(study)
+    look, titles, tests = styles(study), _titles(study), _test_labels(study)
+    laws = _law_labels(study)
+    like = tables.as_printed(study)
     found: list[Figure] = []
 
-    def add(name: str, title: str, caption: str, make: Callable[[], mpl_figure.Figure]) -> None:
-        with matplotlib.rc_context(_RC):
+    def add(
+        name: str,
+        title: str,
+        caption: str,
+        make: Callable[[], mpl_figure.Figure],
+        conditions: Sequence[str] = (),
+        on: Sequence[str] = (),
+    ) -> None:
+        """Adds a figure in which these conditions and test distributions are named."""
+        shown = [(titles[c], study.conditions[c].title) for c in conditions]
+        shown += [(tests[t], study.test_distributions[t].label) for t in on]
+        named = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
+        shown += [(short, full) for short, full in named if short in title]
+        with canvas.settings():
             drawing = make()
-        found.append(_finish(name, title, caption, drawing))
+        name = canvas.file_name(name, [figure.name for figure in found])
+        found.append(canvas.finish(name, title, caption + shortened_sentence(shown), drawing))
 
     total = sum(parameters for _, _, parameters in network_layers(study.config))
     add(
@@ -802,78 +833,119 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
         'drawn with analysis.seed, not images of a split).',
         lambda: _samples(study),
     )
+    several_laws = list(_laws(study, list(study.conditions)).values())
+    lawful = several_laws[:_MOST_CURVES]
     add(
         'figure_3_target_densities',
         'Figure 3: target densities',
-        'Density of the generating values of each training distribution (config.json).',
-        lambda: _target_densities(study),
+        'Density of the generating values of each training distribution (config.json; where that '
+        'names a file, a histogram of the validation targets).'
+        + _only(len(lawful), len(several_laws), 'distributions')
+        + shortened_sentence(
+            (laws[c.train.spec], c.train.label) for c in map(study.conditions.__getitem__, lawful)
+        ),
+        lambda: _target_densities(study, lawful),
     )
 
     def performance(
-        name: str, title: str, rows: list[_Row], baseline: str | None, more: str = ''
+        name: str,
+        title: str,
+        rows: list[_Row],
+        baseline: str | None,
+        conditions: Sequence[str] = (),
+        on: Sequence[str] = (),
+        more: str = '',
     ) -> None:
         rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
-        if rows:
-            add(
-                name,
-                title,
-                'Predictor cnn. Small marks: repeats; large mark and bar: their mean '
-                'and interval; open '
-                'diamond: the paper’s mean ± std (faint where the paper contradicts itself). From '
-                f'results.csv.{more}',
-                lambda: _performance(study, rows, baseline),
+        drawn = rows[:_MOST_ROWS]
+        if not drawn:
+            return
+        beside = any(_printed(study, row, m, like) for row in drawn for m in paper.METRICS)
+        kept = {row.condition for row in drawn}
+        add(
+            name,
+            title,
+            'Predictor cnn. Small marks: repeats; large mark and bar: their mean and interval'
+            + (
+                '; open diamond: the paper’s mean ± std (faint where the paper contradicts itself)'
+                if beside
+                else ''
             )
+            + f'. From results.csv.{more}'
+            + (
+                ' The paper’s ± is over repeats and tests.'
+                if beside and drawn[0].test == paper.ALL_TESTS
+                else ''
+            )
+            + _only(len(drawn), len(rows), 'rows'),
+            lambda: _performance(study, drawn, baseline, like),
+            [c for c in conditions if c in kept],
+            on,
+        )
 
-    tests = study.test_distributions
     first = study.variants()[0].conditions
     numbers = {paper.BALANCED: 4, paper.MISSING: 5, paper.NORMAL: 6}
     for name, condition in study.conditions.items():
         law = condition.train.name
         reference = paper.BALANCED if paper.BALANCED in tests else None
         if law in numbers and first.get(law) == name:
-            heading = f'Figure {numbers[law]}: networks trained on {condition.train.label}'
+            heading = f'Figure {numbers[law]}: networks trained on {laws[condition.train.spec]}'
             file = f'figure_{numbers[law]}_performance_{law}'
         elif len(study.conditions) <= _MOST_CONDITION_FIGURES:
-            heading = f'Networks of condition {condition.title}'
-            file = f'performance_{_file_name(name)}'
+            heading = f'Networks of condition {titles[name]}'
+            file = f'performance_{name}'
         else:
             continue
         performance(
             file,
             heading,
-            [_Row(f'on {tests[test].label}', name, test, look[name]) for test in tests],
+            [_Row(f'on {tests[test]}', name, test, look[name]) for test in tests],
             reference,
+            [name],
+            list(tests),
         )
+    every = list(study.conditions)
     for test in tests:
         is_reference = test == paper.BALANCED
         if not is_reference and paper.BALANCED in tests:
             continue
         performance(
-            'figure_7_performance_on_u1_10'
-            if is_reference
-            else f'performance_on_{_file_name(test)}',
-            f'{"Figure 7: a" if is_reference else "A"}ll networks, tested on {tests[test].label}',
-            [_Row(c.title, name, test, look[name]) for name, c in study.conditions.items()],
+            'figure_7_performance_on_u1_10' if is_reference else f'performance_on_{test}',
+            f'{"Figure 7: a" if is_reference else "A"}ll networks, tested on {tests[test]}',
+            [_Row(titles[name], name, test, look[name]) for name in every],
             test,
+            every,
+            [test],
         )
-    performance(
-        'figure_8_performance_all_tests',
-        'Figure 8: all networks, averaged over '
-        + ' and '.join(tests[test].label for test in study.averaged_tests()),
-        [_Row(c.title, name, paper.ALL_TESTS, look[name]) for name, c in study.conditions.items()],
-        None,
-        ' Here a mark is the mean over the tests; the paper’s ± is over repeats and tests.',
-    )
+    averaged = study.averaged_tests()
+    # Of a single test the average is the figure before.
+    if len(averaged) > 1:
+        as_there = study.averages_as_the_paper()
+        named = _listed([tests[test] for test in averaged])
+        performance(
+            'figure_8_performance_all_tests' if as_there else 'performance_all_tests',
+            f'{"Figure 8: a" if as_there else "A"}ll networks, averaged over '
+            + (named if len(named) <= 80 else f'all {len(averaged)} test distributions'),
+            [_Row(titles[name], name, paper.ALL_TESTS, look[name]) for name in every],
+            None,
+            every,
+            averaged,
+            f' Here a mark is the mean over the tests: {named}.',
+        )
     groups = _curve_groups(study)
-    for suffix, heading, names in groups if len(study.metrics) else ():
-        add(
-            f'learning_curves{suffix}',
-            f'Training and validation curves{heading}',
-            'Mean over repeats, band ± one standard deviation; logarithmic axes. From '
-            'metrics.jsonl.',
-            functools.partial(_learning_curves, study, names),
-        )
-    trained = [name for name in study.conditions if study.repeats(name)]
+    drawn_in_groups = sum(len(names) for *_, names in groups)
+    only = _only(drawn_in_groups, len(every), 'conditions')
+    for suffix, heading, names in groups:
+        if any(not _curve(study, c, 'validation_mse').empty for c in names):
+            add(
+                f'learning_curves{suffix}',
+                f'Training and validation curves{heading}',
+                'Mean over repeats, band ± one standard deviation; logarithmic axis. From '
+                f'metrics.jsonl.{only}',
+                functools.partial(_learning_curves, study, names),
+                names,
+            )
+    trained = [name for name in every if study.repeats(name)]
     for suffix, heading, names in groups:
         if not any(name in trained for name in names):
             continue
@@ -881,26 +953,31 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
             f'predicted_against_true{suffix}',
             f'Predicted against true{heading}',
             'Dense evaluation set of predictions.npz. Points: the first repeat; line: mean over '
-            'repeats; dashed: exact; shaded: the range of training targets.'
-            + (f' The first {_MOST_PANELS} conditions.' if len(names) > _MOST_PANELS else ''),
+            f'repeats; dashed: exact; shaded: the range of training targets.{only}',
             functools.partial(_predicted_against_true, study, names),
+            names,
         )
         add(
             f'error_curve{suffix}',
             f'Error as a curve of the true target{heading}',
             'Dense evaluation set of predictions.npz in bins of equally many images. Bias: mean of '
             'prediction − target, band: interval of its mean over repeats. Beneath: where the '
-            'training targets lie.',
+            f'training targets lie.{only}',
             functools.partial(_error_curves, study, names),
+            names,
         )
     for suffix, heading, names in groups:
         rows = decomposed[decomposed['condition'].isin(names)]
-        if len(rows):
+        kept = rows[:_MOST_ROWS]
+        if len(kept):
             add(
                 f'decomposition{suffix}',
                 f'What the MSE is made of{heading}',
-                'Condition → test distribution. Exact shares that add up (predictions.npz).',
-                functools.partial(_decomposition, study, rows),
+                'Condition → test distribution. Exact shares that add up (predictions.npz).'
+                + (_only(len(kept), len(rows), 'rows') or only),
+                functools.partial(_decomposition, study, kept),
+                list(dict.fromkeys(kept['condition'])),
+                list(dict.fromkeys(kept['test_distribution'])),
             )
         runs = shrunk[shrunk['condition'].isin(names)]
         if len(runs):
@@ -910,27 +987,52 @@ def draw(study: loading.Study, decomposed: pd.DataFrame, shrunk: pd.DataFrame) -
                 'One mark a network; on the dashed line the mechanism explains all of it. Filled: '
                 'predicted from both dropouts, measured on the prediction averaged over channel '
                 'masks, which that is about. Open: predicted from the last layer alone, measured '
-                'with dropout off. From the moments in predictions.npz.',
+                f'with dropout off. From the moments in predictions.npz.{only}',
                 functools.partial(_shrinkage, study, runs),
+                list(dict.fromkeys(runs['condition'])),
             )
     return found
+
+
+def _only(drawn: int, there: int, what: str) -> str:
+    """Returns a sentence for a caption where not everything is drawn."""
+    return f' The first {drawn} of {there} {what}; the tables have all.' if drawn < there else ''
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ' and '.join([', '.join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
 
 
 def _curve_groups(study: loading.Study) -> list[tuple[str, str, list[str]]]:
     """Returns (suffix of the file, suffix of the title, conditions) for each figure of curves.
 
-    More conditions than one figure can carry are drawn law by law.
+    More conditions than one figure can carry are drawn law by law, and what a law has in excess of
+    that, or alone, in figures of several laws; so are at most `_MOST_GROUPS` figures of each kind.
     """
-    if len(study.conditions) <= _MOST_CONDITION_FIGURES:
-        return [('', '', list(study.conditions))]
-    laws: dict[str, list[str]] = {}
-    for name, condition in study.conditions.items():
-        laws.setdefault(condition.train.name, []).append(name)
-    return [
-        (f'_{_file_name(law)}', f', trained on {study.conditions[names[0]].train.label}', names)
-        for law, names in laws.items()
-    ]
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r'[^A-Za-z0-9_]+', '_', name).strip('_') or 'condition'
+    every = list(study.conditions)
+    if len(every) <= _MOST_CONDITION_FIGURES:
+        return [('', '', every)]
+    by_law: dict[str, list[str]] = {}
+    for name in every:
+        by_law.setdefault(study.conditions[name].train.spec, []).append(name)
+    labels = _law_labels(study)
+    found, rest = [], []
+    for spec, names in by_law.items():
+        if len(names) == 1:
+            rest += names
+            continue
+        law = study.conditions[names[0]].train.name
+        for start in range(0, len(names), _MOST_CURVES):
+            part = f' ({start // _MOST_CURVES + 1})' if len(names) > _MOST_CURVES else ''
+            found.append(
+                (
+                    f'_{law}{part}',
+                    f', trained on {labels[spec]}{part}',
+                    names[start : start + _MOST_CURVES],
+                )
+            )
+    for start in range(0, len(rest), _MOST_CURVES):
+        part = f' ({start // _MOST_CURVES + 1})' if len(rest) > _MOST_CURVES else ''
+        what = ', other laws' if found else ''
+        found.append((f'_other{part}', f'{what}{part}', rest[start : start + _MOST_CURVES]))
+    return found[:_MOST_GROUPS]

@@ -5,10 +5,10 @@ Three single-condition workdirs of the same seed are one study of three conditio
 """
 
 import dataclasses
+import functools
+import io
 import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,13 +16,23 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import paper
+from imbreg_jax.results import files as files_lib
+from imbreg_jax.results import workdir as workdir_lib
 
 FORMAT = 1
+BASELINE = 'random_guess'
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 _TEXT = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'metric']
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number.
 _NO_SETTING = ('data.cache',)
+# Beside the task, what the values of a random guess hang on.
+_GUESS_FIELDS = (
+    'evaluation.guess_low',
+    'evaluation.guess_high',
+    'data.test_size',
+    'data.image_size',
+)
 
 
 class AnalysisError(Exception):
@@ -105,6 +115,23 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Values:
+    """What `results.csv` says of one condition, predictor, test distribution and metric: [n] each.
+
+    Attributes:
+      repeat: numbers of the repeats.
+      value: the values.
+      source: index of the workdir that each is from.
+      line: its line there.
+    """
+
+    repeat: np.ndarray
+    value: np.ndarray
+    source: np.ndarray
+    line: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """Everything that analysis knows.
 
@@ -118,6 +145,7 @@ class Study:
       runs: (condition, repeat) -> arrays.
       diverged: (condition, repeat) -> epoch.
       notes: sentences on what merging had to decide.
+      folders: the workdirs themselves, for the tables of targets that they keep.
     """
 
     sources: tuple[str, ...]
@@ -129,7 +157,8 @@ class Study:
     runs: Mapping[tuple[str, int], Run]
     diverged: Mapping[tuple[str, int], int]
     notes: tuple[str, ...]
-    _groups: Mapping[tuple[str, str, str, str], pd.DataFrame] = dataclasses.field(repr=False)
+    _groups: Mapping[tuple[str, str, str, str], _Values] = dataclasses.field(repr=False)
+    folders: tuple[pathlib.Path, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -148,32 +177,64 @@ class Study:
 
     def repeats(self, condition: str) -> list[int]:
         """Returns the repeats of `condition` that count: trained and not diverged."""
-        return sorted(k for c, k in self.runs if c == condition and (c, k) not in self.diverged)
+        return list(self._repeats.get(condition, ()))
+
+    @functools.cached_property
+    def _repeats(self) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for condition, repeat in sorted(set(self.runs) - set(self.diverged)):
+            found.setdefault(condition, []).append(repeat)
+        return found
 
     def values(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         """Returns one value per repeat, indexed by repeat; diverged runs are left out.
 
         Args:
-          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '').
+          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '', or one
+            that has guesses of its own: see `baseline`).
           condition: name of the condition.
           test: name of a test distribution, or 'all' for the mean over those of the paper (over all
             of the study's where it lacks one of them).
           metric: 'mse', 'mape', 'mpe' or 'mae'.
         """
+        key = (predictor, condition, test, metric)
+        if key not in self._series:
+            self._series[key] = self._select(*key)
+        return self._series[key]
+
+    @functools.cached_property
+    def _series(self) -> dict[tuple[str, str, str, str], pd.Series]:
+        return {}
+
+    def _select(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         if test == paper.ALL_TESTS:
             parts = [self.values(predictor, condition, t, metric) for t in self.averaged_tests()]
             return pd.concat(parts, axis=1, join='inner').mean(axis=1, skipna=False)
         rows = self._groups.get((predictor, condition, test, metric))
         if rows is None:
             return pd.Series(dtype=float)
-        kept = [
-            (condition, r) not in self.diverged and np.isfinite(v)
-            for r, v in zip(rows['repeat'], rows['value'], strict=True)
-        ]
-        rows = rows[kept]
-        return pd.Series(
-            rows['value'].to_numpy(float), index=rows['repeat'].to_numpy(int)
-        ).sort_index()
+        kept = np.isfinite(rows.value)
+        if predictor != BASELINE:
+            kept &= [(condition, r) not in self.diverged for r in rows.repeat]
+        return pd.Series(rows.value[kept], index=rows.repeat[kept]).sort_index()
+
+    def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
+        """Returns the random guess that the networks of `condition` are held against, by repeat.
+
+        Its own where it has one (a condition whose targets are defined by themselves, or whose
+        workdir guessed otherwise than those before it); else the one common to the study.
+        """
+        common = self.values(BASELINE, '', test, metric)
+        if not self.baseline_condition(condition, test, metric):
+            return common
+        own = self.values(BASELINE, condition, test, metric)
+        # Repeats of one condition may come from several workdirs.
+        others = common[~common.index.isin(own.index)]
+        return pd.concat([own, others]).sort_index() if len(others) else own
+
+    def baseline_condition(self, condition: str, test: str, metric: str) -> str:
+        """Returns under whose name `baseline` is kept: the condition's own, or '', the common."""
+        return condition if (BASELINE, condition, test, metric) in self._groups else ''
 
     def averaged_tests(self) -> list[str]:
         """Returns the test distributions that an average over 'all' means."""
@@ -182,27 +243,43 @@ class Study:
             return list(wanted)
         return list(self.test_distributions)
 
+    def averages_as_the_paper(self) -> bool:
+        """Whether an average over 'all' is over the test distributions of the paper."""
+        return set(self.averaged_tests()) == set(paper.test_distributions())
+
     def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
         """Returns where a number comes from: file, lines and the rows to filter for."""
         tests = self.averaged_tests() if test == paper.ALL_TESTS else [test]
         found = [self._groups.get((predictor, condition, t, metric)) for t in tests]
-        rows = pd.concat([f for f in found if f is not None] or [self.results[:0]])
+        held = [rows for rows in found if rows is not None]
+        source, line = (
+            np.concatenate([getattr(rows, name) for rows in held] or [np.zeros(0, dtype=int)])
+            for name in ('source', 'line')
+        )
         named = f'condition={condition}, ' if condition else ''
         return (
-            f'{self.describe(rows)} ({len(rows)} rows: {named}predictor={predictor}, '
+            f'{self._describe(source, line)} ({len(line)} rows: {named}predictor={predictor}, '
             f'test_distribution={" and ".join(tests)}, metric={metric})'
         )
 
     def describe(self, rows: pd.DataFrame, file: str = 'results.csv') -> str:
         """Returns 'file lines first–last' for rows that carry columns source and line."""
+        return self._describe(rows['source'].to_numpy(), rows['line'].to_numpy(), file)
+
+    def _describe(self, source: np.ndarray, line: np.ndarray, file: str = 'results.csv') -> str:
         parts = []
-        for source, group in rows.groupby('source'):
-            prefix = f'{self.sources[int(source)]}/' if len(self.sources) > 1 else ''
-            parts.append(f'{prefix}{file} lines {group["line"].min()}–{group["line"].max()}')
+        for i in sorted(set(source.tolist())):
+            prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
+            lines = line[source == i]
+            parts.append(f'{prefix}{file} lines {lines.min()}–{lines.max()}')
         return ' and '.join(parts) or 'no rows'
 
     def variants(self) -> list[Variant]:
         """Returns the groups of conditions that share all settings but the training law."""
+        return list(self._variants)
+
+    @functools.cached_property
+    def _variants(self) -> Sequence[Variant]:
         groups: dict[str, dict[str, str]] = {}
         settings: dict[str, Mapping[str, Any]] = {}
         for condition in self.conditions.values():
@@ -254,7 +331,9 @@ def ended_far_above(rows: pd.DataFrame) -> pd.DataFrame:
     last = rows.sort_values('epoch', kind='stable').drop_duplicates(run, keep='last')
     first = rows.loc[rows['epoch'] == 0, [*run, 'validation_mse']]
     ends = last.merge(first, on=run, suffixes=('', '_before'))
-    ends = ends.rename(columns={'validation_mse_before': 'before', 'validation_mse': 'after'})
+    ends['before'], ends['after'] = (
+        pd.to_numeric(ends[name]) for name in ('validation_mse_before', 'validation_mse')
+    )
     # An error that is no number is no small one.
     far = ~(ends['after'] <= FAR_ABOVE * ends['before']) & ~ends['diverged'].eq(True)
     return ends.loc[far, [*run, 'before', 'after']]
@@ -289,55 +368,148 @@ def _settings(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
     return {k: v for k, v in flat.items() if k not in _NO_SETTING}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """What one workdir holds.
+
+    Attributes:
+      header: the parsed `config.json`.
+      results: rows of `results.csv` with their line.
+      metrics: rows of `metrics.jsonl` with their line.
+      runs: (condition, repeat) -> arrays.
+    """
+
+    header: dict[str, Any]
+    results: pd.DataFrame
+    metrics: pd.DataFrame
+    runs: dict[tuple[str, int], Run]
+
+
+def _read(path: pathlib.Path) -> _Held:
+    """Reads a finished workdir: its files are those that the study left, and fit one another."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise AnalysisError(
+            f'workdir {str(path)!a} has a name that is not UTF-8, which a page cannot show; give '
+            'the folder another'
+        ) from None
+    header = _read_json(path / 'config.json')
+
+    def content(name: str) -> bytes:
+        try:
+            return workdir_lib.read_result(path, header, name)
+        except workdir_lib.WorkdirError as error:
+            raise AnalysisError(str(error)) from error
+
+    results = _read_results(path / 'results.csv', content('results.csv'))
+    metrics = _read_metrics(path / 'metrics.jsonl', content('metrics.jsonl'))
+    for name, rows in (('results.csv', results), ('metrics.jsonl', metrics)):
+        _check_runs(path / name, rows, header)
+    runs = _read_runs(path / 'predictions.npz', content('predictions.npz'), header)
+    return _Held(header, results, metrics, runs)
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
-        header = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the folder is no finished workdir of imbreg_jax'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        header = workdir_lib.read_config(path, 'put it back')
+    except workdir_lib.WorkdirError as error:
+        raise AnalysisError(str(error)) from error
     if header.get('format') != FORMAT:
         raise AnalysisError(
             f'{path} has format {header.get("format")!r}; this version reads format {FORMAT}'
         )
+    fault = _header_fault(header)
+    if fault:
+        raise AnalysisError(f'{path} is damaged: {fault}; put it back')
     return header
 
 
-def _read_results(path: pathlib.Path) -> pd.DataFrame:
+def _header_fault(header: Mapping[str, Any]) -> str | None:
+    """What in a config.json is not of the kind that analysis takes, or None."""
+    config = header['config']
+    fields: dict[str, tuple[str, ...]] = {
+        'conditions': ('train_distribution', 'label', 'spec'),
+        'test_distributions': ('label', 'spec'),
+    }
+    for name, parts in fields.items():
+        entries = header.get(name)
+        if not isinstance(entries, dict) or not entries:
+            return f'it names no {name}'
+        for key, entry in entries.items():
+            if not isinstance(entry, dict) or not all(
+                isinstance(entry.get(part), str) for part in parts
+            ):
+                return f'{name}.{key} must have {", ".join(parts)}, as strings'
+    for holder, name in (
+        (config, 'conditions'), (config, 'analysis'), (header, 'versions'), (header, 'timing')
+    ):  # fmt: skip
+        if not isinstance(holder.get(name, {}), dict):
+            return f'{name} must be an object'
+    for name, override in config.get('conditions', {}).items():
+        if not isinstance(override, dict):
+            return f'conditions.{name} must be an object'
+    if not isinstance(header.get('devices', []), list):
+        return 'devices must be a list'
+    for section, names in _NUMBERS.items():
+        for name in names:
+            value = _get(header if section == 'timing' else config, f'{section}.{name}'.strip('.'))
+            absent = value is None and section in ('analysis', 'timing')
+            if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
+                return f'{f"{section}.{name}".strip(".")} must be a number'
+    if not 1 <= config['repeats'] <= _MOST_REPEATS:
+        return f'repeats must be from 1 to {_MOST_REPEATS}'
+    return None
+
+
+# More than any config may ask for; whoever writes more into a config.json only costs time.
+_MOST_REPEATS = 10**6
+# Fields of config.json that analysis reckons with.
+_NUMBERS = {
+    '': ('seed', 'repeats', 'first_repeat'),
+    'data': ('image_size', 'test_size', 'validation_size'),
+    'evaluation': ('dense_size',),
+    'analysis': ('equivalence_margin', 'confidence', 'bootstrap_resamples', 'seed'),
+    'timing': ('seconds', 'compile_seconds'),
+}
+
+
+def _repeats(header: Mapping[str, Any]) -> range:
+    first = header['config']['first_repeat']
+    return range(first, first + header['config']['repeats'])
+
+
+def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(path, dtype=dict.fromkeys([*_TEXT, 'value'], str), keep_default_na=False)
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        rows = pd.read_csv(
+            io.BytesIO(content),
+            dtype=dict.fromkeys([*_TEXT, 'value'], str),
+            keep_default_na=False,
+        )
+    except (ValueError, OverflowError) as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     missing = [name for name in [*_TEXT, 'repeat', 'value'] if name not in rows.columns]
     if missing:
         raise AnalysisError(f'{path} has no column {missing[0]!r}')
+    if not pd.api.types.is_integer_dtype(rows['repeat']):
+        raise AnalysisError(f'{path} has a repeat that is no integer')
     try:
         # Python's float, not the parser's: it is exact whatever the version of pandas.
         rows['value'] = [float(text or 'nan') for text in rows['value']]
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise AnalysisError(f'{path} has a value that is no number: {error}') from error
+    epochs = rows['value'][rows['metric'] == 'diverged_epoch']
+    if not all(value >= 1 and value.is_integer() for value in epochs):
+        raise AnalysisError(f'{path} has a diverged_epoch that is no epoch')
+    again = np.flatnonzero(rows.duplicated(_KEY))
+    if len(again):
+        raise AnalysisError(f'{path} has in line {again[0] + 2} a value that it has before')
     # Line 1 of the file is the header.
     return rows.assign(line=np.arange(len(rows)) + 2)
 
 
-def _read_metrics(path: pathlib.Path) -> pd.DataFrame:
+def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     rows = []
-    try:
-        for line, text in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
-            if text.strip():
-                rows.append({**json.loads(text), 'line': line})
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
     columns = [
         'condition',
         'repeat',
@@ -349,23 +521,60 @@ def _read_metrics(path: pathlib.Path) -> pd.DataFrame:
         'diverged',
         'line',
     ]
-    frame = pd.DataFrame(rows, columns=columns)
-    for name in columns[3:7]:
-        frame[name] = pd.to_numeric(frame[name])
+    try:
+        for line, text in enumerate(content.decode().splitlines(), start=1):
+            if text.strip():
+                row = json.loads(text)
+                if not isinstance(row, dict) or not all(
+                    type(row.get(name)) is kind
+                    for name, kind in (('condition', str), ('repeat', int), ('epoch', int))
+                ):
+                    raise ValueError(f'line {line} has no condition, repeat and epoch')
+                for name in columns[3:7]:
+                    if type(row.get(name)) not in (int, float, type(None)):
+                        raise ValueError(f'line {line} has a {name} that is no number')
+                rows.append({**row, 'line': line})
+        frame = pd.DataFrame(rows, columns=columns)
+        for name in columns[3:7]:
+            frame[name] = pd.to_numeric(frame[name])
+    except (ValueError, RecursionError) as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     return frame
 
 
-def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
+def _check_runs(path: pathlib.Path, rows: pd.DataFrame, header: Mapping[str, Any]) -> None:
+    """Refuses rows of conditions, repeats or test distributions that the study does not have."""
+    known = {
+        'condition': {'', *header['conditions']},
+        'repeat': set(_repeats(header)),
+        'test_distribution': {'', *header['test_distributions']},
+    }
+    for column in known.keys() & set(rows.columns):
+        strangers = set(rows[column]) - known[column]
+        if strangers:
+            raise AnalysisError(
+                f'{path} has rows of {column} {sorted(strangers)[0]!r}, which the study in '
+                'config.json does not have'
+            )
+    present = set(zip(rows['condition'], rows['repeat'], strict=True))
+    for condition in header['conditions']:
+        for repeat in _repeats(header):
+            if (condition, repeat) not in present:
+                raise AnalysisError(
+                    f'{path} has no row of condition {condition!r}, repeat {repeat}'
+                )
+
+
+def _read_runs(
+    path: pathlib.Path, content: bytes, header: Mapping[str, Any]
+) -> dict[tuple[str, int], Run]:
     try:
-        # Opened here: numpy leaves the file open where it finds no archive in it.
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise AnalysisError(
-            f'{path} is not there: the study in this folder has not ended'
-        ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise AnalysisError(f'{path} cannot be read: {error}') from error
+        arrays = files_lib.read_arrays(content)
+    except ValueError as error:
+        raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
+    fault = _arrays_fault(arrays, header)
+    if fault:
+        raise AnalysisError(f"{path} does not fit its study's config.json: {fault}")
     tests = [str(t) for t in arrays['test_distributions']]
     repeat_index = {int(k): i for i, k in enumerate(arrays['repeats'])}
     condition_index = {str(c): i for i, c in enumerate(arrays['conditions'])}
@@ -396,6 +605,48 @@ def _read_runs(path: pathlib.Path) -> dict[tuple[str, int], Run]:
     return runs
 
 
+def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str | None:
+    """What in predictions.npz is not of the study's runs and sizes, or None."""
+    config = header['config']
+    conditions, repeats = sorted(header['conditions']), list(_repeats(header))
+    tests = sorted(header['test_distributions'])
+    labels = {
+        'conditions': (arrays.get('conditions'), conditions),
+        'test_distributions': (arrays.get('test_distributions'), tests),
+        'repeats': (arrays.get('repeats'), repeats),
+        'condition': (arrays.get('condition'), sorted(conditions * len(repeats))),
+        'repeat': (arrays.get('repeat'), sorted(repeats * len(conditions))),
+    }
+    for name, (found, wanted) in labels.items():
+        if found is None or sorted(found.ravel().tolist()) != wanted:
+            return f'{name} is not what the study has'
+    pairs = set(zip(arrays['condition'].tolist(), arrays['repeat'].tolist(), strict=True))
+    c, k, t, r = len(conditions), len(repeats), len(tests), len(conditions) * len(repeats)
+    if len(pairs) != r:
+        return 'condition and repeat name a run twice'
+    n, v = config['data']['test_size'], config['data']['validation_size']
+    m = config['evaluation']['dense_size']
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = {
+        'dense_generating': ((m,),),
+        'dense_target': ((c, m), (m,)),
+        'dense_prediction': ((r, m),),
+        'test_generating': ((t, k, n),),
+        'test_target': ((c, t, k, n),),
+        'test_prediction': ((r, t, n),),
+        'validation_target': ((r, v),),
+        'validation_prediction': ((r, v),),
+        'calibration_factor': ((r,),),
+    }
+    if 'moment_names' in arrays:
+        shapes['moments'] = ((r, arrays['moment_names'].size),)
+    for name, allowed in shapes.items():
+        if name not in arrays:
+            return f'it has no {name}'
+        if arrays[name].shape not in allowed or arrays[name].dtype.kind not in 'fiu':
+            return f'{name} are no numbers of shape {list(allowed[0])}'
+    return None
+
+
 def _short_names(paths: Sequence[pathlib.Path]) -> tuple[str, ...]:
     """Returns the folders' own names, numbered where two are alike."""
     names = [path.resolve().name for path in paths]
@@ -404,30 +655,81 @@ def _short_names(paths: Sequence[pathlib.Path]) -> tuple[str, ...]:
     )
 
 
-def _drop_repeated(results: pd.DataFrame, sources: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Keeps one row for each value that several workdirs hold."""
+def _drop_repeated(
+    results: pd.DataFrame, sources: Sequence[str], headers: Sequence[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keeps one row for each value that several workdirs hold, and says what had to be decided."""
+    results, notes = _own_baselines(results, sources, headers)
     again = results.duplicated(_KEY, keep='first')
     if not again.any():
-        return results
-    first = results[~again].set_index(_KEY)
-    later = results[again].set_index(_KEY)
-    before = first.loc[later.index]
-    same = np.isclose(before['value'], later['value'], rtol=1e-5, atol=0, equal_nan=True)
+        return results, notes
+    same = _as_before(results, again)
     if not same.all():
-        differing = later[~same].reset_index()
-        networks = differing[differing['condition'] != '']
-        if len(networks):
-            row = networks.iloc[0]
-            raise AnalysisError(
-                f'condition {row["condition"]!r}, repeat {row["repeat"]}, has other values in '
-                f'{sources[int(row["source"])]!r} than in a workdir before it; give each condition '
-                'a name of its own or leave one of the workdirs out'
-            )
-        notes.append(
-            'The workdirs hold different random_guess values (their targets are defined '
-            'differently); those of the first are used.'
+        row = results[again][~same].iloc[0]
+        of = f'condition {row["condition"]!r}' if row['condition'] else 'the random guess'
+        raise AnalysisError(
+            f'{of}, repeat {row["repeat"]}, has other values in '
+            f'{sources[int(row["source"])]!r} than in a workdir before it; give each condition '
+            'a name of its own or leave one of the workdirs out'
         )
-    return results[~again]
+    return results[~again], notes
+
+
+def _as_before(results: pd.DataFrame, again: pd.Series) -> np.ndarray:
+    """Whether each of the rows `again` holds the value of the first row of its key."""
+    first = results[~again].set_index(_KEY)['value']
+    later = results[again].set_index(_KEY)['value']
+    return np.isclose(first.loc[later.index], later, rtol=1e-5, atol=0, equal_nan=True)
+
+
+def _own_baselines(
+    results: pd.DataFrame, sources: Sequence[str], headers: Sequence[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Gives conditions a baseline of their own where their workdir guessed otherwise.
+
+    A network is to be held against the guess on its own test images. The first workdir's guess is
+    the common one; that of a later workdir which holds other values becomes the own one of each of
+    the workdir's conditions.
+    """
+    guesses = (results['predictor'] == BASELINE) & (results['condition'] == '')
+    again = guesses & results[guesses].duplicated(_KEY, keep='first').reindex(
+        results.index, fill_value=False
+    )
+    if not again.any():
+        return results, []
+    differing = results[again][~_as_before(results, again)]
+    parts, notes = [results], []
+    for source in sorted(set(differing['source'])):
+        of_source = results['source'] == source
+        moved = results[of_source & guesses]
+        parts[0] = parts[0].drop(moved.index)
+        held = results[of_source & (results['condition'] != '')]
+        own = set(held['condition'][held['predictor'] == BASELINE])
+        parts += [
+            moved.assign(condition=name)
+            for name in dict.fromkeys(held['condition'])
+            if name not in own
+        ]
+        notes.append(
+            f'Workdir {sources[int(source)]!r} holds other random guesses than {sources[0]!r} '
+            f'({_why_guesses_differ(headers[0], headers[int(source)])}); each network is held '
+            'against the guess of its own workdir.'
+        )
+    return pd.concat(parts, ignore_index=True), notes
+
+
+def _why_guesses_differ(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Says which settings that a random guess hangs on differ between two workdirs."""
+    configs = first['config'], other['config']
+    fields = [*_GUESS_FIELDS]
+    fields += [f'task.{name}' for config in configs for name in config.get('task') or {}]
+    changed = [
+        f'{field} is {_show(_get(configs[1], field))} there and {_show(_get(configs[0], field))} '
+        'here'
+        for field in dict.fromkeys(fields)
+        if _get(configs[0], field) != _get(configs[1], field)
+    ]
+    return ', '.join(changed) or 'although their configs name no reason'
 
 
 def _in_reading_order(
@@ -457,14 +759,16 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
       workdirs: folders that hold `config.json`, `results.csv`, `metrics.jsonl`, `predictions.npz`.
 
     Raises:
-      AnalysisError: a file is missing or damaged, or the workdirs do not belong together: other
-        seeds (repeats would not be paired) or one condition with two sets of values.
+      AnalysisError: a study is not finished, a file is missing, damaged or not as the study left
+        it, or the workdirs do not belong together: other seeds (repeats would not be paired) or one
+        condition with two sets of values.
     """
     paths = [pathlib.Path(workdir) for workdir in workdirs]
     if not paths:
         raise AnalysisError('no workdir is given: name at least one')
     sources = _short_names(paths)
-    headers = tuple(_read_json(path / 'config.json') for path in paths)
+    held = [_read(path) for path in paths]
+    headers = tuple(each.header for each in held)
     seeds = [header['config'].get('seed') for header in headers]
     for name, seed in zip(sources, seeds, strict=True):
         if seed != seeds[0]:
@@ -473,20 +777,19 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                 'their repeats are '
                 'not paired, so analyse them apart'
             )
-    notes: list[str] = []
     results = pd.concat(
-        [_read_results(path / 'results.csv').assign(source=i) for i, path in enumerate(paths)],
+        [each.results.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
     )
-    results = _drop_repeated(results, sources, notes)
+    results, notes = _drop_repeated(results, sources, headers)
     metrics = pd.concat(
-        [_read_metrics(path / 'metrics.jsonl').assign(source=i) for i, path in enumerate(paths)],
+        [each.metrics.assign(source=i) for i, each in enumerate(held)],
         ignore_index=True,
     ).drop_duplicates(['condition', 'repeat', 'epoch'])
     conditions: dict[str, Condition] = {}
     tests: dict[str, Distribution] = {}
     runs: dict[tuple[str, int], Run] = {}
-    for header, path, source in zip(headers, paths, sources, strict=True):
+    for header, each, source in zip(headers, held, sources, strict=True):
         overrides = header['config'].get('conditions') or {}
         for name, entry in header['conditions'].items():
             condition = Condition(
@@ -501,17 +804,30 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
                     'that name in a workdir before it; give each a name of its own'
                 )
         for name, entry in header['test_distributions'].items():
-            tests.setdefault(name, Distribution(name, entry['label'], entry['spec']))
-        for key, run in _read_runs(path / 'predictions.npz').items():
+            test = Distribution(name, entry['label'], entry['spec'])
+            if tests.setdefault(name, test) != test:
+                raise AnalysisError(
+                    f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
+                    f'{tests[name].spec}, as in a workdir before it; analyse them apart'
+                )
+        for key, run in each.runs.items():
             runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']
     diverged = {(str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()}
+    columns = {
+        name: results[name].to_numpy(kind)
+        for name, kind in (('repeat', int), ('value', float), ('source', int), ('line', int))
+    }
+    # Positions, not frames: a study has tens of thousands of groups.
+    places = results.reset_index(drop=True).groupby(
+        ['predictor', 'condition', 'test_distribution', 'metric'], sort=False
+    )
     groups = {
-        (str(predictor), str(condition), str(test), str(metric)): rows
-        for (predictor, condition, test, metric), rows in results.groupby(
-            ['predictor', 'condition', 'test_distribution', 'metric'], sort=False
+        (str(predictor), str(condition), str(test), str(metric)): _Values(
+            **{name: column[rows] for name, column in columns.items()}
         )
+        for (predictor, condition, test, metric), rows in places.indices.items()
     }
     return Study(
         sources=sources,
@@ -524,4 +840,5 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> Study:
         diverged=diverged,
         notes=tuple(notes),
         _groups=groups,
+        folders=tuple(paths),
     )

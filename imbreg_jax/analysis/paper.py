@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import importlib.resources
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 METRICS = ('mse', 'mape')
@@ -135,3 +135,46 @@ def test_distributions() -> tuple[str, ...]:
 def settings() -> Mapping[str, Any]:
     """Returns dotted config field -> value for every setting that the paper states."""
     return {k: v for k, v in _data()['settings'].items() if k != 'train_distributions'}
+
+
+# What every trained network of the paper has, though it prints no rate.
+_DROPOUT = ('model.conv_dropout_rate', 'model.dense_dropout_rate')
+# What the random guess and its test images depend on.
+_GUESS = {'evaluation.guess_low': 1.0, 'evaluation.guess_high': 10.0}
+_GUESS_SETTINGS = ('task.name', 'data.image_size', 'data.test_size')
+
+
+def as_printed(config: Mapping[str, Any], conditions: Iterable[str]) -> frozenset[str]:
+    """Returns the conditions that the printed numbers may stand beside.
+
+    Those are conditions whose settings are the paper's wherever it states them; what it leaves open
+    (order of pool and ReLU, initialisation, …) may be either.
+
+    Args:
+      config: a resolved config, as in `config.json` (`Study.resolved`).
+      conditions: names of its conditions.
+
+    Returns:
+      Names out of `conditions`, and '' if the printed baseline may stand beside `random_guess`.
+    """
+    overrides = config.get('conditions') or {}
+    found = set()
+    for name in conditions:
+        trees = (overrides.get(name) or {}, config)
+        settled = all(_is(trees, field, value) for field, value in settings().items())
+        if settled and not any(_is(trees, field, 0.0) for field in _DROPOUT):
+            found.add(name)
+    printed = {field: settings()[field] for field in _GUESS_SETTINGS} | _GUESS
+    if all(_is((config,), field, value) for field, value in printed.items()):
+        found.add('')
+    return frozenset(found)
+
+
+def _is(trees: Iterable[Any], field: str, value: Any) -> bool:
+    """Whether a dotted field has this value in the first of the nested mappings that has it."""
+    for tree in trees:
+        for part in field.split('.'):
+            tree = tree.get(part) if isinstance(tree, Mapping) else None
+        if tree is not None:
+            return tree == value
+    return False

@@ -1,6 +1,8 @@
 """Puts tables, figures and verdicts together: files, one self-contained page, terminal text."""
 
+import base64
 import dataclasses
+import hashlib
 import importlib.resources
 import math
 import os
@@ -63,7 +65,7 @@ class Report:
                     more = f' (more such notes in the report: {len(others)})' if others else ''
                     lines.append(f'       {first}{more}.')
         lines.append(f'Report: {self.path}')
-        return '\n'.join(lines)
+        return '\n'.join(map(tables.printable, lines))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
 
         def printed(metric: str, row: dict[str, Any] = row) -> _Cell:
             cell = paper.cell(row['train_distribution'], row['test_distribution'], metric)
-            if cell is None:
+            if cell is None or not math.isfinite(row[f'{metric}_paper']):
                 return _Cell('—', '', '', 'number')
             where = f'the paper, Table {cell.table}'
             return _Cell(cell.text(), cell.mean, where, 'number')
@@ -706,7 +708,9 @@ def _provenance(study: loading.Study) -> list[str]:
 
 def _markdown(table: _Table) -> str:
     body = [[cell.text for cell in row] for row in table.rows]
-    sources = [f'{i}. {source}' for i, source in enumerate(table.sources, start=1)]
+    sources = [
+        f'{i}. {tables.markdown_text(source)}' for i, source in enumerate(table.sources, start=1)
+    ]
     return '\n'.join(
         [
             f'# {table.caption}',
@@ -739,7 +743,7 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
     study = loading.load([pathlib.Path(workdir) for workdir in workdirs])
     out = pathlib.Path(out)
     confidence = study.option('confidence', 0.95)
-    results = tables.results_table(study.results)
+    results = tables.results_table(study.results, tables.as_printed(study))
     found = claims.verdicts(study)
     decomposed = {p: decomposition.table(study, p) for p in study.predictors}
     shrunk = decomposition.shrinkage(study)
@@ -797,7 +801,10 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
     for folder in ('tables', 'figures'):
         (out / folder).mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        files_lib.write_bytes(out / name, content.encode() if isinstance(content, str) else content)
+        files_lib.write_bytes(
+            out / name,
+            content.encode(errors='backslashreplace') if isinstance(content, str) else content,
+        )
     files_lib.write_bytes(out / 'report.html', html.encode())
     return Report(out / 'report.html', study, results, found)
 
@@ -818,6 +825,12 @@ def _verdict_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
             for v in found
         ]
     )
+
+
+def _printed_text(value: Any) -> Any:
+    """What the page prints of a value; text that is markup by now is left as it is."""
+    plain = isinstance(value, str) and not hasattr(value, '__html__')
+    return tables.printable(value) if plain else value
 
 
 def _render(
@@ -855,13 +868,21 @@ def _render(
     counts = sorted({len(study.repeats(name)) for name in study.conditions})
     repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printed_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     # A law's label should not be torn apart at its comma.
     environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
-    source = importlib.resources.files('imbreg_jax.analysis').joinpath('report.html.jinja')
-    template = environment.from_string(source.read_text(encoding='utf-8'))
-    return template.render(
+    folder = importlib.resources.files('imbreg_jax.analysis')
+    source = folder.joinpath('report.html.jinja').read_text(encoding='utf-8')
+    script = folder.joinpath('report.js').read_text(encoding='utf-8')
+    return environment.from_string(source).render(
+        script=script,
+        # The page's policy allows this one script and no other, whoever wrote the labels.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         title=f'Imbalanced targets and regression CNNs: {study.config.get("name") or "a study"}',
         subtitle=(
             f'{len(study.conditions)} condition{"s" if several else ""} ('

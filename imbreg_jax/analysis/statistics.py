@@ -1,19 +1,28 @@
 """Interval estimates, paired comparisons, equivalence and power.
 
 Everything is paired by repeat: repeat k of two conditions shares its initial network, noise
-images, shuffles and masks. Numbers come from scipy and statsmodels; nothing is drawn without a
-seed.
+images, shuffles and masks. Numbers come from scipy; nothing is drawn without a seed. What cannot be
+said (fewer than two repeats, values that are not finite) is NaN, without a warning.
+
+Where many comparisons are made at once (`compare_many`, `equivalence_many`) they are computed as
+arrays, since a call of scipy costs more than the arithmetic of a hundred pairs; each row's numbers
+are those of a call by itself.
 """
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 POWER = 0.8
 MOST_REPEATS = 10_000
+# Stands for any larger effect, an infinite one (no spread) among them.
+_LARGEST_EFFECT = 20.0
+# Up to here scipy's signed-rank test is exact where no two ranks are alike.
+_MOST_EXACT_RANKS = 50
 
 Interval = tuple[float, float]
 _UNDEFINED: Interval = (math.nan, math.nan)
@@ -75,13 +84,30 @@ class Comparison:
     repeats_needed: int | None
 
 
+def _sound(values: np.ndarray) -> bool:
+    """Whether [n] values have a spread: two or more, and all of them finite."""
+    return values.size > 1 and bool(np.isfinite(values).all())
+
+
 def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Returns Student's interval of the mean of [n] values; NaN with fewer than two."""
+    """Returns Student's interval of the mean of [n] values.
+
+    NaN with fewer than two, or where one is not finite.
+    """
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if not _sound(values):
         return _UNDEFINED
-    half = stats.t.ppf((1 + confidence) / 2, values.size - 1) * stats.sem(values)
-    return float(values.mean() - half), float(values.mean() + half)
+    low, high = _mean_intervals(values[None], confidence)
+    return float(low[0]), float(high[0])
+
+
+def _mean_intervals(rows: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns [k] lower and [k] upper ends for [k, n] values."""
+    n = rows.shape[1]
+    with np.errstate(over='ignore', invalid='ignore'):
+        error = rows.std(axis=1, ddof=1) / math.sqrt(n)
+        half = special.stdtrit(n - 1, (1 + confidence) / 2) * error
+        return rows.mean(axis=1) - half, rows.mean(axis=1) + half
 
 
 def prediction_interval(values: np.ndarray, repeats: int, confidence: float = 0.95) -> Interval:
@@ -91,86 +117,138 @@ def prediction_interval(values: np.ndarray, repeats: int, confidence: float = 0.
     the n at hand (Student, n − 1 degrees of freedom).
     """
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if not _sound(values):
         return _UNDEFINED
-    spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
-    half = stats.t.ppf((1 + confidence) / 2, values.size - 1) * spread
-    return float(values.mean() - half), float(values.mean() + half)
+    with np.errstate(over='ignore', invalid='ignore'):
+        spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
+        half = special.stdtrit(values.size - 1, (1 + confidence) / 2) * spread
+        return float(values.mean() - half), float(values.mean() + half)
 
 
 def prediction_p_value(values: np.ndarray, repeats: int, mean: float) -> float:
     """Returns the two-sided p that `mean` is the mean of `repeats` further draws of [n] values."""
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if not _sound(values):
         return math.nan
-    spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
-    if spread == 0:
-        return float(mean == values.mean())
-    return float(2 * stats.t.sf(abs(mean - values.mean()) / spread, values.size - 1))
+    with np.errstate(over='ignore', invalid='ignore'):
+        spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
+        if spread == 0:
+            return float(mean == values.mean())
+        return float(2 * special.stdtr(values.size - 1, -abs(mean - values.mean()) / spread))
 
 
 def bca_interval(
     values: np.ndarray, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
 ) -> Interval:
-    """Returns the BCa bootstrap interval of the mean of [n] values; NaN with fewer than two.
+    """Returns the BCa bootstrap interval of the mean of [n] values.
 
-    At n = 10 it covers about 90 % where 95 % is asked for: the t interval is the one to decide by.
+    NaN with fewer than two, where one is not finite, or without resamples. At n = 10 it covers
+    about 90 % where 95 % is asked for: the t interval is the one to decide by.
     """
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if not _sound(values):
         return _UNDEFINED
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    result = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method='BCa',
-        rng=np.random.default_rng(seed),
-        vectorized=True,
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    low, high = _bca_intervals(values[None], confidence, resamples, seed)
+    return float(low[0]), float(high[0])
+
+
+def _bca_intervals(
+    rows: np.ndarray, confidence: float, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns [k] lower and [k] upper ends for [k, n] values, each as if it had come alone."""
+    low, high = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    if not resamples:
+        return low, high
+    with np.errstate(over='ignore', invalid='ignore'):
+        width = np.ptp(rows, axis=1)
+    low[width == 0] = high[width == 0] = rows[width == 0, 0]
+    # A width that is not finite: values so far apart that float64 does not hold the difference.
+    for i in np.flatnonzero((width > 0) & np.isfinite(width)):
+        with warnings.catch_warnings(), np.errstate(all='ignore'):
+            # How scipy says that it has no interval; NaN says it here.
+            warnings.simplefilter('ignore', stats.DegenerateDataWarning)
+            interval = stats.bootstrap(
+                (rows[i],),
+                np.mean,
+                n_resamples=resamples,
+                confidence_level=confidence,
+                method='BCa',
+                rng=np.random.default_rng(seed),
+                vectorized=True,
+            ).confidence_interval
+        low[i], high[i] = interval.low, interval.high
+    return low, high
 
 
 def one_sample_p_value(values: np.ndarray, alternative: str = 'two-sided') -> float:
-    """Returns the p of Student's t test of mean zero on [n] values; NaN with fewer than two.
+    """Returns the p of Student's t test of mean zero on [n] values.
+
+    NaN with fewer than two, or where one is not finite.
 
     Args:
       values: [n] numbers.
       alternative: 'two-sided', 'less' or 'greater'.
     """
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if not _sound(values):
         return math.nan
-    mean, error = values.mean(), stats.sem(values)
-    if error == 0:
+    return float(_t_p_values(t_statistics(values[None]), values.size, alternative)[0])
+
+
+def t_statistics(rows: np.ndarray) -> np.ndarray:
+    """Returns Student's t of mean zero for [k, n] finite values; ±inf without spread."""
+    with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+        mean, error = rows.mean(axis=1), rows.std(axis=1, ddof=1) / math.sqrt(rows.shape[1])
         # Without spread the mean is known: the test degenerates to a comparison with zero.
-        statistic = 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    else:
-        statistic = mean / error
-    freedom = values.size - 1
+        known = np.where(mean == 0, 0.0, np.copysign(np.inf, mean))
+        return np.where(error == 0, known, mean / error)
+
+
+def _t_p_values(statistics: np.ndarray, n: int, alternative: str) -> np.ndarray:
     if alternative == 'less':
-        return float(stats.t.cdf(statistic, freedom))
+        return special.stdtr(n - 1, statistics)
     if alternative == 'greater':
-        return float(stats.t.sf(statistic, freedom))
-    return float(2 * stats.t.sf(abs(statistic), freedom))
+        return special.stdtr(n - 1, -statistics)
+    return 2 * special.stdtr(n - 1, -np.abs(statistics))
 
 
 def wilcoxon_p_value(differences: np.ndarray) -> float:
-    """Returns the signed-rank test's two-sided p on [n] differences; NaN with fewer than two."""
+    """Returns the signed-rank test's two-sided p on [n] differences.
+
+    NaN with fewer than two, or where one is not finite.
+    """
     differences = np.asarray(differences, dtype=float)
-    if differences.size < 2:
+    if not _sound(differences):
         return math.nan
     if not differences.any():
         return 1.0
     return float(stats.wilcoxon(differences[differences != 0]).pvalue)
 
 
+def _wilcoxon_p_values(rows: np.ndarray) -> np.ndarray:
+    """Returns [k] p values of [k, n] finite differences."""
+    n = rows.shape[1]
+    sizes = np.sort(np.abs(rows), axis=1)
+    # Zeros and ties change the test, and do so for a whole array of rows.
+    plain = (sizes[:, 0] > 0) & (np.diff(sizes, axis=1) > 0).all(axis=1)
+    plain &= n <= _MOST_EXACT_RANKS
+    found = np.full(len(rows), np.nan)
+    if plain.any():
+        found[plain] = stats.wilcoxon(rows[plain], method='exact', axis=1).pvalue
+    for i in np.flatnonzero(~plain):
+        found[i] = wilcoxon_p_value(rows[i])
+    return found
+
+
 def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
     """Returns P(first > second) − P(first < second) over all pairs of [n] and [m] values."""
-    signs = np.sign(np.asarray(first)[:, None] - np.asarray(second)[None, :])
-    return float(signs.mean()) if signs.size else math.nan
+    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if not (first.size and second.size):
+        return math.nan
+    # By comparison, not by the sign of a difference: infinite values have an order too.
+    above = first[:, None] > second[None, :]
+    below = first[:, None] < second[None, :]
+    return float((above.astype(float) - below).mean())
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -196,11 +274,22 @@ def power(
       alpha: level of the test.
       alternative: 'two-sided' or 'larger'.
     """
-    # Imported here: the main job needs tables only and should not wait for statsmodels.
-    from statsmodels.stats import power as statsmodels_power
+    return float(
+        _powers(np.array([effect]), np.array([repeats]), np.array([alpha]), alternative)[0]
+    )
 
-    found = statsmodels_power.TTestPower().power(effect, repeats, alpha, alternative=alternative)
-    return float(found)
+
+def _powers(
+    effects: np.ndarray, repeats: np.ndarray, alphas: np.ndarray, alternative: str
+) -> np.ndarray:
+    """Returns [k] powers: the noncentral t beyond the critical value, on both sides if asked."""
+    freedom, shift = repeats - 1, effects * np.sqrt(repeats)
+    critical = -special.stdtrit(freedom, alphas / (2 if alternative == 'two-sided' else 1))
+    above = stats.nct.sf(critical, freedom, shift)
+    if alternative != 'two-sided':
+        return above
+    # The lower tail as the upper one of −T: scipy's lower tail is NaN where it all but vanishes.
+    return above + stats.nct.sf(critical, freedom, -shift)
 
 
 def repeats_needed(
@@ -210,32 +299,43 @@ def repeats_needed(
 
     The observed effect stands for the true one, so this is an order of magnitude, not a promise.
     """
-    if math.isnan(effect) or (alternative == 'larger' and effect <= 0):
-        return None
-    effect = abs(effect)
-    # Beyond this noncentrality the power is 1 to rounding, and its series fails to converge.
-    effect = min(effect, 20.0)
-    if power(effect, MOST_REPEATS, alpha, alternative) < wanted:
-        return None
-    low, high = 1, 2
-    while power(effect, high, alpha, alternative) < wanted:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if power(effect, middle, alpha, alternative) < wanted:
-            low = middle
-        else:
-            high = middle
-    return high
+    return _repeats_needed(np.array([effect]), np.array([alpha]), alternative, wanted)[0]
+
+
+def _repeats_needed(
+    effects: np.ndarray, alphas: np.ndarray, alternative: str, wanted: float = POWER
+) -> list[int | None]:
+    """Returns the fewest repeats for [k] effects, each at its own level."""
+    # From an effect without a direction nothing follows; one of the wrong direction is never shown.
+    usable = ~np.isnan(effects) & ((alternative == 'two-sided') | (effects > 0))
+    pairs = np.stack([np.minimum(np.abs(effects), _LARGEST_EFFECT), alphas], axis=1)[usable]
+    # Many comparisons share an effect: no difference at all, or one without spread.
+    distinct, place = np.unique(pairs, axis=0, return_inverse=True)
+    place = place.ravel()
+    effect, alpha = distinct[:, 0], distinct[:, 1]
+    low = np.ones(len(distinct), dtype=int)
+    high = np.full(len(distinct), MOST_REPEATS)
+    enough = _powers(effect, high, alpha, alternative) >= wanted
+    # Power grows with the repeats: halve the range until it holds one number.
+    while (high - low > 1).any():
+        middle = np.maximum((low + high) // 2, 2)
+        reached = _powers(effect, middle, alpha, alternative) >= wanted
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    found: list[int | None] = [None] * len(effects)
+    for i, j in zip(np.flatnonzero(usable), place, strict=True):
+        found[i] = int(high[j]) if enough[j] else None
+    return found
+
+
+def _effects(rows: np.ndarray) -> np.ndarray:
+    """Returns [k] mean over standard deviation of [k, n] finite values; ±inf without spread."""
+    with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+        mean, std = rows.mean(axis=1), rows.std(axis=1, ddof=1)
+        return np.where(std == 0, np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), mean / std)
 
 
 def _effect(differences: np.ndarray) -> float:
-    if differences.size < 2:
-        return math.nan
-    mean, std = differences.mean(), differences.std(ddof=1)
-    if std == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return float(mean / std)
+    return float(_effects(differences[None])[0]) if _sound(differences) else math.nan
 
 
 def compare(
@@ -252,29 +352,89 @@ def compare(
       first: [n] values, one a repeat.
       second: [n] values of the same repeats in the same order.
       confidence: of both intervals; 1 − confidence is the level that power is computed at.
-      resamples: bootstrap resamples.
+      resamples: bootstrap resamples; 0 leaves the bootstrap out.
       seed: of the bootstrap.
       tests: how many comparisons Holm's correction runs over; the repeats needed are those of its
         first, strictest step.
     """
-    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    differences = first - second
-    effect = _effect(differences)
+    (found,) = compare_many([(first, second)], confidence, resamples, seed, [tests])
+    return found
+
+
+def compare_many(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+    tests: Sequence[int] | None = None,
+) -> list[Comparison]:
+    """Returns for each pair what `compare` returns for it, at a fraction of the cost.
+
+    Args:
+      pairs: (first, second), each [n]; n may differ from pair to pair.
+      confidence: see `compare`.
+      resamples: see `compare`.
+      seed: see `compare`.
+      tests: for each pair the size of its family; 1 where not given.
+    """
+    arrays = [
+        (np.asarray(first, dtype=float), np.asarray(second, dtype=float)) for first, second in pairs
+    ]
+    sizes = [1] * len(arrays) if tests is None else list(tests)
+    found: dict[int, Comparison] = {}
+    alike: dict[int, list[int]] = {}
+    for i, (first, second) in enumerate(arrays):
+        if _sound(first) and _sound(second):
+            alike.setdefault(first.size, []).append(i)
+        else:
+            found[i] = _undefined(first, second)
+    for indices in alike.values():
+        first, second = (np.stack([arrays[i][side] for i in indices]) for side in (0, 1))
+        with np.errstate(over='ignore', invalid='ignore'):
+            differences = first - second
+            levels = (1 - confidence) / np.array([sizes[i] for i in indices])
+            columns = {
+                'first_mean': first.mean(axis=1),
+                'second_mean': second.mean(axis=1),
+                'difference': differences.mean(axis=1),
+                'std': differences.std(axis=1, ddof=1),
+                't_p_value': _t_p_values(t_statistics(differences), first.shape[1], 'two-sided'),
+                'wilcoxon_p_value': _wilcoxon_p_values(differences),
+                'cohens_d': _effects(differences),
+            }
+        t_low, t_high = _mean_intervals(differences, confidence)
+        bca_low, bca_high = _bca_intervals(differences, confidence, resamples, seed)
+        needed = _repeats_needed(columns['cohens_d'], levels, 'two-sided')
+        for row, i in enumerate(indices):
+            found[i] = Comparison(
+                repeats=first.shape[1],
+                t_interval=(float(t_low[row]), float(t_high[row])),
+                bca_interval=(float(bca_low[row]), float(bca_high[row])),
+                cliffs_delta=cliffs_delta(first[row], second[row]),
+                repeats_needed=needed[row],
+                **{name: float(column[row]) for name, column in columns.items()},
+            )
+    return [found[i] for i in range(len(arrays))]
+
+
+def _undefined(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Returns what is left to say where there is no spread: the means."""
+    finite = bool(first.size and np.isfinite(first).all() and np.isfinite(second).all())
+    with np.errstate(over='ignore', invalid='ignore'):
+        difference = float((first - second).mean()) if finite else math.nan
     return Comparison(
-        repeats=differences.size,
-        first_mean=float(first.mean()) if first.size else math.nan,
-        second_mean=float(second.mean()) if second.size else math.nan,
-        difference=float(differences.mean()) if differences.size else math.nan,
-        std=float(differences.std(ddof=1)) if differences.size > 1 else math.nan,
-        t_interval=mean_interval(differences, confidence),
-        bca_interval=bca_interval(differences, confidence, resamples, seed),
-        t_p_value=one_sample_p_value(differences),
-        wilcoxon_p_value=wilcoxon_p_value(differences),
-        cohens_d=effect,
-        cliffs_delta=cliffs_delta(first, second),
-        repeats_needed=(
-            repeats_needed(effect, (1 - confidence) / tests) if differences.size > 1 else None
-        ),
+        repeats=first.size,
+        first_mean=float(first.mean()) if finite else math.nan,
+        second_mean=float(second.mean()) if finite else math.nan,
+        difference=difference,
+        std=math.nan,
+        t_interval=_UNDEFINED,
+        bca_interval=_UNDEFINED,
+        t_p_value=math.nan,
+        wilcoxon_p_value=math.nan,
+        cohens_d=math.nan,
+        cliffs_delta=cliffs_delta(first, second) if finite else math.nan,
+        repeats_needed=None,
     )
 
 
@@ -292,21 +452,40 @@ def equivalence(
       reference: [n] values of the same repeats that the margin is a fraction of.
       margin: the fraction.
     """
-    differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    allowance = margin * np.asarray(reference, dtype=float)
-    below = one_sample_p_value(differences - allowance, 'less')
-    above = one_sample_p_value(differences + allowance, 'greater')
-    exceeds = one_sample_p_value(differences - allowance, 'greater')
-    undercuts = one_sample_p_value(differences + allowance, 'less')
-    return Equivalence(
-        margin=margin,
-        reference=float(np.mean(reference)) if differences.size else math.nan,
-        below_p_value=below,
-        above_p_value=above,
-        p_value=max(below, above) if differences.size > 1 else math.nan,
-        exceeds_p_value=exceeds,
-        outside_p_value=min(1.0, 2 * min(exceeds, undercuts)) if differences.size > 1 else math.nan,
-    )
+    (found,) = equivalence_many([(first, second, reference)], margin)
+    return found
+
+
+def equivalence_many(
+    triples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], margin: float
+) -> list[Equivalence]:
+    """Returns for each (first, second, reference) what `equivalence` returns for it."""
+    found: dict[int, Equivalence] = {}
+    alike: dict[int, list[int]] = {}
+    arrays = [tuple(np.asarray(part, dtype=float) for part in triple) for triple in triples]
+    for i, parts in enumerate(arrays):
+        if all(map(_sound, parts)):
+            alike.setdefault(parts[0].size, []).append(i)
+        else:
+            known = parts[2].size and np.isfinite(parts[2]).all()
+            mean = float(parts[2].mean()) if known else math.nan
+            found[i] = Equivalence(margin, mean, *[math.nan] * 5)
+    for n, indices in alike.items():
+        first, second, reference = (
+            np.stack([arrays[i][side] for i in indices]) for side in range(3)
+        )
+        with np.errstate(over='ignore', invalid='ignore'):
+            differences, allowance = first - second, margin * reference
+            upper = t_statistics(differences - allowance)
+            lower = t_statistics(differences + allowance)
+            means = reference.mean(axis=1)
+        below, exceeds = _t_p_values(upper, n, 'less'), _t_p_values(upper, n, 'greater')
+        above, undercuts = _t_p_values(lower, n, 'greater'), _t_p_values(lower, n, 'less')
+        outside = np.minimum(1.0, 2 * np.minimum(exceeds, undercuts))
+        columns = (means, below, above, np.maximum(below, above), exceeds, outside)
+        for row, i in enumerate(indices):
+            found[i] = Equivalence(margin, *(float(column[row]) for column in columns))
+    return [found[i] for i in range(len(arrays))]
 
 
 def repeats_needed_for_margin(
@@ -333,6 +512,8 @@ def repeats_needed_for_margin(
     """
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     allowance = margin * np.asarray(reference, dtype=float)
+    if not (_sound(differences) and _sound(allowance)):
+        return None, 'outside'
     nearer = differences if differences.mean() >= 0 or not two_sided else -differences
     effect = _effect(allowance - nearer)
     inside = effect > 0

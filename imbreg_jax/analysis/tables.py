@@ -4,7 +4,9 @@
 end; `paper_tables` regenerates the paper's Tables 1 to 5 from a loaded study.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,41 @@ PREDICTORS = ('cnn', 'cnn_calibrated', 'random_guess')
 UNDEFINED = 'n/a'
 
 
+class _Printable(dict[int, int]):
+    """Code point -> what to print for it, found when it is first met."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        if character.isprintable() or unicodedata.category(character) == 'Zs':
+            found = code
+        else:
+            found = ord(' ') if character.isspace() else 0xFFFD
+        self[code] = found
+        return found
+
+
+_PRINTABLE = _Printable()
+
+
+def printable(text: str) -> str:
+    """Returns `text` on one line, without characters that command a terminal or hide text.
+
+    Labels and names come from a config that may be a stranger's. Line breaks and tabs become
+    spaces; escapes, marks of direction, lone surrogates and the like become U+FFFD.
+    """
+    return text if text.isprintable() else text.translate(_PRINTABLE)
+
+
+def as_printed(study: loading.Study) -> frozenset[str]:
+    """Returns the conditions of a study that the paper's numbers may stand beside.
+
+    See `paper.as_printed`; '' is the random guess.
+    """
+    found = [paper.as_printed(h['config'], h['conditions']) for h in study.headers]
+    guess = all('' in names for names in found)
+    return frozenset().union(*found) - (set() if guess else {''})
+
+
 def _in_order(values: pd.Series, first: Sequence[str] = ()) -> list[str]:
     """Returns the distinct values, `first` before the others, else as they appear."""
     seen = list(dict.fromkeys(values))
@@ -29,12 +66,15 @@ def _diverged(results: pd.DataFrame) -> set[tuple[str, int]]:
     return {(row.condition, int(row.repeat)) for row in rows.itertuples()}
 
 
-def results_table(results: pd.DataFrame) -> pd.DataFrame:
+def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd.DataFrame:
     """Summarises a study: mean and standard deviation over repeats beside the paper's value.
 
     Args:
       results: rows of `results.csv`: columns condition, train_distribution, predictor, repeat,
         test_distribution, metric, value. Missing conditions may be '' or NaN.
+      as_printed: conditions whose settings are the paper's, '' for the random guess: what
+        `paper.as_printed` finds in the config. The rows themselves do not tell, so nothing of the
+        paper's stands beside others, nor beside calibrated networks, which it does not have.
 
     Returns:
       One row per condition, predictor and test distribution, with columns condition,
@@ -80,6 +120,8 @@ def results_table(results: pd.DataFrame) -> pd.DataFrame:
                     row[f'{metric}_mean'] = values.mean() if values.size else np.nan
                     row[f'{metric}_std'] = values.std(ddof=1) if values.size > 1 else np.nan
                     printed = paper.cell(train, test, metric)
+                    if condition not in as_printed or predictor == 'cnn_calibrated':
+                        printed = None
                     if metric in paper.METRICS:
                         row[f'{metric}_paper'] = printed.mean if printed else np.nan
                         row[f'{metric}_paper_std'] = printed.std if printed else np.nan
@@ -157,13 +199,13 @@ def format_results_table(
     for predictor in predictors:
         for row in table[table['predictor'] == predictor].to_dict('records'):
             condition = row['condition'] or 'random guess'
-            name = labels.get(condition, condition)
+            name = printable(labels.get(condition, condition))
             if row['condition'] and predictor != 'cnn':
                 name = f'{name} ({predictor})'
             body.append(
                 [
                     name,
-                    labels.get(row['test_distribution'], row['test_distribution']),
+                    printable(labels.get(row['test_distribution'], row['test_distribution'])),
                     mean_and_std(row['mse_mean'], row['mse_std']),
                     _paper_text(row, 'mse', notes),
                     mean_and_std(row['mape_mean'], row['mape_std']),
@@ -430,8 +472,13 @@ def interval(low: float, high: float) -> str:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Returns a Markdown table."""
+    """Returns a Markdown table; every entry is text: no element, no link, no second cell."""
     lines = [header, ['---'] * len(header), *rows]
     return '\n'.join(
-        '| ' + ' | '.join(str(entry).replace('|', '\\|') for entry in line) + ' |' for line in lines
+        '| ' + ' | '.join(markdown_text(str(entry)) for entry in line) + ' |' for line in lines
     )
+
+
+def markdown_text(text: str) -> str:
+    """Returns `text` as Markdown that shows it: no element, no link, no end of a table's cell."""
+    return re.sub(r'\||<(?=[A-Za-z/!?])|(?<=])\(', r'\\\g<0>', printable(text))

@@ -1,10 +1,6 @@
 """From what each run leaves to the tables and arrays of a study's result files."""
 
-import shutil
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,45 +134,30 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             ]  # fmt: skip
         if diverged:
             rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
-    settings = study.evaluation
-    for repeat, parts in zip(study.repeats, merged, strict=False):
-        guess = baseline.random_guess(
-            study.seed, repeat, study.data.test_size, settings.guess_low, settings.guess_high
-        )
-        scores = metrics(guess, parts['test_target'])
-        rows += [
-            ('', '', 'random_guess', repeat, law.name, metric, float(scores[metric][i]))
-            for i, law in enumerate(study.test_distributions)
-            for metric in METRICS
-        ]
+    rows += _guesses(study, merged)
     return pd.DataFrame(rows, columns=list(files.COLUMNS))
 
 
-def write_tensorboard(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The epochs' rows as TensorBoard scalars, one TensorBoard run for each run."""
-    from tensorboardX import event_file_writer, summary
-    from tensorboardX.proto import event_pb2
+def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[Any, ...]]:
+    """The random guess's rows: on the first condition's targets, under no condition's name.
 
-    if folder.exists():
-        shutil.rmtree(folder)
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        runs.setdefault(f'{row["condition"]}/repeat_{row["repeat"]}', []).append(row)
-    # Not by a SummaryWriter: each holds three files open, where a process may have as few as 256,
-    # and writes in a thread of its own, for which it waits forever once a full disk has ended that.
-    for name, own in runs.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            writer = event_file_writer.EventsWriter(str(Path(scratch) / 'events'))
-            for row in own:
-                for key in ('train_loss', 'validation_mse', 'validation_mape', 'validation_mpe'):
-                    if row[key] is not None:
-                        writer.write_event(
-                            event_pb2.Event(
-                                wall_time=time.time(),
-                                step=row['epoch'],
-                                summary=summary.scalar(key, row[key]),
-                            )
-                        )
-            writer.close()
-            (made,) = Path(scratch).iterdir()
-            files.write_bytes(folder / name / made.name, made.read_bytes())
+    A condition that defines its targets otherwise has its own, under its name.
+    """
+    settings = study.evaluation
+    first = study.conditions[0]
+    rows = []
+    for run, parts in zip(study.runs, merged, strict=True):
+        condition = study.conditions[run.condition_index]
+        if condition is not first and condition.task == first.task:
+            continue
+        guess = baseline.random_guess(
+            study.seed, run.repeat, study.data.test_size, settings.guess_low, settings.guess_high
+        )
+        scores = metrics(guess, parts['test_target'])
+        name = '' if condition is first else condition.name
+        rows += [
+            (name, '', 'random_guess', run.repeat, law.name, metric, float(scores[metric][i]))
+            for i, law in enumerate(study.test_distributions)
+            for metric in METRICS
+        ]
+    return rows

@@ -6,7 +6,6 @@ renamed again before it is removed, so that a folder of that name is never half 
 """
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -122,7 +121,7 @@ def restore(
         path = folder / name
         reason = _fault(path)
         if reason is None:
-            position = json.loads((path / POSITION).read_text('utf-8'))
+            position = files.read_json(path / POSITION, files.MOST_BYTES)
             reason = unusable(position)
         if reason is None:
             return Checkpoint(name, _read_arrays(path / ARRAYS), position, damaged)
@@ -183,7 +182,7 @@ def _remove(path: Path) -> None:
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
-        expected = json.loads((path / MANIFEST).read_text('utf-8'))
+        expected = files.read_json(path / MANIFEST)
         found = _digests(path)
     except FileNotFoundError:
         return f'{MANIFEST} is missing'

@@ -2,8 +2,6 @@
 
 import functools
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ import jax
 import numpy as np
 
 from imbreg_jax.model.network import RegressionCNN
-from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
-from imbreg_jax.study import Condition, ConfigError, Study, resolve
+from imbreg_jax.results import files, kept_tables
+from imbreg_jax.results.workdir import WorkdirError, read_config, read_result
+from imbreg_jax.study import Condition, ConfigError, Study, restore
 
 # Images predicted at a time.
 _BATCH = 250
@@ -110,42 +109,63 @@ def load(workdir: str | os.PathLike[str]) -> TrainedNetworks:
     Raises:
       WorkdirError: the study is not finished, or its files are damaged or of a newer version.
     """
-    folder = Workdir(workdir)
-    held = read_config(folder.config)
+    folder = Path(workdir)
+    if folder.exists() and not folder.is_dir():
+        raise WorkdirError(f'{folder} is no folder; name that of a finished study')
+    held = read_config(folder / 'config.json', 'put it back')
     try:
-        study = resolve(held['config'])
-    except ConfigError as error:
+        # Somebody else's config, maybe: no path in it is opened.
+        study = restore(held, kept_tables.source([folder]))
+    except (ConfigError, KeyError, TypeError, AttributeError) as error:
         raise WorkdirError(
-            f'{folder.config} holds a config that this version does not take: {error}'
+            f'{folder / "config.json"} holds a config that this version does not take: {error}'
         ) from error
-    return TrainedNetworks(study, _read_weights(folder.weights, study))
+    content = read_result(folder, held, 'weights.npz')
+    return TrainedNetworks(study, _params(folder / 'weights.npz', content, study))
 
 
-def _read_weights(path: Path, study: Study) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
-    params: dict[tuple[str, int], dict[str, dict[str, Any]]] = {
-        (study.conditions[run.condition_index].name, run.repeat): {} for run in study.runs
-    }
+def _params(
+    path: Path, content: bytes, study: Study
+) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
+    """The parameters in the bytes of a weights.npz, or WorkdirError."""
     try:
-        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as arrays:
-            for name in arrays.files:
-                condition, repeat, layer, kind = name.split('/')
-                params[condition, int(repeat)].setdefault(layer, {})[kind] = arrays[name]
-    except FileNotFoundError:
+        arrays = files.read_arrays(content)
+    except ValueError as error:
+        raise WorkdirError(f'{path} is damaged ({error}); put it back') from error
+    params: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for run in study.runs:
+        condition = study.conditions[run.condition_index]
+        name = f'{condition.name}/{run.repeat}'
+        layers = params.setdefault((condition.name, run.repeat), {})
+        for (layer, kind), shape in _shapes(_network(condition), study.data.image_size).items():
+            value = arrays.pop(f'{name}/{layer}/{kind}', None)
+            of = f'{layer}/{kind} of condition {condition.name}, repeat {run.repeat}'
+            if value is None:
+                raise WorkdirError(f'{path} has no {of}; put back the file that the study left')
+            if value.shape != shape or value.dtype != np.float32 or not np.isfinite(value).all():
+                raise WorkdirError(
+                    f'{path} has for {of} no finite float32 numbers of shape {list(shape)}; put '
+                    'back the file that the study left'
+                )
+            layers.setdefault(layer, {})[kind] = value
+    if arrays:
         raise WorkdirError(
-            f'{path} is not there: the study in this folder is not finished; train it with the '
-            'same command to its end'
-        ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WorkdirError(
-            f'{path} is damaged ({type(error).__name__}: {error}); with checkpoints there, the '
-            "study's command makes it again"
-        ) from error
-    missing = [run for run, layers in params.items() if not layers]
-    if missing:
-        raise WorkdirError(
-            f'{path} has no weights of condition {missing[0][0]}, repeat {missing[0][1]}'
+            f'{path} holds {files.listed(sorted(arrays))}, of no network of the study; put back '
+            'the file that the study left'
         )
     return params
+
+
+@functools.cache
+def _shapes(network: RegressionCNN, image_size: int) -> dict[tuple[str, str], tuple[int, ...]]:
+    """(layer, kind) -> shape of a network's parameters."""
+    images = jax.ShapeDtypeStruct((1, image_size, image_size), np.float32)
+    variables = jax.eval_shape(network.init, jax.random.key(0), images)
+    return {
+        (layer, kind): value.shape
+        for layer, kinds in variables['params'].items()
+        for kind, value in kinds.items()
+    }
 
 
 def _network(condition: Condition) -> RegressionCNN:

@@ -4,21 +4,42 @@ import datetime
 import errno
 import fcntl
 import functools
+import hashlib
 import importlib.metadata
-import json
 import logging
 import os
 import platform
+import re
+import stat
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import checkpoints, files
-from imbreg_jax.study import Study, differences
+from imbreg_jax.results import checkpoints, files, kept_tables
+from imbreg_jax.study import Study, adopt, differences, restore
 
 FORMAT = 1
 # What a finished study is told by; all else is made from these.
 RESULT_FILES = ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
+# What is ours in a workdir; nothing else in it is ever written or removed.
+FILES = ('config.json', 'plan.json', *RESULT_FILES, 'report.html')
+FOLDERS = ('checkpoints', 'tables', 'figures', 'tensorboard', 'profile', kept_tables.FOLDER)
+LOCK = '.lock'
+# Files that a killed process may leave half-written: where, and what they were to be called.
+_WRITTEN = {
+    '.': re.compile('|'.join(map(re.escape, FILES))),
+    'checkpoints': re.compile(r'unit_\d+\.npz'),
+    'tables': re.compile(r'.+\.(md|csv)'),
+    'figures': re.compile(r'.+\.(svg|png)'),
+    'tensorboard/*/*': re.compile(r'events\..+'),
+    kept_tables.FOLDER: re.compile(r'[0-9a-f]+\.f64'),
+}
+# All that a first start leaves that is killed before config.json is there.
+_FIRST = re.compile(rf'{re.escape(LOCK)}|config\.json')
+_NOTE = re.compile(r'process \d+ on [^\n]{0,500}')
+# Fields of a plan that change no number.
+_FREE = ('cached', 'bytes_predicted')
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -38,6 +59,7 @@ class Workdir:
 
     def __init__(self, path: str | os.PathLike[str]):
         """Args: the folder; made when entered."""
+        self._named = os.fspath(path)
         self.path = Path(path)
         self.config = self.path / 'config.json'
         self.plan = self.path / 'plan.json'
@@ -55,13 +77,17 @@ class Workdir:
     def __enter__(self) -> 'Workdir':
         """Makes and locks the folder, and clears away what a killed process left half-written.
 
+        Looks before it touches: a folder that holds anything and is no workdir stays as it is.
+
         Raises:
-          WorkdirError: it cannot be written, or a live process uses it.
+          WorkdirError: it holds files of somebody else, cannot be written, or a live process uses
+            it.
           OSError: the disk is full.
         """
         try:
+            self._look()
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / '.lock', 'a+', encoding='utf-8')
+            self._lock = self._open_lock()
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -71,15 +97,85 @@ class Workdir:
             ) from error
         try:
             self._acquire()
-            self.killed = self._read_note()
+            note = self._read_note()
+            if note is None:
+                raise WorkdirError(
+                    f'{self.path / LOCK} is not of a study, so nothing in the folder is touched; '
+                    'name a new or an empty one with --workdir=DIR'
+                )
+            self.killed = note
             self._lock.truncate(0)
-            self._lock.write(f'process {os.getpid()} on {platform.node()}, begun {now()}')
-            self._lock.flush()
-            files.remove_partial(self.path)
+            self._lock.seek(0)
+            self._lock.write(
+                f'process {os.getpid()} on {platform.node()}, begun {now()}'.encode(
+                    errors='backslashreplace'
+                )
+            )
+            for place, names in _WRITTEN.items():
+                for folder in _real_folders(self.path, place):
+                    files.remove_partial(folder, names)
         except BaseException:
             self._lock.close()
             raise
         return self
+
+    def _look(self) -> None:
+        """Refuses a folder that is neither new, nor empty, nor a workdir.
+
+        Raises:
+          WorkdirError: it is not.
+          OSError: it cannot be read or is no folder.
+        """
+        if not self._named:
+            raise WorkdirError(
+                'an empty name is no workdir; name a folder with --workdir=DIR, or leave the flag '
+                'out'
+            )
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError:
+            raise WorkdirError(
+                f'workdir {str(self.path.absolute())!a} has a name that is not UTF-8, which '
+                'checkpoints cannot be kept under; name another with --workdir=DIR'
+            ) from None
+        if not os.path.lexists(self.config):
+            held = files.foreign(self.path, _FIRST)
+            if held:
+                ours = [name for name in held if name in (*FILES, *FOLDERS)]
+                back = ', or, if it is a workdir, put its config.json back' if ours else ''
+                raise WorkdirError(
+                    f'workdir {self.path} holds {files.listed(ours or held)} and no config.json '
+                    'that says of what study, so nothing in it is touched; name a new or an empty '
+                    f'folder with --workdir=DIR{back}'
+                )
+            return
+        read_config(self.config)
+        for names, wanted in ((FILES, 'file'), (FOLDERS, 'folder')):
+            for path in (self.path / name for name in names):
+                # A file that is a link is replaced when it is written, and its target stays.
+                if os.path.lexists(path) and not _is_kind(path, wanted):
+                    raise WorkdirError(
+                        f'{path} is no {wanted} as studies leave it, so nothing in the workdir is '
+                        'touched; put it back, or name another with --workdir=DIR'
+                    )
+
+    def _open_lock(self) -> Any:
+        path = self.path / LOCK
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise
+            descriptor = None
+        if descriptor is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if descriptor is not None:
+                os.close(descriptor)
+            raise WorkdirError(
+                f'{path} is no regular file, so nothing in the folder is touched; name another '
+                'with --workdir=DIR'
+            )
+        return open(descriptor, 'r+b', buffering=0)
 
     def _acquire(self) -> None:
         try:
@@ -99,12 +195,11 @@ class Workdir:
                 '); wait for it, or name another with --workdir=DIR'
             ) from error
 
-    def _read_note(self) -> str:
+    def _read_note(self) -> str | None:
+        """What the lock says of who uses the folder: '' for nobody, None where it is not ours."""
         self._lock.seek(0)
-        try:
-            return self._lock.read(1000).strip()
-        except ValueError:  # not UTF-8: no note of ours
-            return 'unknown'
+        note = self._lock.read(1000).decode(errors='replace')
+        return note if not note or _NOTE.fullmatch(note) else None
 
     def end(self) -> None:
         """Notes that whoever uses the folder now ends knowingly; see `killed`."""
@@ -116,8 +211,11 @@ class Workdir:
         self.end()
         self._lock.close()
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Study) -> Study:
         """Reads what the folder holds and refuses another study.
+
+        Returns:
+          The study as it goes on here: what has been called something once keeps that name.
 
         Raises:
           WorkdirError: it holds another config, a format that this version does not know, or
@@ -130,10 +228,11 @@ class Workdir:
                     f'workdir {self.path} has checkpoints and no config.json that says of what; '
                     'put it back, or name another with --workdir=DIR'
                 )
-            return
+            return study
         held = read_config(self.config)
         try:
-            changed = differences(held['config'], study)
+            before = restore(held)
+            changed = differences(before, study)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkdirError(
                 f'{self.config} holds a config that this version cannot read ({error}); name '
@@ -145,29 +244,46 @@ class Workdir:
                 'with --workdir=DIR'
             )
         self.held = held
+        return adopt(study, before)
 
     def begun(self) -> bool:
         """Whether anything trained is kept here."""
         return bool(checkpoints.names(self.checkpoints))
 
     def read_plan(self) -> dict[str, Any] | None:
-        """The plan that the study was begun under, as plain values, or None before its start.
+        """The plan that the study was begun under, as plain values.
+
+        Returns:
+          The plan, or None where nothing was trained under one and none can be read.
 
         Raises:
-          WorkdirError: it is damaged, or missing although something was trained under it.
+          WorkdirError: it is damaged or missing although something was trained under it.
         """
         try:
-            return json.loads(self.plan.read_text('utf-8'))
+            held = files.read_json(self.plan)
+            if not isinstance(held, dict):
+                reason = 'no plan'
+            elif 'digest' not in held:  # of before plans had one
+                return held
+            else:
+                digest = held.pop('digest')
+                if digest == files.json_digest(held):
+                    return held
+                reason = 'not as it was written'
         except FileNotFoundError:
-            if not self.begun():
-                return None
             reason = 'missing'
         except (OSError, ValueError) as error:
             reason = f'unreadable ({error})'
+        if not self.begun():
+            return None
         raise WorkdirError(
             f'{self.plan} is {reason}, and a study resumed under another plan would end with other '
             'digits; put it back, or name another --workdir=DIR'
         )
+
+    def write_plan(self, values: dict[str, Any]) -> None:
+        """Writes a plan down, given as plain values."""
+        files.write_json(self.plan, values | {'digest': files.json_digest(values)})
 
     def write_config(
         self,
@@ -186,6 +302,8 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
+        # First: config.json names them.
+        kept_tables.write(self.path, study)
         here = {
             'versions': versions(),
             'devices': devices,
@@ -246,33 +364,117 @@ class Workdir:
         return damaged
 
     def _write(self, held: dict[str, Any]) -> None:
+        held = {key: value for key, value in held.items() if key != 'digest'}
+        held['digest'] = files.json_digest(held)
         files.write_json(self.config, held)
         self.held = held
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def _is_kind(path: Path, wanted: str) -> bool:
+    mode = path.lstat().st_mode
+    if wanted == 'folder':
+        return stat.S_ISDIR(mode)
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _real_folders(root: Path, place: str) -> list[Path]:
+    """The folders at a place below a root, where '*' stands for any; none behind a link."""
+    found = [root]
+    for part in Path(place).parts:
+        below = [
+            Path(entry)
+            for folder in found
+            for entry in (os.scandir(folder) if part == '*' else [folder / part])
+        ]
+        found = [path for path in below if path.is_dir() and not path.is_symlink()]
+    return found
+
+
+def binding(plan: dict[str, Any]) -> dict[str, Any]:
+    """What of a plan, given as plain values, numbers may depend on; kept with each checkpoint."""
+    return {key: value for key, value in plan.items() if key not in _FREE}
+
+
+def is_workdir(folder: Path) -> bool:
+    """Whether a study was started in a folder, as its config.json says."""
+    try:
+        read_config(folder / 'config.json')
+    except WorkdirError:
+        return False
+    return True
+
+
+def read_config(
+    path: Path, advice: str = 'put it back, or name another --workdir=DIR'
+) -> dict[str, Any]:
     """The content of a config.json.
 
+    Args:
+      path: the file.
+      advice: what to do about one that cannot be used.
+
     Raises:
-      WorkdirError: it is damaged, or of a format that this version does not know.
+      WorkdirError: it is damaged, of no study, or of a format that this version does not know.
     """
     try:
-        held = json.loads(path.read_text('utf-8'))
+        held = files.read_json(path)
         version = int(held['format'])
-        held['config'].keys()
+        config = held['config']
+        if not (
+            all(isinstance(config[name], int) for name in ('seed', 'repeats'))
+            and all(isinstance(config[name], dict) for name in ('data', 'model', 'training'))
+        ):
+            raise ValueError('it is of no study')
     except FileNotFoundError:
         raise WorkdirError(f'{path} is not there: no study has been started here') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise WorkdirError(f'{path} cannot be read ({error.strerror}); {advice}') from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise WorkdirError(
-            f'{path} cannot be read as a config ({type(error).__name__}: {error}); put it back, or '
-            'name another --workdir=DIR'
+            f'{path} cannot be read as a config ({type(error).__name__}: {error}); {advice}'
         ) from error
     if version > FORMAT:
         raise WorkdirError(
             f'workdir {path.parent} has format {version}, and this version of imbreg_jax knows up '
-            f'to {FORMAT}; use the version that wrote it, or another --workdir'
+            f'to {FORMAT}; use the version that wrote it, or another workdir'
         )
+    content = {key: value for key, value in held.items() if key != 'digest'}
+    # Before configs had a digest, they had none.
+    if held.get('digest', files.json_digest(content)) != files.json_digest(content):
+        raise WorkdirError(f'{path} is not as it was written; {advice}')
     return held
+
+
+def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
+    """The bytes of a finished study's result file, which are those that the study left.
+
+    Args:
+      folder: the workdir.
+      held: what its config.json holds.
+      name: one of `RESULT_FILES`.
+
+    Raises:
+      WorkdirError: the study is not finished, or the file is missing or not as it was.
+    """
+    path = folder / name
+    finished = held.get('finished')
+    if not isinstance(finished, dict) or name not in finished:
+        raise WorkdirError(
+            f'{path} is not there as a whole: the study in this folder is not finished; train it '
+            'with the same command to its end'
+        )
+    advice = "put it back, or give the study's command again, which makes it from the checkpoints"
+    try:
+        content = files.read_regular(path)
+    except FileNotFoundError:
+        raise WorkdirError(
+            f'{path} is not there, although the study in this folder was finished; {advice}'
+        ) from None
+    except OSError as error:
+        raise WorkdirError(f'{path} cannot be read ({error.strerror}); {advice}') from error
+    if hashlib.sha256(content).hexdigest() != finished[name]:
+        raise WorkdirError(f'{path} is not as the study left it; {advice}')
+    return content
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -304,19 +506,48 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, or None.
+    """The commit of the checkout that the package runs from, or None; see `commit_of`.
 
     Asked once: what runs is what was imported, whatever is committed meanwhile.
     """
-    here = Path(__file__).resolve().parent
+    return commit_of(Path(__file__).resolve().parents[1])
+
+
+def commit_of(package: Path) -> str | None:
+    """The commit of the checkout that a package's folder lies in.
+
+    Returns:
+      The commit, with '-dirty' where a file of the package differs from it; None for a package
+      that lies in no checkout of its own: one that is installed somewhere inside another
+      repository is none of that one's.
+    """
+    root = package.parent
     try:
-        answer = subprocess.run(
-            ['git', '-C', str(here), 'rev-parse', 'HEAD'],
+        project = tomllib.loads((root / 'pyproject.toml').read_text('utf-8'))['project']['name']
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if re.sub('[-_.]+', '_', str(project)) != package.name or not (root / '.git').exists():
+        return None
+    # Nothing of what the repository's own config may have git run, and no variable of a git that
+    # runs us, as from a hook.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith('GIT_')}
+    quiet = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ['git', '--no-optional-locks', '-C', str(root), *quiet, *arguments],
             capture_output=True,
             text=True,
+            errors='replace',
             check=True,
             timeout=10,
-        )
+            env=environment,
+        ).stdout.strip()
+
+    try:
+        git('ls-files', '--error-unmatch', '--', f'{package.name}/__init__.py')
+        commit = git('rev-parse', 'HEAD')
+        changed = git('status', '--porcelain', '--untracked-files=no', '--', package.name)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return f'{commit}-dirty' if changed else commit

@@ -1,5 +1,6 @@
 """The study room: configs, their rules, target distributions and conditions, as plain data."""
 
+from imbreg_jax.study.command_line import load_config_file
 from imbreg_jax.study.config import FIELDS, ConfigError, default_config, validate
 from imbreg_jax.study.distributions import Distribution, parse
 from imbreg_jax.study.study import (
@@ -12,9 +13,11 @@ from imbreg_jax.study.study import (
     Study,
     TaskSettings,
     TrainingSettings,
+    adopt,
     differences,
     identity,
     resolve,
+    restore,
 )
 
 __all__ = [
@@ -30,10 +33,13 @@ __all__ = [
     'Study',
     'TaskSettings',
     'TrainingSettings',
+    'adopt',
     'default_config',
     'differences',
     'identity',
+    'load_config_file',
     'parse',
     'resolve',
+    'restore',
     'validate',
 ]

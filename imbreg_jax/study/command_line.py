@@ -1,13 +1,15 @@
 """The command line as a config: `--config=FILE --config.field=value …`.
 
-`ml_collections.config_flags` applies the overrides. What can go wrong on the way (no file, a file
-that fails, a misspelt field, a value of the wrong type) ends in a `ConfigError` with one sentence
-instead of a traceback.
+`ml_collections.config_flags` applies the overrides, and the study's name tells them: the default
+workdir is called after it, so that two studies do not meet in one folder. What can go wrong on the
+way (no file, a file that fails, a misspelt field, a value of the wrong type) ends in a
+`ConfigError` with one sentence instead of a traceback.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import os
 import re
 import traceback
@@ -18,14 +20,19 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+import imbreg_jax
 from imbreg_jax.study import config as config_lib
-from imbreg_jax.study.config import FIELDS, ConfigError
+from imbreg_jax.study import help as help_lib
+from imbreg_jax.study import naming, reading
+from imbreg_jax.study.config import FIELDS, ConfigError, ConfigFileError
 
 _FILE_FLAG = '--config'
 _EXAMPLE = '--config=configs/u1_10.py'
 _OVERRIDE = re.compile(r'--?(?P<no>no)?config\.(?P<field>[^=]*)(?P<equals>=)?(?P<value>.*)', re.S)
 _CONFIG = re.compile(r'--?config(?:=(?P<path>.*))?', re.S)
 _HELP = re.compile(r'--?(help|helpfull|helpshort|helpxml|h|\?)(=.*)?')
+_VERSION = re.compile(r'--?version')
+_MOST_CONFIG_BYTES = 10**7
 _LOCKED = re.compile(r'Key "(?P<field>.+?)" does not exist and cannot be added')
 _CAST = re.compile(
     r"Could not override field '(?P<field>.+?)' .*?\. (?P<value>.*) is of original type", re.S
@@ -37,20 +44,20 @@ def read_config(
 ) -> tuple[ml_collections.ConfigDict | None, list[str]]:
     """Takes the config out of a command line.
 
-    The config is loaded and overridden, not yet validated.
+    The config is loaded, overridden and named after its overrides, not yet validated.
 
     Args:
         argv: the program's name and its arguments.
 
     Returns:
         The locked config, and the program's name with the arguments that do not concern the config.
-        The config is None where help is asked for.
+        The config is None where help or the version is asked for; see `information`.
 
     Raises:
         ConfigError: when there is no config file, it fails, or an override cannot be applied.
     """
     path, overrides, remaining = _split(argv)
-    if any(_HELP.fullmatch(argument) for argument in remaining[1:]):
+    if any(_HELP.fullmatch(text) or _VERSION.fullmatch(text) for text in remaining[1:]):
         return None, remaining
     if path is None:
         for argument in remaining[1:]:
@@ -64,7 +71,51 @@ def read_config(
         raise ConfigError(
             _FILE_FLAG, config_lib.MISSING, f'it must name a file, such as {_EXAMPLE}'
         )
-    return override(load_config_file(path), overrides), remaining
+    try:
+        config = load_config_file(path)
+    except ConfigFileError as error:
+        raise ConfigError(_FILE_FLAG, error.value, error.message) from None
+    before = config_lib.plain(config)
+    config = override(config, overrides)
+    if overrides and 'name' not in dict(overrides):
+        _name(config, before)
+    return config, remaining
+
+
+def information(argv: Sequence[str], usage: str) -> str | None:
+    """What a command line asks to be told, or None where it asks for a study.
+
+    Args:
+        argv: the program's name and its arguments.
+        usage: what the help begins with.
+
+    Returns:
+        The text for --help or --version.
+    """
+    if '--' in argv:
+        argv = argv[: list(argv).index('--')]
+    if any(_HELP.fullmatch(argument) for argument in argv[1:]):
+        return help_lib.help_text(usage)
+    if any(_VERSION.fullmatch(argument) for argument in argv[1:]):
+        return f'imbreg_jax {imbreg_jax.__version__}'
+    return None
+
+
+def _name(config: ml_collections.ConfigDict, before: Mapping[str, Any]) -> None:
+    """Names a config after what was overridden, unless the name is left to be derived."""
+    if not config.name:
+        return
+    parse = config_lib.parser()
+    try:
+        after = config_lib.flat_conditions(config, parse)
+    except ConfigError:
+        return  # Refused by whoever resolves it.
+    try:
+        base = config_lib.flat_conditions(before, parse)
+    except ConfigError:  # A file may leave to the command line what it needs.
+        base = config_lib.flat_conditions(config_lib.default_config(), parse)
+        base[0]['name'] = config.name
+    config.name = naming.overridden_name(base, after, parse)
 
 
 def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -92,13 +143,19 @@ def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
         name = re.match(r'flag (--[^= ]+)=(.*?): (.*)', text)
         field, value, message = name.groups() if name else ('flags', ' '.join(argv[1:]), text)
         raise ConfigError(field if name else '--', value, message) from None
+    for given in flag_values:
+        flag = flag_values[given]
+        if flag.present and flag.value == '':
+            raise ConfigError(
+                f'--{given}', '', f'it must not be empty; leave it out for the default: {flag.help}'
+            )
     if len(positional) > 1:
         raise ConfigError(
             '--', positional[1], f'arguments are flags of the form --flag=value, such as {_EXAMPLE}'
         )
 
 
-def load_config_file(path: str) -> ml_collections.ConfigDict:
+def load_config_file(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     """Runs a config file's `get_config()`.
 
     Args:
@@ -108,29 +165,29 @@ def load_config_file(path: str) -> ml_collections.ConfigDict:
         Its config, locked.
 
     Raises:
-        ConfigError: when there is no such file, or it fails, or makes no config.
+        ConfigFileError: when there is no such file, or it fails, or makes no config.
+        ConfigError: that its `get_config()` raises.
     """
     arguments = []
-    name, colon, argument = path.partition('.py:')
+    name, colon, argument = os.fspath(path).partition('.py:')
     if colon:
         path, arguments = f'{name}.py', [argument]
+    path = os.fspath(path)
     try:
-        with open(path, encoding='utf-8') as file:
-            source = file.read()
+        source = reading.read_regular(path, _MOST_CONFIG_BYTES).decode('utf-8')
     except (OSError, ValueError) as error:
-        raise ConfigError(_FILE_FLAG, path, _unreadable(path, error)) from None
+        raise ConfigFileError(path, _unreadable(path, error)) from None
     namespace: dict[str, Any] = {'__name__': 'config_file', '__file__': path}
     try:
         exec(compile(source, path, 'exec', dont_inherit=True), namespace)
     except SyntaxError as error:
-        raise ConfigError(
-            _FILE_FLAG, path, f'line {error.lineno} of the file is not valid Python: {error.msg}'
+        raise ConfigFileError(
+            path, f'line {error.lineno} of the file is not valid Python: {error.msg}'
         ) from None
     except (Exception, SystemExit) as error:
         raise _failure(path, error) from None
     if not callable(namespace.get('get_config')):
-        raise ConfigError(
-            _FILE_FLAG,
+        raise ConfigFileError(
             path,
             'the file must define get_config(), which returns a changed '
             'imbreg_jax.study.default_config()',
@@ -140,8 +197,7 @@ def load_config_file(path: str) -> ml_collections.ConfigDict:
     except (Exception, SystemExit) as error:
         raise _failure(path, error) from None
     if not isinstance(config, ml_collections.ConfigDict):
-        raise ConfigError(
-            _FILE_FLAG,
+        raise ConfigFileError(
             path,
             f'its get_config() returned {config_lib.short_text(config)}; it must '
             'return a changed imbreg_jax.study.default_config()',
@@ -280,17 +336,39 @@ def _value(text: str) -> Any:
 
 def _unreadable(path: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        folder = os.path.dirname(path)
-        try:
-            files = sorted(name for name in os.listdir(folder or '.') if name.endswith('.py'))
-        except OSError:
-            files = []
-        near = config_lib.nearest(os.path.basename(path), files) if files else None
-        hint = f'; did you mean {os.path.join(folder, near)}' if near else ''
-        return f'there is no such file{hint or f"; an example is {_EXAMPLE}"}'
+        near = _near_file(path)
+        return f'there is no such file; {f"did you mean {near}" if near else _known_files()}'
+    if isinstance(error, reading.NoRegularFile):
+        return f'the file cannot be read: {error}'
     if isinstance(error, OSError):
         return f'the file cannot be read: {error.strerror or error}'
     return 'it must be a Python file in UTF-8'
+
+
+def _near_file(path: str) -> str | None:
+    """The config file that a path without a file most likely stands for."""
+    base = os.path.basename(path)
+    base = base if base.endswith('.py') else f'{base}.py'
+    folder = os.path.dirname(path)
+    try:
+        names = sorted(name for name in os.listdir(folder or '.') if name.endswith('.py'))
+    except OSError:
+        names = []
+    beside = {name: os.path.join(folder, name) for name in names}
+    # A file of exactly this name, wherever it is, before one of a similar name.
+    at_hand = {os.path.basename(file): file for file in reversed(help_lib.config_files())}
+    for known in (beside, at_hand):
+        if base in known:
+            return known[base]
+    for known in (beside, at_hand):
+        if near := difflib.get_close_matches(base, known, n=1):
+            return known[near[0]]
+    return None
+
+
+def _known_files() -> str:
+    files = help_lib.config_files()
+    return f'known are {", ".join(files)}' if files else f'an example is {_EXAMPLE}'
 
 
 def _failure(path: str, error: BaseException) -> ConfigError:
@@ -304,21 +382,18 @@ def _failure(path: str, error: BaseException) -> ConfigError:
         return error
     if locked := _LOCKED.search(str(error)):
         field = locked['field']
-        near = config_lib.nearest(field, FIELDS)
-        hint = f'did you mean {near}' if near else f'known are {", ".join(FIELDS)}'
-        return ConfigError(_FILE_FLAG, path, f'{where} sets {field}, which is no field; {hint}')
+        hint = config_lib.hint(field, FIELDS)
+        return ConfigFileError(path, f'{where} sets {field}, which is no field; {hint}')
     if cast := _CAST.search(str(error)):
         leaf = cast['field']
         fields = [name for name in FIELDS if name.rsplit('.', 1)[-1] == leaf]
         rules = ' or '.join(f'{name} must be {FIELDS[name].rule}' for name in fields)
-        return ConfigError(
-            _FILE_FLAG,
+        return ConfigFileError(
             path,
             f'{where} sets {leaf} to {config_lib.short_text(_value(cast["value"]))}; '
             f'{rules or "that is of another type"}',
         )
-    return ConfigError(
-        _FILE_FLAG,
+    return ConfigFileError(
         path,
         f'{where} fails with {type(error).__name__}{": " if text else ""}{text[:200]}',
     )

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import numbers
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import ml_collections
 import numpy as np
 
-from imbreg_jax.study import distributions
+from imbreg_jax.study import distributions, reading
 
 MISSING = type('Missing', (), {'__repr__': lambda self: 'nothing'})()
 
@@ -57,7 +58,22 @@ class ConfigError(ValueError):
         name = field if field.startswith('-') or not field else f'config.{field}'
         name = name or 'the config'
         given = f'{name} is missing' if value is MISSING else f'{name} = {short_text(value)}'
-        super().__init__(f'{given}: {message.rstrip(".")}.')
+        super().__init__(reading.printable(f'{given}: {message.rstrip(".")}.'))
+
+
+class ConfigFileError(ConfigError):
+    """A config file that makes no config; its text is one sentence.
+
+    Attributes:
+        field: '', since no field is at fault.
+        value: the file's path.
+        message: what would be right.
+    """
+
+    def __init__(self, path: str, message: str):
+        super().__init__('', path, message)
+        text = f'the config file {short_text(path)}: {message.rstrip(".")}.'
+        self.args = (reading.printable(text),)
 
 
 def short_text(value: Any) -> str:
@@ -105,7 +121,7 @@ class Field:
             'float': f'a number, {low} and {high}',
             'bool': 'True or False',
             'str': 'a string of at most 4096 characters',
-            'name': _NAME_RULE.removeprefix('must be '),
+            'name': 'empty, or ' + _NAME_RULE.removeprefix('must be '),
             'ints': f'{self.length} integers, each {low} and {high}',
             'distribution': 'a target distribution: ' + distributions.usage(),
             'distributions': 'one or more target distributions, each once: '
@@ -146,7 +162,12 @@ def _positive(default: float, high: float, meaning: str) -> Field:
 
 
 FIELDS: dict[str, Field] = {
-    'name': Field('u1_10', 'name', 'the study; the default workdir is workdirs/<name>'),
+    'name': Field(
+        '',
+        'name',
+        'the study; the default workdir is workdirs/<name>, and overrides on the command line are '
+        'added to it; empty: made from its law and all that departs from the defaults',
+    ),
     'seed': _integer(0, 0, _LARGEST_SEED, 'the root of every random number'),
     'repeats': _integer(10, 1, 100_000, 'independent trainings of each condition'),
     'first_repeat': _integer(0, 0, _LARGEST_SEED, 'number of the first repeat'),
@@ -265,13 +286,60 @@ OVERRIDABLE = tuple(
     for name in FIELDS
     if name == 'train_distribution' or name.split('.')[0] in ('task', 'model', 'training')
 )
+# What people call fields after other packages.
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    'training.learning_rate': ('lr', 'eta', 'alpha', 'step_size', 'stepsize'),
+    'training.batch_size': ('bs', 'batch', 'batchsize', 'minibatch', 'minibatch_size'),
+    'training.epochs': ('n_epochs', 'num_epochs', 'epoch', 'max_epochs', 'passes'),
+    'training.objective': ('loss', 'loss_fn', 'criterion'),
+    'training.adam_b1': ('b1', 'beta1', 'beta_1'),
+    'training.adam_b2': ('b2', 'beta2', 'beta_2'),
+    'training.adam_eps': ('eps', 'epsilon'),
+    'model.conv_dropout_rate': ('dropout', 'dropout_rate', 'p_dropout', 'conv_drop'),
+    'model.dense_dropout_rate': ('dropout', 'dropout_rate', 'p_dropout', 'dense_drop'),
+    'model.conv_features': ('channels', 'filters', 'conv_channels'),
+    'model.kernel_size': ('kernel', 'filter_size'),
+    'model.dense_features': ('hidden', 'hidden_size', 'dense', 'units', 'width'),
+    'model.initialization': ('init', 'initialisation', 'initializer'),
+    'data.image_size': ('size', 'image', 'img_size', 'resolution', 'pixels'),
+    'data.train_size': ('n_train', 'num_train', 'n', 'samples', 'n_samples', 'dataset_size'),
+    'data.validation_size': ('n_val', 'val_size', 'n_validation'),
+    'data.test_size': ('n_test', 'num_test'),
+    'seed': ('random_seed', 'rng', 'random_state', 'key'),
+    'repeats': ('n_repeats', 'num_repeats', 'runs', 'n_runs', 'seeds', 'n_seeds', 'replicates'),
+    'train_distribution': ('distribution', 'law', 'target_distribution', 'train', 'targets'),
+    'test_distributions': ('tests', 'test', 'test_laws', 'laws', 'distributions'),
+    'compute.matmul_precision': ('precision', 'dtype'),
+    'compute.require_accelerator': ('gpu', 'device', 'accelerator', 'tpu', 'cuda'),
+    'task.name': ('task', 'statistic', 'target_statistic'),
+    'analysis.confidence': ('confidence_level',),
+    'analysis.equivalence_margin': ('margin',),
+}
+
+
+class _Config(ml_collections.ConfigDict):
+    """A `ConfigDict` that takes numpy's numbers for Python's, as a config built from arrays has."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, _without_numpy(value))
+
+
+def _without_numpy(value: Any) -> Any:
+    """Python's numbers and strings for numpy's, also within lists and tuples."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(_without_numpy(item) for item in value)
+    return value
 
 
 def default_config() -> ml_collections.ConfigDict:
     """The paper's balanced condition, as a locked config.
 
-    `conditions` is empty, which means one condition, named after `train_distribution`. To compare
-    several, set `config.conditions = {name: {field: value, …}, …}` with nested fields, such as
+    `name` is empty, which means a name made from the study's law and all that departs from the
+    defaults, such as u1_10 or u1_10-epochs_30. `conditions` is empty, which means one condition,
+    named likewise after its own fields. To compare several, set
+    `config.conditions = {name: {field: value, …}, …}` with nested fields, such as
     {'relu_first': {'model': {'order': 'relu_pool'}}}.
 
     Returns:
@@ -282,8 +350,10 @@ def default_config() -> ml_collections.ConfigDict:
         *section, leaf = name.split('.')
         holder = nested.setdefault(section[0], {}) if section else nested
         holder[leaf] = field.default
-    config = ml_collections.ConfigDict(nested)
-    config.conditions = ml_collections.ConfigDict()
+    config = _Config()
+    for name, value in nested.items():
+        config[name] = _Config(value) if isinstance(value, dict) else value
+    config.conditions = _Config()
     return config.lock()
 
 
@@ -296,28 +366,39 @@ def validate(config: ml_collections.ConfigDict | Mapping[str, Any]) -> None:
     Raises:
         ConfigError: for the first field that cannot work, with one sentence.
     """
-    flat_conditions(config)
+    flat_conditions(config, parser())
+
+
+# Makes a distribution of an expression that has been checked, or raises ValueError.
+Parse: TypeAlias = Callable[[str], distributions.Distribution]
+
+
+def parser(source: distributions.TableSource | None = None) -> Parse:
+    """`distributions.parse` with this source of tables, which parses each expression once."""
+    return functools.cache(lambda spec: distributions.parse(spec, source))
 
 
 def flat_conditions(
-    config: ml_collections.ConfigDict | Mapping[str, Any],
+    config: ml_collections.ConfigDict | Mapping[str, Any], parse: Parse
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Checks a config and takes it apart.
 
     Args:
         config: a config, or its nested plain form.
+        parse: makes distributions, as `parser` does.
 
     Returns:
         The dotted fields of the config as plain Python values; and for each condition's name the
-        same with that condition's overrides.
+        same with that condition's overrides. A name may be empty: that of the study as of the only
+        condition, which `naming` then makes.
 
     Raises:
         ConfigError: for the first field that cannot work, with one sentence.
     """
-    plain = _plain(config)
-    overrides = plain.pop('conditions', {})
-    flat = _checked_fields(plain)
-    conditions = _checked_conditions(flat, overrides)
+    values = plain(config)
+    overrides = values.pop('conditions', {})
+    flat = _checked_fields(values, parse)
+    conditions = _checked_conditions(flat, overrides, parse)
     _check_study(flat, len(conditions))
     for name, fields in conditions.items():
         named = {key: f'conditions.{name}.{key}' for key in fields if fields[key] != flat[key]}
@@ -354,15 +435,45 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(close or ending), None)
 
 
+def suggestions(field: str, known: Iterable[str]) -> list[str]:
+    """The known fields that a field that does not exist may stand for, best first."""
+    names = list(known)
+    leaf = field.rsplit('.', 1)[-1].lower().replace('-', '_')
+    if leaf in names:
+        return [leaf]  # one of the whole study, looked for in a section
+    synonyms = [name for name, others in _SYNONYMS.items() if leaf in others and name in names]
+    near = nearest(field, names)
+    # A field that is right but for its section or case is meant, whatever others call so.
+    if near is not None and near.rsplit('.', 1)[-1] == leaf:
+        return [near]
+    return synonyms or ([] if near is None else [near])
+
+
+def hint(field: str, known: Iterable[str]) -> str:
+    """What to say of a field that does not exist, as the end of a sentence."""
+    names = list(known)
+    if near := suggestions(field, names):
+        return f'did you mean {" or ".join(near)}'
+    section = field.split('.')[0]
+    within = [name for name in names if '.' in field and name.startswith(f'{section}.')]
+    if within:
+        return f'the fields of {section} are {", ".join(within)}'
+    alone = [name for name in names if '.' not in name]
+    sections = dict.fromkeys(name.split('.')[0] for name in names if '.' in name)
+    return f'known are {", ".join(alone)} and the fields of {", ".join(sections)}'
+
+
 def unknown_field(field: str, value: Any, known: Iterable[str], prefix: str = '') -> ConfigError:
     """The error for a field that does not exist, with the nearest one that does."""
-    near = nearest(field, known)
-    hint = f'did you mean {near}' if near else f'known are {", ".join(known)}'
-    return ConfigError(prefix + field, value, f'there is no such field; {hint}')
+    return ConfigError(prefix + field, value, f'there is no such field; {hint(field, known)}')
 
 
-def _plain(config: Any) -> dict[str, Any]:
-    """Nested dicts for nested configs; other values as they are."""
+def plain(config: Any) -> dict[str, Any]:
+    """Nested dicts for nested configs; other values as they are.
+
+    Raises:
+        ConfigError: it is no config.
+    """
     if isinstance(config, ml_collections.ConfigDict):
         # Conditions keep the order in which they are written. A dict that is assigned to a field
         # becomes a ConfigDict that sorts by name in all its public views, and only _fields does
@@ -373,39 +484,43 @@ def _plain(config: Any) -> dict[str, Any]:
             '', config, 'must be what imbreg_jax.study.default_config() returns, changed'
         )
     return {
-        key: _plain(value) if isinstance(value, Mapping | ml_collections.ConfigDict) else value
+        key: plain(value) if isinstance(value, Mapping | ml_collections.ConfigDict) else value
         for key, value in config.items()
     }
 
 
-def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted fields of a nested mapping; sections stay whole where they hold no mapping."""
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted fields of a nested mapping; sections stay whole where they hold no mapping.
+
+    Raises:
+        ConfigError: the name of a field is no string.
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if not isinstance(key, str):
             raise ConfigError(short_text(key), value, 'the name of a field must be a string')
         if isinstance(value, Mapping) and value:
-            flat |= {f'{key}.{leaf}': inner for leaf, inner in _flatten(value).items()}
+            flat |= {f'{key}.{leaf}': inner for leaf, inner in flatten(value).items()}
         else:
             flat[key] = value
     return flat
 
 
-def _checked_fields(plain: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_fields(values: Mapping[str, Any], parse: Parse) -> dict[str, Any]:
     for section in SECTIONS:
-        if section not in plain:
+        if section not in values:
             raise ConfigError(section, MISSING, f'it needs {", ".join(_leaves(section))}')
-        if not isinstance(plain[section], Mapping):
+        if not isinstance(values[section], Mapping):
             raise ConfigError(
                 section,
-                plain[section],
+                values[section],
                 f'it must be a section with the fields {", ".join(_leaves(section))}',
             )
     # An empty section stays out, so that what is missing in it is named.
-    flat = _flatten(
+    flat = flatten(
         {
             key: value
-            for key, value in plain.items()
+            for key, value in values.items()
             if not (key in SECTIONS and isinstance(value, Mapping) and not value)
         }
     )
@@ -415,14 +530,16 @@ def _checked_fields(plain: Mapping[str, Any]) -> dict[str, Any]:
     for key, field in FIELDS.items():
         if key not in flat:
             raise ConfigError(key, MISSING, f'it must be {field.rule}')
-    return {key: _checked(key, flat[key], field) for key, field in FIELDS.items()}
+    return {key: _checked(key, flat[key], field, parse) for key, field in FIELDS.items()}
 
 
 def _leaves(section: str) -> list[str]:
     return [name.split('.')[1] for name in FIELDS if name.startswith(section + '.')]
 
 
-def _checked_conditions(flat: dict[str, Any], overrides: Any) -> dict[str, dict[str, Any]]:
+def _checked_conditions(
+    flat: dict[str, Any], overrides: Any, parse: Parse
+) -> dict[str, dict[str, Any]]:
     if not isinstance(overrides, Mapping):
         raise ConfigError(
             'conditions',
@@ -431,7 +548,7 @@ def _checked_conditions(flat: dict[str, Any], overrides: Any) -> dict[str, dict[
             "{'u1_5': {'train_distribution': 'u1_5'}}",
         )
     if not overrides:
-        return {default_condition_name(flat['train_distribution']): dict(flat)}
+        return {'': dict(flat)}
     if len(overrides) > _MOST_CONDITIONS:
         raise ConfigError('conditions', len(overrides), f'a study has at most {_MOST_CONDITIONS}')
     conditions: dict[str, dict[str, Any]] = {}
@@ -447,7 +564,7 @@ def _checked_conditions(flat: dict[str, Any], overrides: Any) -> dict[str, dict[
                 "{'train_distribution': 'u1_5'}, or {} for none",
             )
         fields = dict(flat)
-        for key, value in _flatten(changes).items():
+        for key, value in flatten(changes).items():
             if key in FIELDS and key not in OVERRIDABLE:
                 raise ConfigError(
                     f'{where}.{key}',
@@ -459,7 +576,7 @@ def _checked_conditions(flat: dict[str, Any], overrides: Any) -> dict[str, dict[
                 if key in SECTIONS and value == {}:
                     continue
                 raise unknown_field(key, value, OVERRIDABLE, prefix=f'{where}.')
-            fields[key] = _checked(f'{where}.{key}', value, FIELDS[key])
+            fields[key] = _checked(f'{where}.{key}', value, FIELDS[key], parse)
         for other, others in conditions.items():
             if others == fields:
                 raise ConfigError(
@@ -469,25 +586,23 @@ def _checked_conditions(flat: dict[str, Any], overrides: Any) -> dict[str, dict[
     return conditions
 
 
-def default_condition_name(spec: str) -> str:
-    """The name of a study's only condition: its distribution, an expression with _ for brackets."""
-    name = distributions.parse(spec).name
-    return re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_.-')[:100]
-
-
-def _checked(name: str, value: Any, field: Field) -> Any:
+def _checked(name: str, value: Any, field: Field, parse: Parse) -> Any:
     """The value as a plain Python one, or ConfigError."""
-    refusal = ConfigError(name, value, f'it must be {field.rule}')
-    converted = _CONVERTERS[field.kind](name, value, field)
+    if field.kind == 'distribution':
+        converted = _to_distribution(name, value, parse)
+    elif field.kind == 'distributions':
+        converted = _to_distributions(name, value, parse)
+    else:
+        converted = _CONVERTERS[field.kind](name, value, field)
     if converted is MISSING:
-        raise refusal
+        raise ConfigError(name, value, f'it must be {field.rule}')
     if field.choices and converted not in field.choices:
         near = (
             difflib.get_close_matches(value, field.choices, n=1) if isinstance(value, str) else []
         )
         if near:
             raise ConfigError(name, value, f'it must be {field.rule}; did you mean {near[0]!r}')
-        raise refusal
+        raise ConfigError(name, value, f'it must be {field.rule}')
     return converted
 
 
@@ -519,12 +634,15 @@ def _to_bool(name: str, value: Any, field: Field) -> Any:
 
 def _to_str(name: str, value: Any, field: Field) -> Any:
     del name, field
-    return value if isinstance(value, str) and len(value) <= 4096 and '\0' not in value else MISSING
+    if not isinstance(value, str) or len(value) > 4096 or '\0' in value:
+        return MISSING
+    return str(value)  # of numpy's strings too
 
 
 def _to_name(name: str, value: Any, field: Field) -> Any:
     del name, field
-    return value if isinstance(value, str) and _NAME.fullmatch(value) else MISSING
+    valid = isinstance(value, str) and (value == '' or _NAME.fullmatch(value))
+    return str(value) if valid else MISSING
 
 
 def _to_ints(name: str, value: Any, field: Field) -> Any:
@@ -534,16 +652,17 @@ def _to_ints(name: str, value: Any, field: Field) -> Any:
     return MISSING if any(item is MISSING for item in items) else items
 
 
-def _to_distribution(name: str, value: Any, field: Field) -> Any:
-    del field
+def _to_distribution(name: str, value: Any, parse: Parse) -> Any:
     if not isinstance(value, str):
         return MISSING
+    value = str(value)
     try:
-        distribution = distributions.parse(value)
+        distribution = parse(value)
     except ValueError as error:
         raise ConfigError(name, value, str(error)) from None
-    _check_targets(name, value, distribution)
-    # A table keeps the digest of its content, so that a changed file makes another study.
+    if distribution.known:
+        _check_targets(name, value, distribution)
+    # A table is kept with the digest of its values, so that a changed file makes another study.
     return distribution.spec if 'table(' in distribution.spec else value.strip()
 
 
@@ -565,16 +684,16 @@ def _check_targets(name: str, value: Any, distribution: distributions.Distributi
         )
 
 
-def _to_distributions(name: str, value: Any, field: Field) -> Any:
+def _to_distributions(name: str, value: Any, parse: Parse) -> Any:
     if not isinstance(value, list | tuple) or not value:
         return MISSING
     result: list[str] = []
     names: set[str] = set()
     for item in value:
-        text = _to_distribution(name, item, field)
+        text = _to_distribution(name, item, parse)
         if text is MISSING:
             return MISSING
-        known = distributions.parse(text).name
+        known = parse(str(item)).name
         if known in names:
             raise ConfigError(
                 name, value, f'it must have each distribution once, and has {known} twice'
@@ -595,7 +714,7 @@ def _to_signals(name: str, value: Any, field: Field) -> Any:
             raise ConfigError(
                 name, value, f'{short_text(item)} is none of {", ".join(STOP_SIGNALS)}{hint}'
             )
-    return tuple(value)
+    return tuple(map(str, value))
 
 
 _CONVERTERS: dict[str, Callable[[str, Any, Field], Any]] = {
@@ -605,8 +724,6 @@ _CONVERTERS: dict[str, Callable[[str, Any, Field], Any]] = {
     'str': _to_str,
     'name': _to_name,
     'ints': _to_ints,
-    'distribution': _to_distribution,
-    'distributions': _to_distributions,
     'signals': _to_signals,
 }
 
@@ -744,8 +861,3 @@ def _check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, A
 def fields_of(flat: Mapping[str, Any], section: str) -> dict[str, Any]:
     """The fields of one section, by their last part."""
     return {leaf: flat[f'{section}.{leaf}'] for leaf in _leaves(section)}
-
-
-def parse_names(specs: Sequence[str]) -> tuple[distributions.Distribution, ...]:
-    """The distributions of several specs."""
-    return tuple(distributions.parse(spec) for spec in specs)

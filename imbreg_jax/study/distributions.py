@@ -2,9 +2,12 @@
 
 A law is written as a name (`u1_10`) or as an expression (`normal(5.5, 1)`,
 `mixture(u1_5, 0.9, uniform(5, 10), 0.1)`). Expressions are read from their syntax tree and never
-evaluated. Targets are drawn by the inverse CDF (`Distribution.ppf`) from uniforms, so that two
-conditions that share the uniforms have coupled targets; that is why every law here has a quantile
-function, and why it is computed in float64.
+evaluated. A table of targets is its sorted values, wherever they come from: its identity is their
+SHA-256, and who parses says where values may be looked for.
+
+Targets are drawn by the inverse CDF (`Distribution.ppf`) from uniforms, so that two conditions that
+share the uniforms have coupled targets; that is why every law here has a quantile function, and why
+it is computed in float64.
 """
 
 from __future__ import annotations
@@ -12,15 +15,20 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import functools
 import hashlib
 import inspect
 import math
+import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from scipy import stats
+
+from imbreg_jax.study import reading
 
 REGISTRY: dict[str, str] = {
     'u1_10': 'uniform(1, 10)',
@@ -29,10 +37,21 @@ REGISTRY: dict[str, str] = {
 }
 
 # Expressions are typed by people; the limits keep nesting, and the parser's stack, small.
-_LONGEST_SPEC = 2000
+LONGEST_SPEC = 2000
 _LARGEST_NUMBER = 1e6
 _SMALLEST_SCALE = 1e-6
 _MOST_TABLE_VALUES = 10**7
+_MOST_TABLE_BYTES = 512 * 10**6
+# Parsed at a time: as Python's numbers, those of a whole file would take a gigabyte.
+_CHUNK_BYTES = 2**20
+_DIGEST = re.compile(r'[0-9a-f]{8,64}')
+# What no word of a header begins with, such as `std` or "age (years)": a damaged number does.
+_NUMERIC_WORD = re.compile(r'(?:^|[\s,;])[-+.]?\d')
+
+# Finds a table's values: of the path of its file and the SHA-256 of its values, or the first digits
+# of it, or '', it makes the sorted float64 values, or None where nobody here knows them; a
+# ValueError says in a sentence why there is no such table.
+TableSource: TypeAlias = Callable[[str, str], 'np.ndarray | None']
 
 
 class _Law(Protocol):
@@ -55,22 +74,36 @@ class _Law(Protocol):
 class Distribution:
     """A target distribution.
 
-    Two distributions are equal when their canonical expressions and names are; for a table the
-    expression holds a digest of the file's content.
+    Two distributions are equal when they are the same law (see `identity`).
 
     Attributes:
-        name: the registry's name (`u1_10`) where it has the law, else the expression.
-        spec: the canonical expression, from which `parse` makes an equal distribution.
-        label: for figures and tables, such as `U(1, 10)`.
+        name: the registry's name (`u1_10`) where it has the law, else the expression, in which a
+            table is named after its values (`table_81f3bd0d2d3c4a41`).
+        spec: the canonical expression, from which `parse` makes an equal distribution; of a table
+            it keeps the path of the file.
+        identity: the same without paths: a table is the SHA-256 of its sorted values.
+        label: for figures and tables, such as `U(1, 10)`; printable characters only.
+        tables: the values of the tables in it, by their SHA-256: sorted float64.
     """
 
     name: str
-    spec: str
-    label: str
+    spec: str = dataclasses.field(compare=False)
+    identity: str
+    label: str = dataclasses.field(compare=False)
+    tables: dict[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
     _law: _Law = dataclasses.field(repr=False, compare=False)
 
+    @property
+    def known(self) -> bool:
+        """Whether it can be evaluated: not where the values of a table are kept nowhere."""
+        return not isinstance(self._law, _Unknown)
+
     def ppf(self, u: Any) -> np.ndarray:
-        """The quantile function: probabilities in [0, 1], any shape, to float64 targets."""
+        """The quantile function: probabilities in [0, 1], any shape, to float64 targets.
+
+        Raises:
+            ValueError: here and in all that follow, for a law that is not `known`.
+        """
         return self._evaluate(self._law.ppf, u)
 
     def pdf(self, x: Any) -> np.ndarray:
@@ -259,6 +292,20 @@ class _Table:
         return float(self.values[0]), float(self.values[-1])
 
 
+@dataclasses.dataclass(frozen=True)
+class _Unknown:
+    """A law of which only the identity is known."""
+
+    reason: str
+
+    def _refuse(self, *_: Any) -> Any:
+        raise ValueError(self.reason)
+
+    ppf = pdf = cdf = _refuse
+    mean = property(_refuse)
+    support = property(_refuse)
+
+
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
         raise ValueError(sentence)
@@ -344,6 +391,7 @@ def _exponential(low: float, scale: float) -> _Law:
 class _NumericLaw:
     make: Callable[..., _Law]
     label: str  # filled with the arguments' names
+    example: str
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -351,28 +399,47 @@ class _NumericLaw:
 
 
 _NUMERIC_LAWS: dict[str, _NumericLaw] = {
-    'uniform': _NumericLaw(_uniform, 'U({low}, {high})'),
-    'normal': _NumericLaw(_normal, 'N({mean}, {std})'),
-    'truncated_normal': _NumericLaw(_truncated_normal, 'N({mean}, {std}) on [{low}, {high}]'),
-    'triangular': _NumericLaw(_triangular, 'Triangular({low}, {peak}, {high})'),
-    'inverse_triangular': _NumericLaw(
-        _inverse_triangular, 'Inverse triangular({low}, {valley}, {high})'
+    'uniform': _NumericLaw(_uniform, 'U({low}, {high})', 'uniform(1, 10)'),
+    'normal': _NumericLaw(_normal, 'N({mean}, {std})', 'normal(5.5, 0.5)'),
+    'truncated_normal': _NumericLaw(
+        _truncated_normal,
+        'N({mean}, {std}) on [{low}, {high}]',
+        'truncated_normal(5.5, 2, 1, 10)',
     ),
-    'beta': _NumericLaw(_beta, 'Beta({a}, {b}) on [{low}, {high}]'),
-    'lognormal': _NumericLaw(_lognormal, 'Lognormal({median}, {shape})'),
-    'exponential': _NumericLaw(_exponential, '{low} + Exp({scale})'),
+    'triangular': _NumericLaw(
+        _triangular, 'Triangular({low}, {peak}, {high})', 'triangular(1, 4, 10)'
+    ),
+    'inverse_triangular': _NumericLaw(
+        _inverse_triangular,
+        'Inverse triangular({low}, {valley}, {high})',
+        'inverse_triangular(1, 5.5, 10)',
+    ),
+    'beta': _NumericLaw(_beta, 'Beta({a}, {b}) on [{low}, {high}]', 'beta(0.5, 2, 1, 10)'),
+    'lognormal': _NumericLaw(_lognormal, 'Lognormal({median}, {shape})', 'lognormal(3, 0.5)'),
+    'exponential': _NumericLaw(_exponential, '{low} + Exp({scale})', 'exponential(1, 2)'),
 }
 _LAW_NAMES = (*_NUMERIC_LAWS, 'mixture', 'table')
 
 
 def usage() -> str:
     """The names and laws that `parse` knows, as one phrase for error messages."""
-    laws = [f'{name}({", ".join(law.parameters)})' for name, law in _NUMERIC_LAWS.items()]
-    laws += ['mixture(law, weight, law, weight, …)', "table('file.csv')"]
-    return f'the names {", ".join(REGISTRY)} and the laws {", ".join(laws)}'
+    forms = [form for form, _ in laws()]
+    return f'the names {", ".join(REGISTRY)} and the laws {", ".join(forms)}'
 
 
-def parse(spec: str) -> Distribution:
+def laws() -> list[tuple[str, str]]:
+    """Each law that `parse` knows, as a form and an example."""
+    forms = [
+        (f'{name}({", ".join(law.parameters)})', law.example) for name, law in _NUMERIC_LAWS.items()
+    ]
+    return [
+        *forms,
+        ('mixture(law, weight, law, weight, …)', 'mixture(u1_5, 0.9, uniform(5, 10), 0.1)'),
+        ("table('file.csv')", "table('targets.csv'), a file of one target a line"),
+    ]
+
+
+def parse(spec: str, source: TableSource | None = None) -> Distribution:
     """Reads a target distribution from a registry name or an expression.
 
     Args:
@@ -381,7 +448,10 @@ def parse(spec: str) -> Distribution:
             inverse_triangular(low, valley, high), beta(a, b, low, high), lognormal(median, shape),
             exponential(low, scale); mixture(law, weight, law, weight, ...) with weights in any
             unit; or table('file.csv'), a file of one target a line. Arguments are numbers, by
-            position or by name; the laws of a mixture may be names or mixtures again.
+            position or by name; the laws of a mixture may be names or mixtures again. A table may
+            say its values' digest, `table('file.csv', sha256='…')`.
+        source: where the values of tables come from; by default `read_table`, which opens the
+            file. A spec that somebody else wrote must not be parsed with that.
 
     Returns:
         The distribution. An expression of a registered law gets the registry's name.
@@ -391,46 +461,66 @@ def parse(spec: str) -> Distribution:
             arguments make no law, or a table's file cannot be read.
     """
     if not isinstance(spec, str):
-        raise ValueError(
-            f'a distribution is a string, such as u1_10 or normal(5.5, 1), not {spec!r}'
-        )
-    if len(spec) > _LONGEST_SPEC:
-        raise ValueError(
-            f'a distribution takes at most {_LONGEST_SPEC} characters, not {len(spec)}'
-        )
+        raise ValueError('a distribution is a string, such as u1_10 or normal(5.5, 1)')
+    if len(spec) > LONGEST_SPEC:
+        raise ValueError(f'a distribution takes at most {LONGEST_SPEC} characters, not {len(spec)}')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', SyntaxWarning)
             node = ast.parse(spec.strip(), mode='eval').body
-        name, canonical, label, law = _parse_law(node)
+        law = _parse_law(node, source or read_table)
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(
             f'it is neither a name nor an expression such as normal(5.5, 1); known are {usage()}'
         ) from None
     registered = {expression: known for known, expression in REGISTRY.items()}
-    return Distribution(name=registered.get(canonical, name), spec=canonical, label=label, _law=law)
+    return Distribution(
+        name=registered.get(law.identity, law.name),
+        spec=law.spec,
+        identity=law.identity,
+        label=reading.printable(law.label),
+        tables=law.tables,
+        _law=law.law,
+    )
 
 
-def _parse_law(node: ast.expr) -> tuple[str, str, str, _Law]:
-    """Returns name, canonical expression, label and law of a syntax tree."""
+class _Parsed(NamedTuple):
+    """A law with what `Distribution` says of it."""
+
+    name: str
+    spec: str
+    identity: str
+    label: str
+    tables: dict[str, np.ndarray]
+    law: _Law
+
+
+def _parse_law(node: ast.expr, source: TableSource) -> _Parsed:
     if isinstance(node, ast.Name):
         if node.id not in REGISTRY:
             raise ValueError(_unknown(node.id))
-        return _parse_law(ast.parse(REGISTRY[node.id], mode='eval').body)
+        return _parse_law(ast.parse(REGISTRY[node.id], mode='eval').body, source)
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise SyntaxError
     law_name = node.func.id
     if law_name == 'mixture':
-        return _parse_mixture(node)
+        return _parse_mixture(node, source)
     if law_name == 'table':
-        return _parse_table(node)
+        return _parse_table(node, source)
     if law_name not in _NUMERIC_LAWS:
         raise ValueError(_unknown(law_name))
     law = _NUMERIC_LAWS[law_name]
     values = _arguments(node, law_name, law.parameters)
     texts = {key: _number_text(value) for key, value in values.items()}
     canonical = f'{law_name}({", ".join(texts.values())})'
-    return canonical, canonical, law.label.format(**texts), law.make(**values)
+    label = law.label.format(**texts)
+    return _Parsed(canonical, canonical, canonical, label, {}, _made(law_name, *values.values()))
+
+
+# A config is parsed several times on its way to a study, and scipy takes milliseconds for a law.
+@functools.lru_cache(maxsize=1000)
+def _made(law_name: str, *values: float) -> _Law:
+    return _NUMERIC_LAWS[law_name].make(*values)
 
 
 def _arguments(node: ast.Call, law_name: str, parameters: tuple[str, ...]) -> dict[str, float]:
@@ -467,12 +557,12 @@ def _number_text(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
-def _parse_mixture(node: ast.Call) -> tuple[str, str, str, _Law]:
+def _parse_mixture(node: ast.Call, source: TableSource) -> _Parsed:
     if node.keywords or len(node.args) < 4 or len(node.args) % 2:
         raise ValueError(
             'mixture(law, weight, law, weight, …) takes at least two laws, each with its weight'
         )
-    parts = [_parse_law(law) for law in node.args[::2]]
+    parts = [_parse_law(law, source) for law in node.args[::2]]
     weights = [_number(weight, 'a weight of a mixture') for weight in node.args[1::2]]
     for weight in weights:
         _require(weight > 0.0, f'a weight of a mixture must be above 0, not {_number_text(weight)}')
@@ -480,20 +570,28 @@ def _parse_mixture(node: ast.Call) -> tuple[str, str, str, _Law]:
     shares = tuple(weight / total for weight in weights)
     texts = [_number_text(weight) for weight in weights]
 
-    def expression(column: int) -> str:
-        pairs = [f'{part[column]}, {text}' for part, text in zip(parts, texts, strict=True)]
+    def expression(laws: list[str]) -> str:
+        pairs = [f'{law}, {text}' for law, text in zip(laws, texts, strict=True)]
         return f'mixture({", ".join(pairs)})'
 
-    label = ' + '.join(
-        f'{100 * share:.3g}% {part[2]}' for share, part in zip(shares, parts, strict=True)
+    return _Parsed(
+        name=expression([part.name for part in parts]),
+        spec=expression([part.spec for part in parts]),
+        identity=expression([part.identity for part in parts]),
+        label=' + '.join(
+            f'{100 * share:.3g}% {part.label}' for share, part in zip(shares, parts, strict=True)
+        ),
+        tables={digest: values for part in parts for digest, values in part.tables.items()},
+        law=_flat_mixture([part.law for part in parts], shares),
     )
-    return expression(0), expression(1), label, _flat_mixture([part[3] for part in parts], shares)
 
 
-def _flat_mixture(laws: Sequence[_Law], shares: Sequence[float]) -> _Mixture:
+def _flat_mixture(laws: Sequence[_Law], shares: Sequence[float]) -> _Law:
     """A mixture of mixtures is a mixture of their laws, which takes one bisection only."""
     flat: list[tuple[_Law, float]] = []
     for law, share in zip(laws, shares, strict=True):
+        if isinstance(law, _Unknown):
+            return law
         if isinstance(law, _Mixture):
             inner = zip(law.laws, law.weights, strict=True)
             flat += [(part, share * weight) for part, weight in inner]
@@ -502,7 +600,39 @@ def _flat_mixture(laws: Sequence[_Law], shares: Sequence[float]) -> _Mixture:
     return _Mixture(tuple(law for law, _ in flat), tuple(weight for _, weight in flat))
 
 
-def _parse_table(node: ast.Call) -> tuple[str, str, str, _Law]:
+def _parse_table(node: ast.Call, source: TableSource) -> _Parsed:
+    path, given = _table_arguments(node)
+    values = source(path, given)
+    label = f'table({os.path.basename(path)!r})'
+    if values is None:
+        if len(given) != 64:
+            raise ValueError(f'{label} does not say which values it has')
+        law: _Law = _Unknown(f'the values of {label} are not kept here, so its law is unknown')
+        return _named_table(path, given, label, {}, law)
+    digest = table_digest(values)
+    if not digest.startswith(given):
+        raise ValueError(
+            f'the file of table({path!r}) has changed: the SHA-256 of its values is '
+            f'{digest[:16]}…, not {given}'
+        )
+    return _named_table(path, digest, label, {digest: values}, _Table(values))
+
+
+def _named_table(
+    path: str, digest: str, label: str, tables: dict[str, np.ndarray], law: _Law
+) -> _Parsed:
+    return _Parsed(
+        name=f'table_{digest[:16]}',
+        spec=f'table({path!r}, sha256={digest!r})',
+        identity=f'table(sha256={digest!r})',
+        label=label,
+        tables=tables,
+        law=law,
+    )
+
+
+def _table_arguments(node: ast.Call) -> tuple[str, str]:
+    """The path of a table's file, and the digest of its values or ''."""
     given: dict[str, ast.expr] = dict(zip(('file', 'sha256'), node.args, strict=False))
     given |= {keyword.arg or '': keyword.value for keyword in node.keywords}
     texts = {
@@ -513,49 +643,160 @@ def _parse_table(node: ast.Call) -> tuple[str, str, str, _Law]:
     count = len(node.args) + len(node.keywords)
     if 'file' not in texts or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
         raise ValueError("table('file.csv') takes the path of a file in quotes")
-    path = texts['file']
-    try:
-        with open(path, 'rb') as file:
-            content = file.read()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, 'strerror', None) or str(error)
-        raise ValueError(f'the file of table({path!r}) cannot be read: {reason}') from None
-    digest = hashlib.sha256(content).hexdigest()
-    if not digest.startswith(texts.get('sha256', '')):
+    digest = texts.get('sha256', '')
+    if digest and not _DIGEST.fullmatch(digest):
         raise ValueError(
-            f'the file of table({path!r}) has changed: its SHA-256 is {digest[:16]}…, '
-            f'not {texts["sha256"]}'
+            f'the sha256 of table({texts["file"]!r}) must be 8 to 64 of the characters 0-9 a-f'
         )
-    short = f'table({path!r})'
-    values = _table_values(content, short)
-    return short, f'table({path!r}, sha256={digest!r})', short, _Table(values)
+    return texts['file'], digest
 
 
-def _table_values(content: bytes, what: str) -> np.ndarray:
-    lines = content.decode('utf-8-sig', errors='replace').splitlines()
-    lines = [line.strip().rstrip(',;').strip() for line in lines]
-    lines = [line for line in lines if line and not line.startswith('#')]
+def table_digest(values: np.ndarray) -> str:
+    """The SHA-256 of a table's sorted values, as little-endian float64, in hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(values, '<f8').data).hexdigest()
+
+
+def tables_of(spec: str) -> list[tuple[str, str]]:
+    """Path and digest ('' where it has none) of each table in an expression; nothing is opened."""
+    try:
+        tree = ast.parse(spec.strip(), mode='eval')
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == 'table':
+            try:
+                found.append(_table_arguments(node))
+            except ValueError:
+                continue
+    return found
+
+
+def nowhere(path: str, digest: str) -> None:
+    """The source of tables that opens nothing and knows none: their laws are not `known`."""
+    del path, digest
+
+
+class MissingTable(ValueError):
+    """The file of a table is not there."""
+
+
+def read_table(path: str, digest: str = '') -> np.ndarray:
+    """Reads a table of targets.
+
+    Args:
+        path: a text file of one target a line. Lines that are empty or begin with `#`, a comma or
+            semicolon at a line's end, and a name (`std`) in the first line are passed over.
+        digest: not used: `parse` compares it.
+
+    Returns:
+        The sorted values, float64.
+
+    Raises:
+        MissingTable: there is no such file.
+        ValueError: with one sentence, where it cannot be read, is no regular file, is larger than
+            512 MB or holds anything but 2 to 10^7 finite numbers, two of them different.
+    """
+    del digest
+    try:
+        status = os.stat(path)
+        stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        return _read_table(path, stamp)
+    except (OSError, reading.NoRegularFile) as error:
+        kind = MissingTable if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f'the file of table({path!r}) cannot be read: {reading.reason(error)}') from None
+    except _NoTable as error:
+        raise ValueError(str(error)) from None
+    except ValueError as error:  # a null character within the path
+        raise ValueError(f'the file of table({path!r}) cannot be read: {error}') from None
+
+
+class _NoTable(ValueError):
+    """What is wrong with the content of a table's file."""
+
+
+# A config is parsed several times on its way to a study; the values of a large table are not.
+@functools.lru_cache(maxsize=4)
+def _read_table(path: str, stamp: tuple[int, ...]) -> np.ndarray:
+    del stamp
+    what = f'table({path!r})'
+    values = _numbers(reading.read_regular(path, _MOST_TABLE_BYTES), what)
+    if not 2 <= values.size <= _MOST_TABLE_VALUES:
+        raise _NoTable(f'{what} needs 2 to {_MOST_TABLE_VALUES} targets, not {values.size}')
+    table = np.sort(values) + 0.0  # no negative zero
+    if not table[0] < table[-1]:
+        raise _NoTable(f'{what} needs at least two different targets')
+    table.flags.writeable = False
+    return table
+
+
+def _numbers(content: bytes, what: str) -> np.ndarray:
+    """The numbers of a file in its order."""
+    parts = []
+    begun, start, count = False, 0, 0
+    while start < len(content):
+        end = content.rfind(b'\n', start, start + _CHUNK_BYTES) + 1 or len(content)
+        lines = content[start:end].splitlines()
+        try:
+            part = np.fromiter(map(float, lines), np.float64, len(lines))
+            sound = bool(np.all(np.abs(part) <= _LARGEST_NUMBER))
+        except ValueError:
+            sound = False
+        if not sound:
+            part = _numbers_line_by_line(lines, count, begun, what)
+        begun = begun or part.size > 0
+        parts.append(part)
+        start, count = end, count + len(lines)
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _numbers_line_by_line(lines: list[bytes], before: int, begun: bool, what: str) -> np.ndarray:
+    """The numbers of lines that are not all numbers, or what is wrong with them.
+
+    Args:
+        lines: some lines of a file.
+        before: how many lines of the file come before them.
+        begun: whether there are numbers among those; a header is too late then.
+        what: the table.
+    """
     values: list[float] = []
-    for index, line in enumerate(lines):
+    for number, raw in enumerate(lines, start=before + 1):
+        line = _content_of(raw)
+        if not line or line.startswith('#'):
+            continue
         try:
             value = float(line)
         except ValueError:
-            if index == 0:
-                continue  # a header
-            raise ValueError(f'{what} needs one number a line, not {line[:40]!r}') from None
-        _require(
-            math.isfinite(value) and abs(value) <= _LARGEST_NUMBER,
-            f'{what} needs targets between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}, not '
-            f'{line[:40]}',
-        )
+            if not begun and _is_header(line):
+                begun = True
+                continue
+            raise _NoTable(
+                f'{what} needs one number a line, not {line[:40]!r} in line {number}'
+            ) from None
+        begun = True
+        if not abs(value) <= _LARGEST_NUMBER:  # NaN compares false
+            raise _NoTable(
+                f'{what} needs targets between -{_LARGEST_NUMBER:.0f} and {_LARGEST_NUMBER:.0f}, '
+                f'not {line[:40]} in line {number}'
+            )
         values.append(value)
-    _require(
-        2 <= len(values) <= _MOST_TABLE_VALUES,
-        f'{what} needs 2 to {_MOST_TABLE_VALUES} targets, not {len(values)}',
-    )
-    table = np.sort(np.asarray(values, np.float64))
-    _require(table[0] < table[-1], f'{what} needs at least two different targets')
-    return table
+    return np.asarray(values, np.float64)
+
+
+def _content_of(line: bytes) -> str:
+    """A line's text without the mark of its encoding, blanks, and separators at its end."""
+    return line.decode('utf-8', errors='replace').lstrip('\ufeff').strip().rstrip(',;').strip()
+
+
+def _is_header(line: str) -> bool:
+    """Whether a line looks like a column's name; a number that was damaged does not."""
+    name = line[1:-1] if line[:1] == line[-1:] and line[:1] in ('"', "'") else line
+    try:
+        float(name)
+    except ValueError:
+        begins = name[:1].isalpha() or name[:1] == '_'
+        return begins and name.isprintable() and not _NUMERIC_WORD.search(name)
+    return False
 
 
 def _unknown(name: str) -> str:

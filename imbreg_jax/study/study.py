@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Self, TypeAlias
 
 import ml_collections
+import numpy as np
 
 from imbreg_jax.study import config as config_lib
-from imbreg_jax.study import distributions
+from imbreg_jax.study import distributions, naming
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Study:
         test_distributions: one test split for each.
         data, evaluation, compute: settings that all conditions share.
         resolved: the whole config as plain nested dicts and lists, ready for JSON; `resolve` makes
-            an equal study from it.
+            an equal study from it, `restore` one without opening the files of tables.
     """
 
     name: str
@@ -165,10 +166,32 @@ class Study:
         """The condition of that name; raises KeyError where there is none."""
         return {condition.name: condition for condition in self.conditions}[name]
 
+    @property
+    def tables(self) -> dict[str, np.ndarray]:
+        """The values of the tables in its laws, by their SHA-256: sorted float64."""
+        laws = [condition.distribution for condition in self.conditions]
+        return {
+            digest: values
+            for law in (*laws, *self.test_distributions)
+            for digest, values in law.tables.items()
+        }
+
     @classmethod
-    def from_config(cls, config: ml_collections.ConfigDict | Mapping[str, Any]) -> Self:
+    def from_config(
+        cls,
+        config: ml_collections.ConfigDict | Mapping[str, Any],
+        source: distributions.TableSource | None = None,
+    ) -> Self:
         """The same as `resolve`."""
-        flat, conditions = config_lib.flat_conditions(config)
+        parse = config_lib.parser(source)
+        flat, conditions = config_lib.flat_conditions(config, parse)
+        if not flat['name']:
+            flat['name'] = naming.study_name(flat, conditions, parse)
+            conditions = {
+                name: {**fields, 'name': flat['name']} for name, fields in conditions.items()
+            }
+        if '' in conditions:
+            conditions = {naming.condition_name(flat, parse): conditions['']}
         evaluation = EvaluationSettings(**config_lib.fields_of(flat, 'evaluation'))
         return cls(
             name=flat['name'],
@@ -177,48 +200,47 @@ class Study:
             conditions=tuple(
                 Condition(
                     name=name,
-                    distribution=distributions.parse(fields['train_distribution']),
+                    distribution=parse(fields['train_distribution']),
                     task=TaskSettings(**config_lib.fields_of(fields, 'task')),
                     model=ModelSettings(**config_lib.fields_of(fields, 'model')),
                     training=TrainingSettings(**config_lib.fields_of(fields, 'training')),
                 )
                 for name, fields in conditions.items()
             ),
-            test_distributions=config_lib.parse_names(flat['test_distributions']),
+            test_distributions=tuple(map(parse, flat['test_distributions'])),
             data=DataSettings(**config_lib.fields_of(flat, 'data')),
             evaluation=dataclasses.replace(
                 evaluation, moment_images=min(evaluation.moment_images, flat['data.train_size'])
             ),
             compute=ComputeSettings(**config_lib.fields_of(flat, 'compute')),
-            resolved=_resolved(flat, conditions),
+            resolved=_resolved(flat, conditions, parse),
         )
 
 
-def _resolved(flat: dict[str, Any], conditions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _resolved(
+    flat: dict[str, Any], conditions: dict[str, dict[str, Any]], parse: config_lib.Parse
+) -> dict[str, Any]:
     resolved = config_lib.nested(flat)
-    default_name = len(conditions) == 1 and all(fields == flat for fields in conditions.values())
-    resolved['conditions'] = (
-        {}
-        if default_name and list(conditions) == _default_names(flat)
-        else {
-            name: config_lib.nested(
-                {key: value for key, value in fields.items() if value != flat[key]}
-            )
-            for name, fields in conditions.items()
-        }
-    )
+    changes = {
+        name: config_lib.nested({key: value for key, value in fields.items() if value != flat[key]})
+        for name, fields in conditions.items()
+    }
+    # An only condition that is called as it would be anyway needs no name.
+    anyway = changes == {naming.condition_name(flat, parse): {}}
+    resolved['conditions'] = {} if anyway else changes
     return resolved
 
 
-def _default_names(flat: dict[str, Any]) -> list[str]:
-    return [config_lib.default_condition_name(flat['train_distribution'])]
-
-
-def resolve(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Study:
+def resolve(
+    config: ml_collections.ConfigDict | Mapping[str, Any],
+    source: distributions.TableSource | None = None,
+) -> Study:
     """Checks a config and makes its study.
 
     Args:
-        config: a config, or its nested plain form (`Study.resolved`, `config` of `config.json`).
+        config: a config, or its nested plain form (`Study.resolved`). The `config` of somebody
+            else's `config.json` is for `restore`.
+        source: where the values of tables come from; by default the files that the config names.
 
     Returns:
         The study.
@@ -226,7 +248,55 @@ def resolve(config: ml_collections.ConfigDict | Mapping[str, Any]) -> Study:
     Raises:
         ConfigError: with one sentence, for a config that cannot work.
     """
-    return Study.from_config(config)
+    return Study.from_config(config, source)
+
+
+def restore(held: Mapping[str, Any], source: distributions.TableSource | None = None) -> Study:
+    """The study of a workdir, as what was written down of it says.
+
+    No file that it names is opened. An only condition is called as it was when its results were
+    written, whatever it would be called today.
+
+    Args:
+        held: the content of a `config.json`.
+        source: where the values of tables come from; by default nowhere, and their laws are then
+            not `known`.
+
+    Returns:
+        The study.
+
+    Raises:
+        ConfigError: with one sentence, for a config that cannot work.
+        KeyError, TypeError, AttributeError: it is no such content.
+    """
+    config, named = held['config'], held.get('conditions') or {}
+    if not config.get('conditions') and len(named) == 1:
+        config = {**config, 'conditions': {name: {} for name in named}}
+    return resolve(config, source or distributions.nowhere)
+
+
+def adopt(study: Study, held: Study) -> Study:
+    """The study as it goes on in the workdir of a study that is the same (see `differences`).
+
+    Args:
+        study: what is asked for.
+        held: what the workdir holds.
+
+    Returns:
+        The study; its only condition is called as the workdir's.
+    """
+    if len(study.conditions) != 1 or len(held.conditions) != 1:
+        return study
+    (condition,), (before,) = study.conditions, held.conditions
+    if condition.name == before.name:
+        return study
+    # The law and the fields of an only condition may stand outside of `conditions` or within.
+    changes: dict[str, Any] = next(iter(study.resolved['conditions'].values()), {})
+    return dataclasses.replace(
+        study,
+        conditions=(dataclasses.replace(condition, name=before.name),),
+        resolved={**study.resolved, 'conditions': {before.name: changes}},
+    )
 
 
 def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +310,8 @@ def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> di
         study: a study or its config.
 
     Returns:
-        Nested plain dicts and lists; distributions as canonical expressions.
+        Nested plain dicts and lists; distributions as canonical expressions, tables in them as the
+        SHA-256 of their values.
 
     Raises:
         ConfigError: for a config that cannot work.
@@ -252,10 +323,10 @@ def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> di
         'seed': study.seed,
         'first_repeat': study.repeats[0],
         'repeats': len(study.repeats),
-        'test_distributions': [law.spec for law in study.test_distributions],
+        'test_distributions': [law.identity for law in study.test_distributions],
         'conditions': {
             condition.name: {
-                'train_distribution': condition.distribution.spec,
+                'train_distribution': condition.distribution.identity,
                 'task': dataclasses.asdict(condition.task),
                 'model': dataclasses.asdict(condition.model),
                 'training': dataclasses.asdict(condition.training),
@@ -281,7 +352,9 @@ _Configured: TypeAlias = Study | ml_collections.ConfigDict | Mapping[str, Any]
 def differences(old: _Configured, new: _Configured) -> list[str]:
     """What differs between two studies in the fields that determine results.
 
-    A field that changed alike in every condition is named once, without the conditions.
+    A field that changed alike in every condition is named once, without the conditions. That an
+    only condition is called otherwise is no difference where its fields gave it both names, as this
+    and earlier versions derive them.
 
     Args:
         old: a study or its config.
@@ -293,6 +366,7 @@ def differences(old: _Configured, new: _Configured) -> list[str]:
     Raises:
         ConfigError: for a config that cannot work.
     """
+    old, new = (study if isinstance(study, Study) else resolve(study) for study in (old, new))
     before, after = identity(old), identity(new)
     conditions_before, conditions_after = before.pop('conditions'), after.pop('conditions')
     lines = _lines(_flat(before), _flat(after))
@@ -301,7 +375,8 @@ def differences(old: _Configured, new: _Configured) -> list[str]:
         ((old_name, old_fields),) = conditions_before.items()
         ((new_name, new_fields),) = conditions_after.items()
         changed = _lines(_flat(old_fields), _flat(new_fields))
-        if old_name != new_name and not changed:
+        derived = _derived_names(new)
+        if not changed and not {old_name, new_name} <= derived and old_name != new_name:
             changed = [f'conditions: {old_name} -> {new_name}']
         return changed + lines
     names = [name for name in conditions_before if name in conditions_after]
@@ -326,6 +401,18 @@ def differences(old: _Configured, new: _Configured) -> list[str]:
     if list(conditions_before) != list(conditions_after) and not lines:
         lines.append(f'conditions: {", ".join(conditions_before)} -> {", ".join(conditions_after)}')
     return lines
+
+
+def _derived_names(study: Study) -> set[str]:
+    """What this version and earlier ones call an only condition that has no name."""
+    (condition,) = study.conditions
+    fields = {'train_distribution': condition.distribution.spec} | {
+        f'{section}.{leaf}': value
+        for section in ('task', 'model', 'training')
+        for leaf, value in dataclasses.asdict(getattr(condition, section)).items()
+    }
+    law = condition.distribution
+    return {naming.condition_name(fields, lambda _: law), naming.law_name(law)[:100]}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

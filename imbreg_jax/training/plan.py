@@ -12,9 +12,7 @@ start and keeps it, so that a resumed study repeats an uninterrupted one bit for
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -193,61 +191,7 @@ def available_bytes(devices: list[Any]) -> int:
     if devices[0].platform != 'cpu':
         limits = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
         return int(min(limits)) * len(devices)
-    return min(_host_bytes(), *_control_group_bytes(), *_batch_system_bytes())
-
-
-def _host_bytes() -> int:
-    try:
-        with open('/proc/meminfo', encoding='ascii') as file:
-            lines = dict(line.split(':', 1) for line in file)
-        return int(lines['MemAvailable'].split()[0]) * 1024
-    except (OSError, KeyError):
-        # Not Linux, where nothing portable tells what is free: half of all there is.
-        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
-
-
-# Of control groups version 2 and 1: where they are, limit, use, and what of it is reclaimable.
-_CONTROL_GROUPS = {
-    '': ('/sys/fs/cgroup', 'memory.max', 'memory.current', 'inactive_file'),
-    'memory': (
-        '/sys/fs/cgroup/memory', 'memory.limit_in_bytes', 'memory.usage_in_bytes',
-        'total_inactive_file',
-    ),
-}  # fmt: skip
-
-
-def _control_group_bytes(membership: str = '/proc/self/cgroup') -> list[int]:
-    """What the control groups that hold this process leave it, one value for each limit."""
-    try:
-        lines = Path(membership).read_text('utf-8').splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        _, controllers, group = line.split(':', 2)
-        for controller in {'', 'memory'} & set(controllers.split(',')):
-            root, limit_file, use_file, reclaimable = _CONTROL_GROUPS[controller]
-            # A group's limit holds for all beneath it. In a container the path may not be there.
-            folder = Path(root + group)
-            for place in (folder, *folder.parents):
-                if not place.is_relative_to(root):
-                    break
-                try:
-                    limit = (place / limit_file).read_text('ascii').strip()
-                    used = int((place / use_file).read_text('ascii'))
-                    stat = (place / 'memory.stat').read_text('ascii').split()
-                except OSError:
-                    continue
-                if limit != 'max':
-                    cached = dict(zip(stat[::2], stat[1::2], strict=False)).get(reclaimable, 0)
-                    found.append(int(limit) - used + int(cached))
-    return found
-
-
-def _batch_system_bytes() -> list[int]:
-    """What SLURM granted the job on this node, where it enforces that by other means."""
-    granted = os.environ.get('SLURM_MEM_PER_NODE', '')
-    return [int(granted) * 2**20] if granted.isdigit() and granted != '0' else []
+    return limits.host_bytes()
 
 
 def largest_divisor(number: int, limit: int) -> int:
@@ -320,6 +264,39 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         platform, used(together), mapping, cached, together, tuple(chunk_steps),
         need(together, cached),
     )  # fmt: skip
+
+
+def check(plan: Plan, study: Study) -> None:
+    """Refuses a plan that was written down, unless it is one for the study.
+
+    Raises:
+      ValueError: with the field, its value and what would be right.
+    """
+
+    def refuse(field: str, rule: str) -> None:
+        raise ValueError(f'{field} is {getattr(plan, field)!r}, and it must be {rule}')
+
+    for field in dataclasses.fields(plan):
+        # A bool is an int to Python, and no number of devices.
+        if field.type in (bool, int, str) and type(getattr(plan, field.name)) is not field.type:
+            refuse(field.name, f'a value of type {field.type.__name__}')
+    if plan.platform not in ('cpu', 'gpu', 'tpu'):
+        refuse('platform', 'cpu, gpu or tpu')
+    if plan.mapping not in ('map', 'vmap'):
+        refuse('mapping', 'map or vmap')
+    if not 1 <= plan.devices <= len(study.runs):
+        refuse('devices', f'from 1 to the {len(study.runs)} runs')
+    if not 1 <= plan.repeats_per_unit <= len(study.repeats):
+        refuse('repeats_per_unit', f'from 1 to the {len(study.repeats)} repeats')
+    if plan.bytes_predicted < 0:
+        refuse('bytes_predicted', 'at least 0')
+    programs = study.programs()
+    if len(plan.chunk_steps) != len(programs):
+        refuse('chunk_steps', f'{len(programs)} numbers, one for each program')
+    for chunk, group in zip(plan.chunk_steps, programs, strict=True):
+        steps = study.data.train_size // study.conditions[group[0]].training.batch_size
+        if type(chunk) is not int or not 1 <= chunk <= steps:
+            refuse('chunk_steps', f'integers from 1 to the {steps} steps of an epoch')
 
 
 class RunAxis:

@@ -1,0 +1,99 @@
+"""What `--help` says: every field with its default and rule, the laws, and the configs at hand."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from pathlib import Path
+
+import imbreg_jax
+from imbreg_jax.study import distributions, reading
+from imbreg_jax.study.config import FIELDS, SECTIONS, Field
+
+_WIDTH = 100
+_MOST_CONFIG_BYTES = 10**7
+
+
+def help_text(usage: str) -> str:
+    """The help of a program that takes a config.
+
+    Args:
+        usage: what it begins with: what the program does, its status, its other flags.
+
+    Returns:
+        Lines of at most 100 characters, as far as words allow.
+    """
+    lines = [usage.strip(), '']
+    if configs := config_files():
+        lines += ['Configs at hand, for --config=FILE:']
+        lines += _columns([(path, _first_line(path)) for path in configs])
+        lines += ['']
+    lines += ['Fields of a config, for --config.field=value; in brackets the default:']
+    top = [name for name in FIELDS if '.' not in name]
+    for section in ('', *SECTIONS):
+        names = [name for name in FIELDS if name.startswith(f'{section}.')] if section else top
+        lines += ['', section] if section else []
+        lines += [line for name in names for line in _field(name, FIELDS[name])]
+    lines += [
+        '',
+        'Several conditions in one study: config.conditions = '
+        "{'name': {field: value}, …} in the config file.",
+        '',
+        'Laws, for train_distribution and test_distributions (numbers by position or by name):',
+        *_columns(
+            [(name, f'is {expression}') for name, expression in distributions.REGISTRY.items()]
+            + [(form, f'such as {example}') for form, example in distributions.laws()]
+        ),
+    ]
+    return '\n'.join(lines)
+
+
+def config_files() -> list[str]:
+    """The config files at hand: those of ./configs, and those of the package's checkout.
+
+    Returns:
+        Paths, relative where they lie below the current directory; each file once.
+    """
+    here = Path.cwd()
+    found: dict[Path, str] = {}
+    for folder in (here / 'configs', Path(imbreg_jax.__file__).parent.parent / 'configs'):
+        for path in sorted(folder.glob('*.py')):
+            near = path.relative_to(here) if path.is_relative_to(here) else path
+            found.setdefault(path.resolve(), str(near))
+    return list(found.values())
+
+
+def _first_line(path: str) -> str:
+    """What a config file says that it is; the file is read, not run."""
+    try:
+        tree = ast.parse(reading.read_regular(path, _MOST_CONFIG_BYTES))
+        docstring = ast.get_docstring(tree) or ''
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return '(it cannot be read)'
+    return reading.printable(docstring.partition('\n')[0])
+
+
+def _field(name: str, field: Field) -> list[str]:
+    law = field.kind in ('distribution', 'distributions')
+    rule = {'distribution': 'a law (see below)', 'distributions': 'laws (see below), each once'}
+    return textwrap.wrap(
+        f'--config.{name}: {field.meaning} ({field.default!r}); '
+        f'{rule[field.kind] if law else field.rule}',
+        _WIDTH, initial_indent='  ', subsequent_indent='      ', break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
+
+
+def _columns(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(first) for first, _ in rows)
+    return [
+        line
+        for first, second in rows
+        for line in textwrap.wrap(
+            f'  {first.ljust(width)}  {second}',
+            _WIDTH,
+            subsequent_indent=' ' * (width + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

@@ -1,0 +1,147 @@
+"""Tests of imbreg_jax.results.kept_tables: tables of targets in a workdir."""
+
+import hashlib
+import json
+import os
+import pathlib
+
+import numpy as np
+from absl.testing import absltest
+
+from imbreg_jax import study as study_lib
+from imbreg_jax.results import kept_tables
+from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
+from imbreg_jax.study import distributions
+
+
+class KeptTablesTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        self.path = self.folder / 'w'
+        self.file = self.folder / 'ages.csv'
+        self.file.write_text('age\n3\n1\n2\n')
+        self.study = self._study(f'table({str(self.file)!r})')
+        (self.digest,) = self.study.tables
+
+    def _study(self, law: str, source=None) -> study_lib.Study:
+        config = study_lib.default_config()
+        config.train_distribution = law
+        config.test_distributions = ('u1_10', f'mixture(u1_5, 1, {law}, 1)')
+        return study_lib.resolve(config, source)
+
+    def _begin(self) -> None:
+        with Workdir(self.path) as workdir:
+            workdir.write_config(self.study, ['cpu 0'], 'cpu', {'started': 'now'})
+
+    def _kept(self) -> pathlib.Path:
+        return self.path / 'distributions' / f'{self.digest[:16]}.f64'
+
+    def test_a_workdir_holds_the_values_and_nothing_else(self):
+        self._begin()
+        content = self._kept().read_bytes()
+        np.testing.assert_array_equal(np.frombuffer(content, '<f8'), [1, 2, 3])
+        self.assertEqual(hashlib.sha256(content).hexdigest(), self.digest)
+        self.assertEqual([p.name for p in self._kept().parent.iterdir()], [self._kept().name])
+
+    def test_a_study_is_the_same_where_its_file_is_moved_or_written_otherwise(self):
+        self._begin()
+        moved = self.folder / 'elsewhere.txt'
+        moved.write_text('3.0;\n2.0;\n1.0;\n')
+        self.file.unlink()
+        study = self._study(f'table({str(moved)!r})')
+        with Workdir(self.path) as workdir:
+            self.assertEqual(workdir.check(study), self.study)
+        moved.write_text('3\n2\n1.5\n')
+        with self.assertRaisesRegex(WorkdirError, 'another config .train_distribution: table.*'):
+            Workdir(self.path).check(self._study(f'table({str(moved)!r})'))
+
+    def test_the_same_command_goes_on_where_the_file_is_gone(self):
+        self._begin()
+        self.file.unlink()
+        source = kept_tables.source_of_user(self.path)
+        for law in (
+            f'table({str(self.file)!r})',
+            "table('ages.csv')",
+            f"table('other.csv', sha256='{self.digest}')",
+        ):
+            with self.assertLogs('imbreg_jax', 'WARNING') as logs:
+                study = self._study(law, source)
+            self.assertIn('is not there; its values are taken from', logs.output[0])
+            with Workdir(self.path) as workdir:
+                self.assertEqual(workdir.check(study), self.study)
+            np.testing.assert_array_equal(study.conditions[0].distribution.ppf([0, 1]), [1, 3])
+        for law in ("table('other.csv')", "table('ages.csv', sha256='01234567')"):
+            with self.assertRaisesRegex(study_lib.ConfigError, 'cannot be read: No such file or directory; and workdir .* keeps no'):
+                self._study(law, source)
+        # A file that is there is what the user means, whatever the workdir has.
+        self.file.write_text('5\n6\n')
+        self.assertNotEqual(self._study(f'table({str(self.file)!r})', source), self.study)
+
+    def test_a_workdir_is_read_without_opening_the_paths_that_it_names(self):
+        self._begin()
+        held = read_config(self.path / 'config.json')
+        # A stranger's config: the path is a pipe that would never end.
+        self.file.unlink()
+        os.mkfifo(self.file)
+        study = study_lib.restore(held, kept_tables.source([self.path]))
+        self.assertEqual(study, self.study)
+        np.testing.assert_array_equal(study.conditions[0].distribution.ppf([0, 0.5, 1]), [1, 2, 3])
+        unknown = study_lib.restore(held)
+        self.assertEqual(unknown, self.study)
+        self.assertFalse(unknown.conditions[0].distribution.known)
+        self.assertEqual(study_lib.differences(unknown, self.study), [])
+        with Workdir(self.path) as workdir:
+            workdir.check(self.study)
+
+    def test_values_that_are_not_what_was_written_are_unknown_and_written_anew(self):
+        self._begin()
+        good = self._kept().read_bytes()
+        held = read_config(self.path / 'config.json')
+        source = kept_tables.source([self.path])
+        for damaged in (b'', good[:-1], good + good, good[8:] + good[:8], b'\0' * 24):
+            self._kept().write_bytes(damaged)
+            study = study_lib.restore(held, source)
+            self.assertFalse(study.conditions[0].distribution.known)
+        self._begin()
+        self.assertEqual(self._kept().read_bytes(), good)
+        self._kept().unlink()
+        os.mkfifo(self._kept())
+        self.assertIsNone(source('', self.digest))
+
+    def test_a_digest_that_a_stranger_chose_makes_no_law_of_anything(self):
+        self._begin()
+        source = kept_tables.source([self.path])
+        for values in ([2.0, 1.0], [1.0, np.inf], [np.nan, 1.0], [1.0, 1.0], [1.0]):
+            content = np.array(values, '<f8').tobytes()
+            digest = hashlib.sha256(content).hexdigest()
+            (self._kept().parent / f'{digest[:16]}.f64').write_bytes(content)
+            law = distributions.parse(f"table('x', sha256='{digest}')", source)
+            self.assertFalse(law.known)
+        for config in (
+            '{',
+            '[' * 10**5,
+            '3',
+            '{"a": ["table("]}',
+            json.dumps({'a': 'table(' * 99}),
+        ):
+            (self.path / 'config.json').write_text(config)
+            with self.assertRaises(distributions.MissingTable):
+                kept_tables.source_of_user(self.path)('gone.csv', '')
+
+    def test_of_two_tables_of_one_name_neither_is_meant(self):
+        other = self.folder / 'b' / 'ages.csv'
+        other.parent.mkdir()
+        other.write_text('4\n5\n')
+        config = study_lib.default_config()
+        config.train_distribution = f'table({str(self.file)!r})'
+        config.test_distributions = (f'table({str(other)!r})', 'u1_10')
+        self.study = study_lib.resolve(config)
+        self._begin()
+        self.assertLen(list(self._kept().parent.iterdir()), 2)
+        with self.assertRaises(distributions.MissingTable):
+            kept_tables.source_of_user(self.path)('gone/ages.csv', '')
+
+
+if __name__ == '__main__':
+    absltest.main()

@@ -1,0 +1,167 @@
+"""Tests that the README can be followed: its commands, its snippets and the files it names.
+
+Commands that would train for minutes are taken as far as their resolved study; the snippets run as
+printed, on networks that train in seconds.
+"""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest
+
+import imbreg_jax
+import small_study
+from imbreg_jax import report, study
+from imbreg_jax.study import command_line
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_README = (_ROOT / 'README.md').read_text('utf-8')
+_OURS = {'report', 'benchmark', 'main'}
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf'^```{language}\n(.*?)^```', _README, re.M | re.S)
+
+
+def _commands() -> list[list[str]]:
+    """The words of every command: in the blocks, and of ours also within sentences."""
+    texts = []
+    for block in _blocks('bash'):
+        lines = block.replace('\\\n', ' ').splitlines()
+        texts += [line for line in lines if line.strip() and not line.startswith('#')]
+    prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
+    texts += re.findall(r'`((?:\./launch\.sh|\.venv/bin/python)[^`]*)`', prose)
+    commands = []
+    for text in texts:
+        words = shlex.split(' '.join(text.split()), comments=True)
+        while words and re.match(r'\w+=|exec$|export$', words[0]):
+            words = words[1:]
+        if words:
+            commands.append(words)
+    return commands
+
+
+class CommandsTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        here = os.getcwd()
+        os.chdir(_ROOT)
+        self.addCleanup(os.chdir, here)
+
+    def test_every_command_is_one_that_works(self):
+        commands = _commands()
+        self.assertIn(['./launch.sh'], commands)
+        for words in commands:
+            with self.subTest(' '.join(words)):
+                self._check(*words)
+
+    def _check(self, program: str, *arguments: str) -> None:
+        if program == './launch.sh' and (not arguments or arguments[0].startswith('-')):
+            self._check_study(arguments)
+        elif program == './launch.sh':
+            help_text = subprocess.run(
+                ['bash', 'launch.sh', 'help'], capture_output=True, text=True, check=True
+            ).stdout
+            self.assertIn(f'./launch.sh {arguments[0]}', help_text)
+        elif program == '.venv/bin/python' and arguments[0] == '-m':
+            module = arguments[1].removeprefix('imbreg_jax.')
+            self.assertIn(module, _OURS)
+            if module == 'main':
+                self._check_study(arguments[2:])
+            else:
+                self._check_flags(f'imbreg_jax/{module}.py', arguments[2:])
+        elif program == '.venv/bin/python':
+            self._check_flags(arguments[0], arguments[1:])
+        elif program == '.venv/bin/pip':
+            self._check_install(arguments)
+        else:
+            self.assertEqual([program, *arguments], ['python3', '-m', 'venv', '.venv'])
+
+    def _check_study(self, arguments: tuple[str, ...]) -> None:
+        if not any(argument.startswith('--config=') for argument in arguments):
+            arguments = ('--config=configs/u1_10.py', *arguments)
+        config, rest = command_line.read_config(['main', *arguments])
+        assert config is not None
+        study.resolve(config)
+        for argument in rest[1:]:
+            self.assertRegex(argument, '^--workdir=.')
+
+    def _check_flags(self, file: str, arguments: tuple[str, ...]) -> None:
+        path = _ROOT / file
+        text = (path if path.exists() else path.with_suffix('') / '__main__.py').read_text('utf-8')
+        for argument in arguments:
+            name = argument.removeprefix('--').partition('=')[0]
+            self.assertRegex(text, rf"DEFINE_\w+\(\s*'{name}'")
+
+    def _check_install(self, arguments: tuple[str, ...]) -> None:
+        extras = tomllib.loads((_ROOT / 'pyproject.toml').read_text())['project'][
+            'optional-dependencies'
+        ]
+        self.assertEqual(arguments[0], 'install')
+        for previous, argument in zip(arguments, arguments[1:], strict=False):
+            if previous == '-c':
+                self.assertTrue((_ROOT / argument).is_file())
+            elif previous == '-e':
+                wanted = re.fullmatch(r'\.(?:\[([\w,]+)\])?', argument)
+                assert wanted is not None, argument
+                self.assertContainsSubset((wanted[1] or 'test').split(','), extras)
+
+    def test_the_batch_script_is_a_script(self):
+        scripts = [block for block in _blocks('bash') if block.startswith('#!')]
+        self.assertNotEmpty(scripts)
+        for script in scripts:
+            subprocess.run(['bash', '-n'], input=script, text=True, check=True)
+
+    def test_every_file_and_figure_that_it_names_is_there(self):
+        named = set(re.findall(r'\]\(([^)#:]+)\)', _README))
+        named |= set(re.findall(r'`((?:configs|tests|results)/[\w./]+\.\w+)', _README))
+        self.assertNotEmpty(named)
+        for name in sorted(named):
+            with self.subTest(name):
+                self.assertTrue((_ROOT / name).exists())
+
+    def test_every_config_stands_in_it(self):
+        for path in (_ROOT / 'configs').glob('*.py'):
+            self.assertIn(f'configs/{path.name}', _README)
+
+
+class SnippetsTest(absltest.TestCase):
+    def test_the_snippets_and_the_report_command_run_as_printed(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        here = os.getcwd()
+        os.chdir(folder)
+        self.addCleanup(os.chdir, here)
+        laws = {name: {'train_distribution': name} for name in ('u1_10', 'u1_5')}
+        fields = {'name': 'paper', 'analysis__bootstrap_resamples': 99}
+        imbreg_jax.run_study(small_study.config(laws, **fields), workdir='workdirs/paper')
+
+        small = study.default_config()
+        small.unlock()
+        small.update(small_study.config(**fields))
+        small.lock()
+        names = {'images': np.zeros((3, 20, 20), np.float32)}
+        snippets = _blocks('python')
+        self.assertNotEmpty(snippets)
+        with mock.patch.object(study, 'default_config', lambda: small):
+            for snippet in snippets:
+                exec(compile(snippet, 'README.md', 'exec'), names)
+        self.assertIn('table', names)
+        done = subprocess.run(
+            [sys.executable, '-m', 'imbreg_jax.report', '--workdir=workdirs/paper'],
+            capture_output=True,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': str(_ROOT)},
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f'-m {report.__name__} --workdir=workdirs/paper', _README)
+
+
+if __name__ == '__main__':
+    absltest.main()
