@@ -189,8 +189,8 @@ def bytes_needed(study: Study, platform: str, devices: int, repeats: int, cached
 def available_bytes(devices: list[Any]) -> int:
     """Bytes of memory that the devices may use together."""
     if devices[0].platform != 'cpu':
-        limits = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
-        return int(min(limits)) * len(devices)
+        granted = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
+        return int(min(granted)) * len(devices)
     return limits.host_bytes()
 
 
