@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import paper, tables
+from imbreg_jax.analysis import loading, paper, tables
 from imbreg_jax.compute import backend
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
@@ -119,6 +119,7 @@ class StudyRun:
             devices = devices[: plan.devices]
             self._begin(plan, devices)
             plan = self._train_with_memory_left(plan, devices)
+            self._say_what_ended_far_above()
             merged = assemble.merge(self.study, self.outcomes)
             results = assemble.results(self.study, merged)
             if self.workdir is not None:
@@ -487,6 +488,14 @@ class StudyRun:
         ]
         self.journal.add(assemble.in_order(self.study, rows))
 
+    def _say_what_ended_far_above(self) -> None:
+        for row in loading.ended_far_above(pd.DataFrame(self.journal.rows)).itertuples():
+            logger.warning(
+                '%s, repeat %d, ended far above where training began and counts all the same: '
+                'validation MSE %s, %s before; a smaller config.training.learning_rate may hold it',
+                row.condition, row.repeat, tables.number(row.after), tables.number(row.before),
+            )  # fmt: skip
+
     # --- what is left on disk -------------------------------------------------------------------
 
     def _unit_path(self, number: int) -> Path:
@@ -520,6 +529,7 @@ class StudyRun:
         self.outcomes, self._kept = [], []
         beginning = {'unit': 0, 'epoch': 0, 'chunk': 0}
         if self.workdir is None:
+            self.journal.begin(None)
             return beginning, None
         found = checkpoints.restore(self.workdir.checkpoints, self._unusable)
         self.journal.begin(found and found.position)

@@ -40,8 +40,6 @@ _FIELDS: dict[str, Any] = {
     'test_distributions': ('u1_10', 'n5_5_1'),
     'data.image_size': 20,
     'data.train_size': 24,
-    # 8,192 pixels and more: below, XLA:CPU fuses the target's sums with what draws the noise, and
-    # the last bit of a target depends on whether noise is cached.
     'data.validation_size': 30,
     'data.test_size': 14,
     'model.conv_features': (3, 4),
