@@ -245,7 +245,7 @@ install() {
   # Two jobs started together must not install into one place at once.
   if command -v flock >/dev/null 2>&1; then
     exec 9>"$venv.lock"
-    flock -n 9 || { say 'waiting for another launch.sh to finish installing'; flock 9; }
+    flock -n 9 || { say 'waiting for another launch.sh to finish installing'; watched flock 9; }
   fi
   if ! is_installed; then
     say "JAX for $accelerator: $reason"
@@ -281,7 +281,7 @@ is_ours() {
   [[ -d $venv ]] || return 1
   [[ -e $stamp || -e $unfinished || -z $(ls -A -- "$venv") ]] && return
   # Python writes this file first, with the name that make_venv gives.
-  grep -qs "^prompt = 'imbreg_jax'" "$venv/pyvenv.cfg"
+  grep -qs '^prompt = .*imbreg_jax' "$venv/pyvenv.cfg"
 }
 
 install_now() {
@@ -403,6 +403,7 @@ main() {
       shift
       install test
       cd -- "$here"
+      [[ -w $here ]] || set -- -p no:cacheprovider "$@"
       exec "$python" -m pytest -n 2 --durations=15 "$@"
       ;;
     install)

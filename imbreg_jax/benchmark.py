@@ -13,7 +13,6 @@ round, and their median and range are what to quote.
 import importlib.util
 import json
 import math
-import os
 import platform
 import statistics
 import subprocess
@@ -27,7 +26,9 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from imbreg_jax import runner, study, terminal, torch_baseline
+from imbreg_jax import study, terminal, torch_baseline
+from imbreg_jax.compute import backend, environment
+from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.model import layers
 from imbreg_jax.results import files
 from imbreg_jax.results.workdir import git_commit, now, versions
@@ -100,7 +101,7 @@ class Training:
     def __init__(self, runs: int, train_size: int):
         """Makes the engine and compiles its training program."""
         self.study = _resolved(runs, train_size)
-        devices = runner.prepare_backend(self.study)
+        devices = backend.prepare(self.study)
         plan = plan_lib.make(self.study, devices)
         devices = devices[: plan.devices]
         unit = engine_lib.units(self.study, plan)[0]
@@ -163,18 +164,6 @@ def _spread(values: Sequence[float], digits: int = 2) -> str:
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ['---'] * len(header), *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-
-
-def _processor() -> str:
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as file:
-            for line in file:
-                if line.startswith('model name'):
-                    return line.split(':', 1)[1].strip()
-    except OSError:
-        # Not Linux: the platform module has to know.
-        pass
-    return platform.processor() or platform.machine()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -277,7 +266,7 @@ def _main(numbers: Sequence[int]) -> None:
     assert limits is not None
     kind = f'{len(devices)} x {devices[0].device_kind}'
     if devices[0].platform == 'cpu':
-        kind = f'{len(devices)} cores of {_processor()}'
+        kind = f'{len(devices)} cores of {environment.processor()}'
     report |= {
         'hardware': kind,
         'precision': _PRECISION.value,
@@ -320,9 +309,7 @@ def _main(numbers: Sequence[int]) -> None:
 
 def _against_torch(training: Training) -> dict[str, Any]:
     """Rounds of PyTorch and ours in turn."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    )
+    cores = usable_cores()
     measured: dict[str, list[float]] = {'ours': [], 'plain': [], 'best': []}
     for _ in range(_ROUNDS.value):
         for which, networks, images in (('plain', 1, 5000), ('best', cores, 10000)):

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from imbreg_jax import terminal
+from imbreg_jax.compute import environment
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import ConfigError, Study, command_line, resolve
 
@@ -91,7 +92,13 @@ def _main(argv: list[str]) -> int:
 
 
 def _run(study: Study, workdir: str) -> int:
-    # Imported after the config is known to be good: JAX takes a second.
+    try:
+        environment.check()
+        # After the config is known to be good: JAX takes a second.
+        environment.import_jax()
+    except environment.BackendError as error:
+        _say(str(error))
+        return 2
     from imbreg_jax import runner
     from imbreg_jax.analysis import paper, tables
 
@@ -165,7 +172,8 @@ def _explain(error: BaseException, workdir: str, stopped_by: int | None) -> int:
     if isinstance(error, runner.Stopped):
         _say(f'stopped and saved; {_resume(workdir)}')
         return 128 + (stopped_by or 0)
-    if isinstance(error, (ConfigError, WorkdirError, CheckpointError, OutOfMemory)):
+    refusals = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
+    if isinstance(error, refusals):
         _say(str(error))
         return 2
     if isinstance(error, analysis.AnalysisError):

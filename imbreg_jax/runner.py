@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import platform as platform_lib
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import paper, tables
+from imbreg_jax.analysis import loading, paper, tables
+from imbreg_jax.compute import backend
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.progress import Progress
@@ -27,7 +27,7 @@ from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
-from imbreg_jax.study import Condition, ConfigError, Study, resolve
+from imbreg_jax.study import Condition, Study, resolve
 from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import out_of_memory
 from imbreg_jax.training import plan as plan_lib
@@ -67,6 +67,7 @@ def run_study(
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
       OutOfMemory: not even one repeat fits on the devices.
+      BackendError: JAX cannot start here, or does not compute what it should.
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
@@ -75,77 +76,6 @@ def run_study(
     results = run.finish()
     comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
     return tables.results_table(results, comparable)
-
-
-def prepare_backend(study: Study) -> list[Any]:
-    """Configures JAX, unless the process has used it already, and returns the devices.
-
-    Raises:
-      ConfigError: an accelerator is required and there is none.
-    """
-    from jax._src import xla_bridge  # The public API cannot tell without starting the backend.
-
-    affinity = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else ()
-    cores = len(affinity) or os.cpu_count() or 1
-    deterministic = '--xla_gpu_deterministic_ops=true'
-    in_use = xla_bridge.backends_are_initialized()
-    if not in_use:
-        jax.config.update('jax_num_cpu_devices', cores)
-        if deterministic not in os.environ.get('XLA_FLAGS', ''):
-            os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {deterministic}'.strip()
-    if study.compute.compilation_cache:
-        _use_compilation_cache(study.compute.compilation_cache_dir)
-    devices = jax.devices()
-    if in_use:
-        _say_what_is_too_late(devices, cores, deterministic)
-    if study.compute.require_accelerator and devices[0].platform == 'cpu':
-        raise ConfigError(
-            'compute.require_accelerator', True, 'JAX sees no accelerator here, only the CPU'
-        )
-    return devices
-
-
-def _say_what_is_too_late(devices: list[Any], cores: int, deterministic: str) -> None:
-    """Warns where JAX was used before the study in this process, so that it cannot be set up."""
-    if devices[0].platform == 'cpu' and len(devices) < cores:
-        logger.warning(
-            'JAX was in use in this process before the study, which therefore trains on %d of %d '
-            'cores; run a study before anything else that uses JAX',
-            len(devices), cores,
-        )  # fmt: skip
-    elif _platform(devices) == 'gpu' and deterministic not in os.environ.get('XLA_FLAGS', ''):
-        logger.warning(
-            'JAX was in use in this process before the study, so a resumed study may end with '
-            'other last digits; run a study before anything that uses JAX, or set XLA_FLAGS=%s',
-            deterministic,
-        )  # fmt: skip
-
-
-def _use_compilation_cache(directory: str) -> None:
-    base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    path = Path(directory or Path(base) / 'imbreg_jax' / 'xla')
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(b'x' * 4096)
-            file.flush()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if directory:
-            raise ConfigError(
-                'compute.compilation_cache_dir',
-                directory,
-                f'compiled programs cannot be kept there ({reason}); it must be a folder that can '
-                'be written, or config.compute.compilation_cache = False',
-            ) from error
-        logger.warning(
-            'the compilation cache %s cannot be written (%s), so every start compiles anew; '
-            '--config.compute.compilation_cache_dir=DIR names another', path, reason,
-        )  # fmt: skip
-        jax.config.update('jax_compilation_cache_dir', None)
-        return
-    jax.config.update('jax_compilation_cache_dir', str(path))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
 class StudyRun:
@@ -183,12 +113,13 @@ class StudyRun:
                 self.study = self.workdir.check(self.study)
                 if self._is_finished():
                     return self._rebuild_report()
-            devices = prepare_backend(self.study)
-            stack.enter_context(jax.default_matmul_precision(self.study.compute.matmul_precision))
+            stack.enter_context(backend.pinned(self.study))
+            devices = backend.prepare(self.study, self._cores_begun_on())
             plan = self._plan(devices)
             devices = devices[: plan.devices]
             self._begin(plan, devices)
             plan = self._train_with_memory_left(plan, devices)
+            self._say_what_ended_far_above()
             merged = assemble.merge(self.study, self.outcomes)
             results = assemble.results(self.study, merged)
             if self.workdir is not None:
@@ -240,6 +171,14 @@ class StudyRun:
             ) from error
         return self.report
 
+    def _cores_begun_on(self) -> int:
+        """Cores of the first start, where something was trained, as they decide digits; or 0."""
+        if self.workdir is None or not self.workdir.begun():
+            return 0
+        held = self.workdir.read_plan()
+        cores = held.get('cores') if isinstance(held, dict) else None
+        return cores if isinstance(cores, int) and 0 < cores <= plan_lib.MOST_CORES else 0
+
     def _plan(self, devices: list[Any]) -> plan_lib.Plan:
         """The plan of the first start, or a new one."""
         study, workdir = self.study, self.workdir
@@ -254,16 +193,24 @@ class StudyRun:
                 f'{workdir.plan} is no plan that this version knows ({error}); use the version '
                 'that wrote it, or name another --workdir=DIR'
             ) from error
-        platform = _platform(devices)
+        platform = backend.platform(devices)
         if workdir.begun() and (plan.platform != platform or plan.devices > len(devices)):
             raise WorkdirError(
                 f'workdir {workdir.path} was begun on {plan.devices} {plan.platform} '
                 f'device(s) and here are {len(devices)} of {platform}; resume it there, or name '
                 'another --workdir=DIR'
             )
+        cores = backend.threads()
+        if workdir.begun() and platform == 'cpu' and plan.cores not in (0, cores):
+            raise WorkdirError(
+                f'workdir {workdir.path} was begun on {plan.cores} core(s), and JAX was in use in '
+                f'this process before the study, on {cores}, so the results would have other last '
+                'digits; resume it in a process of its own, or name another --workdir=DIR'
+            )
         changed = self._changed_settings()
         if not workdir.begun():
             again = changed or plan.platform != platform or plan.devices > len(devices)
+            again = again or plan.cores != cores
             return plan_lib.make(study, devices) if again else plan
         if plan.cached and study.data.cache == 'never':
             # The values are the same bit for bit, so this may change on the way.
@@ -541,6 +488,14 @@ class StudyRun:
         ]
         self.journal.add(assemble.in_order(self.study, rows))
 
+    def _say_what_ended_far_above(self) -> None:
+        for row in loading.ended_far_above(pd.DataFrame(self.journal.rows)).itertuples():
+            logger.warning(
+                '%s, repeat %d, ended far above where training began and counts all the same: '
+                'validation MSE %s, %s before; a smaller config.training.learning_rate may hold it',
+                row.condition, row.repeat, tables.number(row.after), tables.number(row.before),
+            )  # fmt: skip
+
     # --- what is left on disk -------------------------------------------------------------------
 
     def _unit_path(self, number: int) -> Path:
@@ -574,6 +529,7 @@ class StudyRun:
         self.outcomes, self._kept = [], []
         beginning = {'unit': 0, 'epoch': 0, 'chunk': 0}
         if self.workdir is None:
+            self.journal.begin(None)
             return beginning, None
         found = checkpoints.restore(self.workdir.checkpoints, self._unusable)
         self.journal.begin(found and found.position)
@@ -609,6 +565,7 @@ class StudyRun:
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
         """What else a checkpoint needs and is not there as it was, or None."""
+        # Checkpoints of before plans were kept with them say nothing.
         for field, value in position.get('plan', {}).items():
             if self._binding.get(field, value) != value:
                 return f'made under a plan with {field} {value}, unlike plan.json'
@@ -657,11 +614,6 @@ def _killed(workdir: Workdir) -> str:
         'ran out, ask for more, or keep no images (--config.data.cache=never), or train fewer '
         'runs at once (--config.compute.runs_per_program=N, in a workdir without checkpoints)'
     )
-
-
-def _platform(devices: list[Any]) -> str:
-    name = devices[0].platform
-    return 'gpu' if name in ('gpu', 'cuda', 'rocm') else name
 
 
 def _device_names(devices: list[Any]) -> list[str]:

@@ -4,8 +4,48 @@ import numpy as np
 from absl.testing import absltest
 
 import small_study
-from imbreg_jax.evaluation import evaluator
+from imbreg_jax.evaluation import baseline, evaluator
+from imbreg_jax.evaluation.metrics import METRICS
 from imbreg_jax.results import assemble
+
+
+class ResultsTest(absltest.TestCase):
+    def _guesses(self, conditions):
+        """The random guess's rows of a study whose targets are 1 + condition in every place."""
+        study = small_study.study(conditions)
+        tests, count = len(study.test_distributions), study.data.test_size
+        merged = [
+            {
+                'test_target': np.full((tests, count), 1.0 + run.condition_index, np.float32),
+                'test_prediction': np.ones((tests, count), np.float32),
+                'validation_target': np.ones(4, np.float32),
+                'validation_prediction': np.ones(4, np.float32),
+                'diverged_epoch': np.int32(0),
+            }
+            for run in study.runs
+        ]
+        rows = assemble.results(study, merged)
+        return study, rows[rows.predictor == 'random_guess']
+
+    def test_guess_once_where_conditions_share_their_targets(self):
+        study, rows = self._guesses({'a': {}, 'b': {'train_distribution': 'u1_5'}})
+        self.assertEqual(set(rows.condition), {''})
+        self.assertLen(rows, len(study.repeats) * len(study.test_distributions) * len(METRICS))
+
+    def test_guess_on_the_targets_of_each_condition_that_defines_its_own(self):
+        study, rows = self._guesses(
+            {'a': {}, 'b': {'train_distribution': 'u1_5'}, 'drawn': {'task.target': 'generating'}}
+            | {'sample': {'task.ddof': 1}}
+        )
+        self.assertEqual(set(rows.condition), {'', 'drawn', 'sample'})
+        self.assertEqual(set(rows.train_distribution), {''})
+        for name, target in (('', 1.0), ('drawn', 3.0), ('sample', 4.0)):
+            for repeat in study.repeats:
+                guess = baseline.random_guess(study.seed, repeat, study.data.test_size, 1, 10)
+                for law in study.test_distributions:
+                    own = rows[(rows.condition == name) & (rows.repeat == repeat)]
+                    own = own[own.test_distribution == law.name].set_index('metric').value
+                    self.assertEqual(own['mse'], np.mean((guess - target) ** 2))
 
 
 class PredictionsTest(absltest.TestCase):

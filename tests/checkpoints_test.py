@@ -136,6 +136,14 @@ class CheckpointsTest(parameterized.TestCase):
         with self.assertRaisesRegex(CheckpointError, 'version of orbax-checkpoint cannot read it'):
             checkpoints.restore(self.folder)
 
+    def test_a_limit_on_files_is_an_error_of_the_file_system(self):
+        self._save(3)
+        limit = mock.patch.object(checkpoints.resource, 'getrlimit', return_value=(9000, 9000))
+        with limit, self.assertRaises(OSError) as caught:
+            self._save(4)
+        self.assertEqual(caught.exception.errno, errno.EFBIG)
+        self.assertEqual(checkpoints.names(self.folder), ['step_000000000003'])
+
     def test_a_full_disk_is_an_error_of_the_file_system(self):
         self.folder.mkdir()
         mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(self.folder)]

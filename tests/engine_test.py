@@ -60,9 +60,12 @@ _CONDITIONS = {
     'generating': {'task.target': 'generating'},
     'sample': {'task.ddof': 1},
     'wild': {'training.learning_rate': 1.0},
+    'jammed': {'training.learning_rate': 1.0},
 }
-# More than a config allows: whatever makes a loss overflow, its run alone stops.
-_WILD_RATE = 1e30
+# More than a config allows. Whatever makes a loss overflow, its run alone stops; and so it does
+# where loss and weights stay finite and a gradient's square does not: weights of 1e4 make
+# predictions of 1e16 and more, squared errors of 1e32 and gradients of 1e28.
+_RATES = {'wild': 1e30, 'jammed': 1e4}
 
 
 @functools.cache
@@ -70,9 +73,12 @@ def _conditions(*names):
     """One repeat of these conditions, all of one compilation."""
     study = small_study.study({name: _CONDITIONS[name] for name in names}, repeats=1)
     conditions = [
-        dataclasses.replace(c, training=dataclasses.replace(c.training, learning_rate=_WILD_RATE))
-        if c.name == 'wild'
-        else c
+        dataclasses.replace(
+            c,
+            training=dataclasses.replace(
+                c.training, learning_rate=_RATES.get(c.name, c.training.learning_rate)
+            ),
+        )
         for c in study.conditions
     ]
     return small_study.train(dataclasses.replace(study, conditions=tuple(conditions)))
@@ -157,6 +163,23 @@ class DataTest(EngineTest):
         self.assert_same_bits(cached.params, drawn.params)
         np.testing.assert_array_equal(cached.losses, drawn.losses)
 
+    @parameterized.product(size=(16, 20), count=(1, 2, 3, 5, 8, 29))
+    def test_cached_is_uncached_for_splits_of_any_size(self, size, count):
+        """Small sums are fused with whatever made their numbers, wherever a compiler may."""
+        small = small_study.study(
+            repeats=1,
+            data__image_size=size,
+            data__validation_size=count,
+            data__train_size=max(count, 6),
+        )
+        found = []
+        for cached in (True, False):
+            with small_study.precision():
+                engine = small_study.engine(small, cached=cached)
+                predictions = evaluator.Evaluator(engine).validation(engine.initialize())
+            found.append(_data(engine) | {'predictions': predictions})
+        self.assert_same_bits(*found)
+
     def test_cached_is_uncached_when_runs_step_together(self):
         cached = small_study.trained('vmap').engine
         drawn = small_study.engine(cached.study, mapping='vmap', cached=False)
@@ -226,14 +249,18 @@ class PairedConditionsTest(EngineTest):
             np.testing.assert_allclose(ratio, np.sqrt(400 / 399), rtol=4 * 2.0**-24)
 
     def test_a_run_that_diverges_stays_at_its_last_finite_state(self):
-        trained, wild = _many(), _place('wild')
+        trained, wild, jammed = _many(), _place('wild'), _place('jammed')
         expected = np.full(len(_CONDITIONS), -1)
-        # The first step moves every weight by 1e30, which is finite; the second's loss is not.
-        expected[wild] = 1
+        # The first step moves every weight by 1e30, which is finite; the second's loss is not, or,
+        # with 1e4, is, but not the second moment, which no later step would leave.
+        expected[[wild, jammed]] = 1
+        self.assertTrue(np.isfinite(trained.losses[..., jammed]).all())
         np.testing.assert_array_equal(trained.diverged_step, expected)
         for name, values in trained.params.items():
             self.assertTrue(np.isfinite(values).all(), name)
-        np.testing.assert_allclose(np.abs(trained.params['dense2/bias'][wild]), 1e30, rtol=1e-5)
+        for place, rate in ((wild, 1e30), (jammed, 1e4)):
+            bias = np.abs(trained.params['dense2/bias'][place])
+            np.testing.assert_allclose(bias, rate, rtol=1e-4)
         moments = trained.engine.axis.fetch(trained.state.moments)
         np.testing.assert_array_equal(moments.count, np.where(expected < 0, 8, 1))
         for leaf in jax.tree.leaves(moments):

@@ -12,6 +12,7 @@ from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.evaluator import MOMENTS
+from imbreg_jax.model.network import DropoutRates
 
 # The reference sums in another order: outputs of size 1 to 10, sums of up to 10^3 products in
 # float32 of 6e-8 each, which errors of random sign leave at some 1e-6. Wrong images differ by 1e-1.
@@ -143,7 +144,51 @@ class PredictionTest(absltest.TestCase):
             self.assertFalse((out[name][0] == out[name][2]).any())
 
 
+class BatchTest(absltest.TestCase):
+    def test_of_any_size_gives_the_same(self):
+        """Each image's prediction and mask are its own, whatever is looked at beside it."""
+        found = []
+        for size in (5, 3, 24):
+            study = small_study.study(evaluation__batch_size=size)
+            with small_study.precision():
+                engine = small_study.engine(study)
+                found.append(evaluator.Evaluator(engine).finish(engine.initialize()))
+        for other in found[1:]:
+            self.assertEqual(other.keys(), found[0].keys())
+            for name, value in found[0].items():
+                np.testing.assert_allclose(other[name], value, **_CLOSE, err_msg=name)
+
+
 class MomentsTest(absltest.TestCase):
+    def test_of_masks_are_the_networks_with_each_images_own_key(self):
+        engine, _, out = _finished()
+        study = engine.study
+        count, masks = study.evaluation.moment_images, study.evaluation.moment_masks
+        for place in (0, 2):
+            condition, repeat, params = _run(place)
+            noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, count)
+            uniforms = randomness.uniforms(
+                study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
+            )
+            pictures = _scaled(condition.distribution.ppf(uniforms)[:count], noise)
+            rates = DropoutRates(condition.model.conv_dropout_rate, 0.0)
+            root = randomness.purpose_key(
+                randomness.root_key(study.seed), repeat, Purpose.MOMENT_MASKS
+            )
+            outputs = np.zeros((masks, count))
+            for mask in range(masks):
+                for i in range(count):
+                    key = jax.random.fold_in(jax.random.fold_in(root, mask), i)
+                    with small_study.precision():
+                        prediction, _ = engine.network.apply(
+                            {'params': params}, pictures[i : i + 1], rates, key[None], None,
+                            method='with_keys',
+                        )  # fmt: skip
+                    outputs[mask, i] = prediction[0] - params['dense2']['bias'][0]
+            found = dict(zip(MOMENTS, out['moments'][place], strict=True))
+            np.testing.assert_allclose(found['channel_mean_a'], outputs.mean(), **_CLOSE)
+            np.testing.assert_allclose(found['channel_mean_a2'], (outputs**2).mean(), **_CLOSE)
+
     def test_without_dropout_are_numpys(self):
         engine, _, out = _finished()
         study = engine.study

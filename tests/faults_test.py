@@ -4,7 +4,8 @@
     python tests/faults_test.py                the sample that the test command runs
 
 A cut is a real one: a study runs in a process of its own, which is killed (SIGKILL) at a named
-point or at a random time, or whose files are damaged between two starts, or whose disk is full.
+point or at a random time, or whose files are damaged between two starts, or whose disk is full, or
+whose output nobody takes.
 """
 
 import contextlib
@@ -280,6 +281,8 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
         if points.point == 'noreport':
             results = loading.load(args[0]).results
             return mock.Mock(**{'study.results': results, 'terminal_summary.return_value': ''})
+        if points.point == 'nodrawing':
+            return 1 / 0
         return build(*args)
 
     analysis.build = cut_build
@@ -311,11 +314,16 @@ class _Machine:
         ]
 
     def start(
-        self, workdir: pathlib.Path, point: str = '', *arguments: str, after: float | None = None
+        self,
+        workdir: pathlib.Path,
+        point: str = '',
+        *arguments: str,
+        after: float | None = None,
+        shell: str = 'exec "$@"',
     ) -> subprocess.CompletedProcess[str]:
-        """Runs until its end, or until it is killed `after` seconds."""
+        """Runs until its end, or until it is killed `after` seconds; `shell` runs "$@"."""
         process = subprocess.Popen(
-            self.command(workdir, point, *arguments),
+            ['bash', '-c', shell, 'bash', *self.command(workdir, point, *arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -566,7 +574,7 @@ class FaultsTest(absltest.TestCase):
         workdir = self._workdir()
         done, seconds = self._signalled(workdir, [signal.SIGINT, signal.SIGINT], point='slow@60')
         self.assertEqual(done.returncode, 130, done.stderr)
-        self.assertLess(seconds, 3)
+        self.assertLess(seconds, 4)
         self._count()
         done, seconds = self._signalled(workdir, [signal.SIGTERM], point='slow@60')
         self.assertEqual(done.returncode, 143, done.stderr)
@@ -575,10 +583,85 @@ class FaultsTest(absltest.TestCase):
         self._count()
         self.assert_ends_like_the_reference(workdir)
 
-    def _signalled(self, workdir, numbers, *arguments, point=''):
+    def test_an_interrupt_that_comes_twice_and_that_nobody_hears_saves(self):
+        for stderr in ('full', 'gone', 'closed') if _all() else ('full',):
+            with self.subTest(stderr), _unheard(stderr) as (shell, descriptor):
+                workdir = self._workdir()
+                # Only the stop makes a checkpoint, so that one proves that it was heeded.
+                done, seconds = self._signalled(
+                    workdir,
+                    [signal.SIGINT, signal.SIGINT],
+                    '--config.compute.checkpoint_seconds=1000',
+                    point='slow@1',
+                    apart=0.05,
+                    shell=shell,
+                    stderr=descriptor,
+                )
+                self.assertEqual(done.returncode, 128 + signal.SIGINT)
+                self.assertLess(seconds, 12)
+                self.assertLen(list((workdir / 'checkpoints').glob('step_*')), 1)
+                self.assertEqual((workdir / '.lock').read_text(), '')
+                self._count()
+                done = self.machine.start(workdir, 'noreport', shell='exec "$@" >/dev/full 2>&-')
+                self.assertEqual(done.returncode, 0)
+                self.assert_same_results(workdir)
+
+    @_only_with_all
+    def test_a_study_whose_output_goes_nowhere_ends_with_the_same_bytes(self):
+        for shell in (
+            'exec "$@" >&- 2>&- <&-',
+            'exec "$@" >/dev/full 2>/dev/full',
+            '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}',
+            'PYTHONIOENCODING=ascii exec "$@"',
+        ):
+            with self.subTest(shell):
+                workdir = self._workdir()
+                done = self.machine.start(workdir, shell=shell)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assert_same_results(workdir)
+                self.assertTrue((workdir / 'report.html').exists())
+                self._count()
+
+    @_only_with_all
+    def test_a_limit_on_files_ends_in_a_sentence_and_loses_nothing(self):
+        for kilobytes in (4, 16, 70, 80):
+            with self.subTest(kilobytes):
+                workdir = self._workdir()
+                shell = f'ulimit -f {kilobytes}; exec "$@"'
+                done = self.machine.start(workdir, '', shell=shell)
+                print(f'{kilobytes}k: {done.returncode} {done.stderr[-300:]}', file=sys.stderr)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn('File too large; what was finished is kept', done.stderr)
+                self.assert_sentence(done.stderr)
+                self._count()
+                self.assert_ends_like_the_reference(workdir)
+
+    @_only_with_all
+    def test_a_drawing_library_that_fails_takes_no_result_along(self):
+        workdir = self._workdir()
+        done = self.machine.start(workdir, 'nodrawing')
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('its report could not be made: ZeroDivisionError in', done.stderr)
+        self.assert_sentence(done.stderr)
+        self.assert_same_results(workdir)
+        self._count()
+        done = self.assert_ends_like_the_reference(workdir, '')
+        self.assertIn('is finished: nothing is trained', done.stderr)
+        self.assertTrue((workdir / 'report.html').exists())
+
+    def _signalled(
+        self,
+        workdir,
+        numbers,
+        *arguments,
+        point='',
+        apart=1.2,
+        shell='exec "$@"',
+        stderr=subprocess.PIPE,
+    ):
         process = subprocess.Popen(
-            self.machine.command(workdir, point, *arguments),
-            stderr=subprocess.PIPE,
+            ['bash', '-c', shell, 'bash', *self.machine.command(workdir, point, *arguments)],
+            stderr=stderr,
             stdout=subprocess.DEVNULL,
             text=True,
         )
@@ -588,9 +671,9 @@ class FaultsTest(absltest.TestCase):
         while _stamp(workdir) == before and time.monotonic() < deadline:
             time.sleep(0.02)
         began = time.monotonic()
-        for number in numbers:
-            # Apart, since a signal that is still pending is not delivered twice.
-            time.sleep(0.5)
+        for place, number in enumerate(numbers):
+            # An interrupt right after the first is taken for the same one.
+            time.sleep(apart if place else 0.5)
             process.send_signal(number)
         _, err = process.communicate(timeout=60)
         seconds = time.monotonic() - began
@@ -624,6 +707,26 @@ def _stamp(workdir: pathlib.Path) -> float:
     with contextlib.suppress(FileNotFoundError):
         return (workdir / 'metrics.jsonl').stat().st_mtime_ns
     return 0
+
+
+@contextlib.contextmanager
+def _unheard(kind: str) -> Iterator[tuple[str, int]]:
+    """A standard error that nobody hears: how a shell runs a command, and the descriptor."""
+    read, write = os.pipe()
+    try:
+        if kind == 'gone':
+            os.close(read)
+        if kind == 'full':
+            os.set_blocking(write, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(write, b' ' * 4096)
+            os.set_blocking(write, True)
+        yield 'exec "$@" 2>&-' if kind == 'closed' else 'exec "$@"', write
+    finally:
+        os.close(write)
+        if kind != 'gone':
+            os.close(read)
 
 
 def _truncate(path: pathlib.Path) -> None:

@@ -135,21 +135,29 @@ class FiguresTest(absltest.TestCase):
             )
 
     def test_the_papers_values_are_drawn_where_the_settings_are_the_papers(self):
-        def diamonds(**changes):
-            workdir = pathlib.Path(self.create_tempdir().full_path)
-            simulated_study.write(workdir, images=60, repeats=3, **changes.pop('study', {}))
-            _edit(workdir, **changes)
+        def diamonds(training=None, **options):
+            study = self._study(**options)
+            (header,) = study.headers
+            sections = {
+                'data': {'test_size': 5000, 'validation_size': 5000},
+                'training': training or {},
+            }
+            config = {
+                **header['config'],
+                **{name: {**header['config'][name], **new} for name, new in sections.items()},
+            }
+            study = dataclasses.replace(study, headers=({**header, 'config': config},))
             return {
                 name: ('paper ± std' in _legend(drawing), 'diamond' in caption)
-                for name, _, caption, drawing in _sketch(loading.load([workdir]))
+                for name, _, caption, drawing in _sketch(study)
             }
 
-        as_printed = diamonds(data={'test_size': 5000})
+        as_printed = diamonds()
         self.assertEqual(as_printed['figure_7_performance_on_u1_10'], (True, True))
         self.assertEqual(as_printed['figure_8_performance_all_tests'], (True, True))
-        departing = diamonds(data={'test_size': 5000}, training={'epochs': 1})
+        departing = diamonds(training={'epochs': 1})
         self.assertEqual(set(departing.values()), {(False, False)})
-        fewer = diamonds(data={'test_size': 5000}, study={'test_distributions': ('u1_10', 'u1_5')})
+        fewer = diamonds(test_distributions=('u1_10', 'u1_5'))
         # The mean of other laws than the paper's is not what its Table 5 prints.
         self.assertEqual(fewer['performance_all_tests'], (False, False))
         self.assertNotIn('figure_8_performance_all_tests', fewer)
@@ -170,7 +178,7 @@ class FiguresTest(absltest.TestCase):
 
     def test_long_and_strange_labels_are_drawn_as_text_that_fits(self):
         laws = {
-            '$': "table('/tmp/$a_b$/x^2$.csv')",
+            '$': "table('/tmp/$\\frac$.csv')",  # No formula that there is.
             'template': "table('\\1\\g<0>.csv')",
             'markup': '</svg><script>alert(1)</script>" onload="alert(2)"&amp;\x1b[31m\x00\ud800',
             'long': 'mixture(' + ', '.join(['normal(5.5, 1), 0.01'] * 30) + ')',
@@ -181,7 +189,9 @@ class FiguresTest(absltest.TestCase):
             # Among others of a layout that has no room left for its axes.
             warnings.simplefilter('error')
             workdir = pathlib.Path(self.create_tempdir().full_path)
-            names = {f'{name}-condition': text for name, text in laws.items() if name != 'markup'}
+            # A table of results cannot hold all of it, so it becomes a label afterwards.
+            names = {f'{name}-condition': text for name, text in laws.items()}
+            names['markup-condition'] = 'u1_10'
             simulated_study.write(
                 workdir,
                 {name: {'train_distribution': text} for name, text in names.items()},
@@ -191,7 +201,7 @@ class FiguresTest(absltest.TestCase):
                 repeats=2,
             )
             header = json.loads((workdir / 'config.json').read_text())
-            header['conditions']['$-condition']['label'] = laws['markup']
+            header['conditions']['markup-condition']['label'] = laws['markup']
             (workdir / 'config.json').write_text(json.dumps(header))
             drawn = _draw(loading.load([workdir]))
         self.assertLen({f.name for f in drawn}, len(drawn))
@@ -207,6 +217,7 @@ class FiguresTest(absltest.TestCase):
         captions = {f.name: f.caption for f in drawn}
         self.assertIn(laws['long'], captions['decomposition'])
         svg = {f.name: f.svg for f in drawn}['learning_curves']
+        self.assertIn("$-condition [table('/tmp/$\\frac$.csv')]", svg)
         self.assertIn("table('\\1\\g&lt;0&gt;.csv')", svg)
 
     def test_conditions_whose_names_differ_in_a_sign_have_files_of_their_own(self):
@@ -222,12 +233,9 @@ class FiguresTest(absltest.TestCase):
         self.assertLen([1 for _, title, *_ in drawn if title.startswith('Networks of')], 3)
 
     def test_one_epoch_is_a_mark_in_every_panel(self):
-        workdir = pathlib.Path(self.create_tempdir().full_path)
-        simulated_study.write(workdir, {'u1_10': {}}, images=60, repeats=2)
-        rows = (workdir / 'metrics.jsonl').read_text().splitlines()
-        kept = [row for row in rows if json.loads(row)['epoch'] < 2]
-        (workdir / 'metrics.jsonl').write_text('\n'.join(kept) + '\n')
-        study = loading.load([workdir])
+        study = self._study(conditions={'u1_10': {}}, repeats=2)
+        metrics = study.metrics[study.metrics['epoch'] < 2]
+        study = dataclasses.replace(study, metrics=metrics)
         drawing = figures._learning_curves(study, ['u1_10'])
         loss = drawing.axes[0]
         mean = study.metrics['train_loss'].mean()
@@ -277,14 +285,6 @@ class FiguresTest(absltest.TestCase):
         self.assertLessEqual(max(len(names) for *_, names in groups), 12)
         drawn = sum((names for *_, names in groups), [])
         self.assertEqual(drawn, list(study.conditions)[: len(drawn)])
-
-
-def _edit(workdir, **sections):
-    """Changes settings in a workdir's config.json."""
-    header = json.loads((workdir / 'config.json').read_text())
-    for section, changes in sections.items():
-        header['config'][section] |= changes
-    (workdir / 'config.json').write_text(json.dumps(header))
 
 
 def _elements(svg, tag):

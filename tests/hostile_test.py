@@ -67,7 +67,8 @@ def _to_other(path: pathlib.Path) -> None:
     """Another file's content, of the same kind where there is one."""
     others = sorted(p for p in path.parent.iterdir() if p.is_file() and p.name != path.name)
     alike = [p for p in others if p.suffix == path.suffix]
-    path.write_bytes((alike or others)[0].read_bytes())
+    chosen = (alike or others)[:1]
+    path.write_bytes(chosen[0].read_bytes() if chosen else b'other')
 
 
 _ALTERATIONS: dict[str, Callable[[pathlib.Path], Any]] = {
@@ -218,7 +219,7 @@ class PlanTest(absltest.TestCase):
 
     def _run(self, plan: plan_lib.Plan | None = None) -> runner.StudyRun:
         run = runner.StudyRun(self.study, self.path)
-        run.workdir.check(self.study)
+        run.workdir.held = self.workdir.held
         plan = plan or run._plan(self.devices)
         run._units = engine_lib.units(self.study, plan)
         run._chunk_steps = plan.chunk_steps

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import pathlib
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
 
 from imbreg_jax import study as study_lib
+from imbreg_jax.analysis import loading
 from imbreg_jax.results import kept_tables
 from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
 from imbreg_jax.study import distributions
@@ -72,7 +74,10 @@ class KeptTablesTest(absltest.TestCase):
                 self.assertEqual(workdir.check(study), self.study)
             np.testing.assert_array_equal(study.conditions[0].distribution.ppf([0, 1]), [1, 3])
         for law in ("table('other.csv')", "table('ages.csv', sha256='01234567')"):
-            with self.assertRaisesRegex(study_lib.ConfigError, 'cannot be read: No such file or directory; and workdir .* keeps no'):
+            with self.assertRaisesRegex(
+                study_lib.ConfigError,
+                'cannot be read: No such file or directory; and workdir .* keeps no',
+            ):
                 self._study(law, source)
         # A file that is there is what the user means, whatever the workdir has.
         self.file.write_text('5\n6\n')
@@ -128,6 +133,34 @@ class KeptTablesTest(absltest.TestCase):
             (self.path / 'config.json').write_text(config)
             with self.assertRaises(distributions.MissingTable):
                 kept_tables.source_of_user(self.path)('gone.csv', '')
+
+    def test_a_start_that_is_cut_before_the_values_are_kept_is_begun_again(self):
+        with mock.patch.object(kept_tables, 'write', side_effect=OSError(28, 'No space left')):
+            with self.assertRaises(OSError):
+                self._begin()
+        with Workdir(self.path) as workdir:
+            workdir.check(self.study)
+        self._begin()
+        self.assertTrue(self._kept().is_file())
+
+    def test_two_workdirs_of_one_table_have_one_law(self):
+        self._begin()
+        moved = self.folder / 'moved.csv'
+        self.file.rename(moved)
+        first = read_config(self.path / 'config.json')
+        self.path, self.study = self.folder / 'v', self._study(f'table({str(moved)!r})')
+        self._begin()
+        second = read_config(self.path / 'config.json')
+        for part in ('conditions', 'test_distributions'):
+            self.assertEqual(list(first[part]), list(second[part]))
+            for name, entry in first[part].items():
+                laws = [loading.Distribution(name, e['label'], e['spec'])
+                        for e in (entry, second[part][name])]  # fmt: skip
+                self.assertEqual(*laws)
+                self.assertNotIn(str(self.folder), entry['spec'])
+                law = distributions.parse(entry['spec'], kept_tables.source([self.path]))
+                self.assertTrue(law.known)
+                self.assertEqual(law.identity, entry['spec'])
 
     def test_of_two_tables_of_one_name_neither_is_meant(self):
         other = self.folder / 'b' / 'ages.csv'

@@ -210,6 +210,27 @@ class LaunchTest(absltest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn('waiting for another', done.stderr)
 
+    def test_a_signal_reaches_the_program_and_its_status_comes_back(self):
+        program = (
+            'import signal, sys, time\n'
+            'for number in (2, 15):\n'
+            '    signal.signal(number, lambda number, _: sys.exit(128 + number))\n'
+            'print("ready", flush=True)\n'
+            'time.sleep(60)\n'
+        )
+        self.python('python3', run=f"exec {sys.executable} -c '{program}'")
+        self.launch('install')
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                [str(self.checkout / 'launch.sh')],
+                env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            while process.stdout.readline() != 'ready\n':
+                self.assertIsNone(process.poll())
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 128 + number, err)
+
     def test_pip_says_what_it_does_where_somebody_looks(self):
         self.launch('install')
         self.assertIn('--quiet', self.installs()[-1])

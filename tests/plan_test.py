@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +10,7 @@ from absl.testing import absltest, parameterized
 
 import small_study
 from imbreg_jax import study as study_lib
+from imbreg_jax.compute import backend
 from imbreg_jax.training import plan as plan_lib
 
 
@@ -137,6 +136,15 @@ class RuleTest(parameterized.TestCase):
     def test_of_tables_counts_those_of_each_device(self, conditions, repeats, devices, tables):
         self.assertEqual(plan_lib.noise_tables(conditions, repeats, devices), tables)
 
+    def test_keeps_the_cores_that_decide_the_order_of_sums(self):
+        plan = plan_lib.make(_paper(), jax.devices(), 2**40)
+        self.assertEqual(plan.cores, backend.threads())
+        self.assertGreaterEqual(plan.cores, len(jax.devices()))
+        # One that an earlier version wrote does not say.
+        held = plan.to_json()
+        del held['cores']
+        self.assertEqual(plan_lib.Plan.from_json(held).cores, 0)
+
     def test_goes_to_json_and_back(self):
         plan = plan_lib.make(_paper(), _GPU, 2**40)
         values = json.loads(json.dumps(plan.to_json()))
@@ -228,36 +236,6 @@ class MemoryTest(absltest.TestCase):
     def test_of_several_accelerators_is_the_smallests_times_their_number(self):
         devices = [_Device('gpu', 5 * 2**30), _Device('gpu', 3 * 2**30)]
         self.assertEqual(plan_lib.available_bytes(devices), 6 * 2**30)
-
-    def test_that_control_groups_leave_counts_every_limit_above(self):
-        root = pathlib.Path(self.create_tempdir().full_path)
-        for name, limit, used, reclaimable in (
-            ('', 'max', 900, 0),
-            ('job', '1000', 700, 100),
-            ('job/step', '5000', 700, 100),
-        ):
-            folder = root / name
-            folder.mkdir(exist_ok=True)
-            (folder / 'memory.max').write_text(f'{limit}\n')
-            (folder / 'memory.current').write_text(f'{used}\n')
-            (folder / 'memory.stat').write_text(f'anon 5\ninactive_file {reclaimable}\n')
-        membership = root / 'cgroup'
-        groups = {'': (str(root), *plan_lib._CONTROL_GROUPS[''][1:])}
-        with mock.patch.object(plan_lib, '_CONTROL_GROUPS', groups):
-            for text, left in (
-                ('0::/job/step\n', [4400, 400]),
-                ('0::/job/step/gone\n', [4400, 400]),
-                ('0::/\n', []),
-                ('3:cpu,cpuacct:/job\n', []),
-            ):
-                membership.write_text(text)
-                self.assertEqual(plan_lib._control_group_bytes(str(membership)), left)
-        self.assertEqual(plan_lib._control_group_bytes(str(root / 'none')), [])
-
-    def test_that_a_batch_system_granted(self):
-        for text, left in (('16', [2**24]), ('0', []), ('', []), ('16G', [])):
-            with mock.patch.dict('os.environ', {'SLURM_MEM_PER_NODE': text}):
-                self.assertEqual(plan_lib._batch_system_bytes(), left)
 
 
 class RunAxisTest(absltest.TestCase):

@@ -1,13 +1,16 @@
 """The report command: where it writes and how it refuses."""
 
+import io
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import report
+from imbreg_jax.analysis import AnalysisError
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -44,6 +47,40 @@ class ReportTest(absltest.TestCase):
         self.assertEqual(
             done.stderr.strip(), 'no workdir is given: name one with --workdir=DIR[,DIR…]'
         )
+
+    def test_any_failure_is_one_sentence(self):
+        for error, status, sentence in (
+            (AnalysisError('results.csv is not there'), 2, 'results.csv is not there\n'),
+            (OSError(28, 'No space left', 'a'), 1, "[Errno 28] No space left: 'a'\n"),
+            (ValueError('no\nbackend.'), 1, r'the report could not be made: ValueError in .*'),
+        ):
+            stderr = io.StringIO()
+            with (
+                self.subTest(sentence),
+                mock.patch.object(report.analysis, 'build', side_effect=error),
+                mock.patch.object(report, '_WORKDIR', mock.Mock(value=['w'])),
+                mock.patch.object(report, '_OUT', mock.Mock(value=None)),
+                mock.patch.object(report.sys, 'stderr', stderr),
+                self.assertRaises(SystemExit) as ended,
+            ):
+                report.main(['report'])
+            self.assertEqual(ended.exception.code, status)
+            self.assertEqual(stderr.getvalue().count('\n'), 1)
+            if status == 1 and isinstance(error, ValueError):
+                self.assertRegex(stderr.getvalue(), sentence + r'line \d+: no backend\n')
+            else:
+                self.assertEqual(stderr.getvalue(), sentence)
+
+    def test_a_report_that_nobody_reads_is_a_success(self):
+        built = mock.Mock(**{'terminal_summary.return_value': 'a'})
+        with (
+            mock.patch.object(report.analysis, 'build', return_value=built),
+            mock.patch.object(report, '_WORKDIR', mock.Mock(value=['w'])),
+            mock.patch.object(report, '_OUT', mock.Mock(value=None)),
+            open('/dev/full', 'w') as full,
+            mock.patch.object(report.sys, 'stdout', full),
+        ):
+            report.main(['report'])
 
     def test_several_workdirs_share_a_folder_beside_the_first(self):
         paths = [pathlib.Path('workdirs/u1_10'), pathlib.Path('workdirs/u1_5')]

@@ -147,11 +147,18 @@ class ReportTest(absltest.TestCase):
             images=60,
             repeats=4,
             diverged=[('relu_pool', 2)],
+            worse=[('paper', 1)],
         )
         page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
         page = page.replace('\u00a0', ' ')
         self.assertIn('relu_pool [U(1, 10)]: ruled out by Table 1, 4, 5.', page)
         self.assertIn('1 diverged and left out, repeat 2 (epoch 3)', page)
+        self.assertEqual(page.count('ended far above'), 1)
+        self.assertRegex(
+            page,
+            r'1 ended far above where training began and count all the same, repeat 1 '
+            r'\(validation MSE 100\.0, 20\.\d+ before\)',
+        )
         self.assertIn('model.order = relu_pool', page)
 
     def test_a_study_in_which_everything_diverged_still_has_a_report(self):

@@ -175,7 +175,7 @@ class RunnerTest(absltest.TestCase):
             imbreg_jax.run_study(self._cached(), self.workdir)
 
     def test_a_finished_workdir_is_only_reported_on(self):
-        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+        with mock.patch.object(runner.backend, 'prepare', side_effect=AssertionError):
             with self.assertLogs('imbreg_jax', 'INFO') as logs:
                 run = runner.StudyRun(
                     small_study.study_lib.resolve(self._cached(name='else')), self.reference
@@ -183,6 +183,29 @@ class RunnerTest(absltest.TestCase):
                 run.finish()
         self.assertIn('is finished: nothing is trained', logs.output[0])
         runner.analysis.build.assert_called_once()
+
+    def test_a_report_that_cannot_be_made_loses_nothing_and_is_made_by_the_next_start(self):
+        runner.analysis.build.side_effect = ValueError("'nonsense' is no backend\nat all.")
+        with self.assertRaisesRegex(
+            runner.analysis.AnalysisError,
+            r'holds the finished study, but its report could not be made: ValueError in .*\.py, '
+            r"line \d+: 'nonsense' is no backend at all; the same command makes it again$",
+        ):
+            imbreg_jax.run_study(self._cached(), self.workdir)
+        self._assert_same_results()
+        self.assertIn('finished', json.loads((self.workdir / 'config.json').read_text()))
+        runner.analysis.build.side_effect = None
+        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+            study = small_study.study_lib.resolve(self._cached())
+            run = runner.StudyRun(study, self.workdir)
+            run.finish()
+        self.assertIs(run.report, runner.analysis.build.return_value)
+
+    def test_a_full_disk_under_the_report_is_no_fault_of_the_report(self):
+        runner.analysis.build.side_effect = OSError(28, 'No space left on device', 'x')
+        study = small_study.study_lib.resolve(self._cached())
+        with self.assertRaisesRegex(OSError, 'No space left'):
+            runner.StudyRun(study, self.reference).finish()
 
     def test_refuses_the_workdir_of_another_study(self):
         with self.assertRaisesRegex(WorkdirError, 'holds another config .*seed: 0 -> 1'):
@@ -263,25 +286,6 @@ class RunnerTest(absltest.TestCase):
                 self.assertTrue(np.isfinite(value).all(), name)
         table = runner.tables.results_table(results.assign(value=[float(v) for v in results.value]))
         self.assertEqual(set(table[table.condition == 'u1_5'].diverged), {2})
-
-
-class CacheFolderTest(absltest.TestCase):
-    def test_one_that_is_named_and_cannot_be_written_is_refused(self):
-        path = self.create_tempfile().full_path
-        with self.assertRaisesRegex(
-            ConfigError, 'compilation_cache_dir = .*: compiled programs cannot be kept there'
-        ):
-            runner._use_compilation_cache(path)
-
-    def test_the_default_one_is_done_without(self):
-        path = self.create_tempfile().full_path
-        self.addCleanup(
-            jax.config.update, 'jax_compilation_cache_dir', jax.config.jax_compilation_cache_dir
-        )
-        with mock.patch.dict('os.environ', {'XDG_CACHE_HOME': path}):
-            with self.assertLogs('imbreg_jax', 'WARNING') as logs:
-                runner._use_compilation_cache('')
-        self.assertIn('so every start compiles anew', logs.output[0])
 
 
 if __name__ == '__main__':

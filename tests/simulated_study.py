@@ -133,6 +133,7 @@ def write(
     first_repeat: int = 0,
     images: int = 300,
     diverged: Sequence[tuple[str, int]] = (),
+    worse: Sequence[tuple[str, int]] = (),
     seed: int = 0,
 ) -> pathlib.Path:
     """Writes the four files that analysis reads, and returns `workdir`.
@@ -149,6 +150,7 @@ def write(
       first_repeat: number of the first repeat.
       images: test images per split.
       diverged: (condition, repeat) pairs whose numbers become nan.
+      worse: (condition, repeat) pairs whose validation MSE ends far above where it began.
       seed: of all draws.
     """
     workdir = pathlib.Path(workdir)
@@ -238,6 +240,8 @@ def write(
                 value = 0.3 + 20 * np.exp(-epoch / 2) + 0.02 * rng.standard_normal()
                 if lost and epoch >= 3:
                     value = np.nan
+                if (condition, repeat) in worse and epoch == 15:
+                    value = 100.0
                 metrics.append(
                     {
                         'condition': condition,
@@ -248,6 +252,7 @@ def write(
                         'validation_mse': value,
                         'validation_mape': 9 + 70 * np.exp(-epoch / 2),
                         'validation_mpe': -8.0,
+                        'diverged': bool(lost and epoch >= 3),
                     }
                 )
     for k, repeat in enumerate(numbers):

@@ -15,11 +15,14 @@ import jax
 import numpy as np
 
 from imbreg_jax import study as study_lib
+from imbreg_jax.compute import backend
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import plan as plan_lib
 
+# The flags of a real start, without which a faulty jaxlib is refused.
+backend.configure()
 with contextlib.suppress(RuntimeError):  # The backend has started: tests that need two say so.
     jax.config.update('jax_num_cpu_devices', 2)
 
@@ -37,8 +40,6 @@ _FIELDS: dict[str, Any] = {
     'test_distributions': ('u1_10', 'n5_5_1'),
     'data.image_size': 20,
     'data.train_size': 24,
-    # 8,192 pixels and more: below, XLA:CPU fuses the target's sums with what draws the noise, and
-    # the last bit of a target depends on whether noise is cached.
     'data.validation_size': 30,
     'data.test_size': 14,
     'model.conv_features': (3, 4),

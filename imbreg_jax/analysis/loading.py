@@ -41,10 +41,13 @@ class AnalysisError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """A target distribution: registry name, label to print, and canonical expression."""
+    """A target distribution: registry name, label to print, and canonical expression.
+
+    Two are equal whatever they are called in print: one table may come from files of other names.
+    """
 
     name: str
-    label: str
+    label: str = dataclasses.field(compare=False)
     spec: str
 
 
@@ -312,6 +315,33 @@ class Study:
         return found
 
 
+# A run whose validation MSE ends at more than so many times what it was before training.
+FAR_ABOVE = 3.0
+
+
+def ended_far_above(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs that training left far worse than it found them.
+
+    Args:
+      rows: epochs' rows with columns condition, repeat, epoch, validation_mse and diverged; epoch
+        0 is before training.
+
+    Returns:
+      A row per run, of those that did not diverge, whose last validation MSE is more than
+      `FAR_ABOVE` times its first: condition, repeat, before, after.
+    """
+    run = ['condition', 'repeat']
+    last = rows.sort_values('epoch', kind='stable').drop_duplicates(run, keep='last')
+    first = rows.loc[rows['epoch'] == 0, [*run, 'validation_mse']]
+    ends = last.merge(first, on=run, suffixes=('', '_before'))
+    ends['before'], ends['after'] = (
+        pd.to_numeric(ends[name]) for name in ('validation_mse_before', 'validation_mse')
+    )
+    # An error that is no number is no small one.
+    far = ~(ends['after'] <= FAR_ABOVE * ends['before']) & ~ends['diverged'].eq(True)
+    return ends.loc[far, [*run, 'before', 'after']]
+
+
 def _show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -401,11 +431,11 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 def _header_fault(header: Mapping[str, Any]) -> str | None:
     """What in a config.json is not of the kind that analysis takes, or None."""
     config = header['config']
-    fields: dict[str, tuple[str, ...]] = {
-        'conditions': ('train_distribution', 'label', 'spec'),
-        'test_distributions': ('label', 'spec'),
-    }
-    for name, parts in fields.items():
+    fields = (
+        ('conditions', ('train_distribution', 'label', 'spec')),
+        ('test_distributions', ('label', 'spec')),
+    )
+    for name, parts in fields:
         entries = header.get(name)
         if not isinstance(entries, dict) or not entries:
             return f'it names no {name}'
@@ -424,12 +454,10 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
             return f'conditions.{name} must be an object'
     if not isinstance(header.get('devices', []), list):
         return 'devices must be a list'
-    for section, names in _NUMBERS.items():
-        for name in names:
-            value = _get(header if section == 'timing' else config, f'{section}.{name}'.strip('.'))
-            absent = value is None and section in ('analysis', 'timing')
-            if not absent and (isinstance(value, bool) or not isinstance(value, int | float)):
-                return f'{f"{section}.{name}".strip(".")} must be a number'
+    for field, kinds in _NUMBERS.items():
+        value = _get(header if field.startswith('timing') else config, field)
+        if type(value) not in kinds:
+            return f'{field} must be a number'
     if not 1 <= config['repeats'] <= _MOST_REPEATS:
         return f'repeats must be from 1 to {_MOST_REPEATS}'
     return None
@@ -438,12 +466,21 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
 # More than any config may ask for; whoever writes more into a config.json only costs time.
 _MOST_REPEATS = 10**6
 # Fields of config.json that analysis reckons with.
-_NUMBERS = {
-    '': ('seed', 'repeats', 'first_repeat'),
-    'data': ('image_size', 'test_size', 'validation_size'),
-    'evaluation': ('dense_size',),
-    'analysis': ('equivalence_margin', 'confidence', 'bootstrap_resamples', 'seed'),
-    'timing': ('seconds', 'compile_seconds'),
+_INTEGER, _NUMBER, _NUMBER_IF_ANY = (int,), (int, float), (int, float, type(None))
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    'seed': _INTEGER,
+    'repeats': _INTEGER,
+    'first_repeat': _INTEGER,
+    'data.image_size': _INTEGER,
+    'data.test_size': _INTEGER,
+    'data.validation_size': _INTEGER,
+    'evaluation.dense_size': _INTEGER,
+    'analysis.equivalence_margin': _NUMBER_IF_ANY,
+    'analysis.confidence': _NUMBER_IF_ANY,
+    'analysis.bootstrap_resamples': _NUMBER_IF_ANY,
+    'analysis.seed': _NUMBER_IF_ANY,
+    'timing.seconds': _NUMBER_IF_ANY,
+    'timing.compile_seconds': _NUMBER_IF_ANY,
 }
 
 
@@ -491,6 +528,7 @@ def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
         'validation_mse',
         'validation_mape',
         'validation_mpe',
+        'diverged',
         'line',
     ]
     try:

@@ -771,6 +771,22 @@ def _warnings(study: loading.Study) -> list[str]:
             f'Networks of {len(diverged) - _MOST_NAMED:,} more conditions diverged and are left '
             'out; tables/results.csv counts them.'
         )
+    far = []
+    for name, rows in loading.ended_far_above(study.metrics).groupby('condition', sort=False):
+        which = [
+            f'{row.repeat} (validation MSE {number(row.after)}, {number(row.before)} before)'
+            for row in rows.itertuples()
+        ]
+        far.append(
+            f'{study.conditions[str(name)].title}: {len(rows)} ended far above where training '
+            f'began and count all the same, repeat {_listed(which, "repeats", ", ")}.'
+        )
+    found += far[:_MOST_NAMED]
+    if len(far) > _MOST_NAMED:
+        found.append(
+            f'Networks of {len(far) - _MOST_NAMED:,} more conditions ended far above where '
+            'training began and count all the same.'
+        )
     counts = {len(study.repeats(name)) for name in study.conditions}
     if min(counts, default=0) < 2:
         found.append(

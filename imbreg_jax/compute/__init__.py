@@ -1,1 +1,1 @@
-"""What a study computes on: the limits of this process, JAX's settings, and whether it sums right."""
+"""What a study computes on: limits, JAX's settings, and whether it sums right."""

@@ -44,7 +44,6 @@ _PINNED = {
     'disable_jit': False,
     'debug_nans': False,  # A run that diverges is marked, and the others go on.
     'debug_infs': False,
-    'checking_leaks': False,
     'debug_key_reuse': False,
 }
 # … and these, of which JAX has no context, for the process. An older or newer JAX lacks some.
@@ -56,6 +55,7 @@ _PINNED_GLOBALLY = {
     'jax_memory_fitting_effort': 0.0,
     'jax_memory_fitting_level': 'O2',
     'jax_enable_pgle': False,
+    'jax_check_tracer_leaks': False,
     'jax_no_execution': False,
     'jax_raise_persistent_cache_errors': False,
 }
@@ -160,7 +160,7 @@ def _devices() -> list[Any]:
     try:
         return jax.devices()
     except RuntimeError as error:
-        asked = jax.config.jax_platforms
+        asked = jax.config.values['jax_platforms']
         reason = ' '.join(str(error).split())
         if not asked:
             raise BackendError(f'JAX cannot start: {reason}') from error
@@ -174,7 +174,7 @@ def _platforms_here() -> str:
     """The platforms that start, as text; none of them is left started."""
     from jax.extend import backend
 
-    asked = jax.config.jax_platforms
+    asked = jax.config.values['jax_platforms']
     try:
         jax.config.update('jax_platforms', None)
         return ', '.join(sorted({device.platform for device in jax.devices()}))
@@ -277,14 +277,14 @@ def remove_damaged(path: Path) -> list[str]:
 
 
 def _is_whole(entry: bytes) -> bool:
-    """Whether a compressed entry can be taken apart; one that nothing here can read counts as so."""
+    """Whether a compressed entry can be taken apart."""
     try:
         from jax._src.compilation_cache import decompress_executable
     except ImportError:
         return True
     try:
         decompress_executable(entry)
-    except Exception as error:  # noqa: BLE001 - zlib's, or that of whichever zstd JAX has
+    except Exception as error:  # zlib's, or that of whichever zstd JAX has
         logger.debug('not whole: %s', error)
         return False
     return True

@@ -81,7 +81,7 @@ def check_xla_flags() -> None:
 
 
 def xla_flags() -> list[str]:
-    """The flags of XLA_FLAGS, which may also name a file that holds them; the last of a kind counts.
+    """The flags of XLA_FLAGS, which may name a file that holds them; the last of a kind counts.
 
     Returns:
       One string for each flag's last setting, in order.

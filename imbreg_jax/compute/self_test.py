@@ -37,6 +37,11 @@ _UNIT = 2.0**-24
 _LAMBDA = 8.0
 # Roundings beside the sum's: of squares, differences, means and roots.
 _OTHERS = 4
+# Of the inputs, those that lead with the run axis.
+_OF_RUNS = (
+    'blocks_1', 'kernel_1', 'gradient_1', 'blocks_2', 'kernel_2', 'gradient_2', 'flat', 'kernel_3',
+    'gradient_3',
+)  # fmt: skip
 _PARTS = ('output', 'input', 'kernel')
 
 Arrays = Mapping[str, Any]
@@ -90,25 +95,23 @@ def results(given: Arrays, at_once: bool) -> dict[str, jax.Array]:
       at_once: whether all runs are computed at once, as on accelerators, or one after the other.
     """
 
-    def runs(function, operands):
-        return jax.vmap(function)(operands) if at_once else lax.map(function, operands)
-
     def loss(predictions, targets):
         return jnp.mean((predictions - targets) ** 2)
 
-    def layer(function):
-        def both_ways(operands):
-            *pair, gradient = operands
+    def network(run):
+        products: dict[str, jax.Array] = {}
+        for name, function, operands in (
+            ('convolution_1', layers.block_convolution, ('blocks_1', 'kernel_1', 'gradient_1')),
+            ('convolution_2', layers.block_convolution, ('blocks_2', 'kernel_2', 'gradient_2')),
+            ('dense', jnp.matmul, ('flat', 'kernel_3', 'gradient_3')),
+        ):
+            *pair, gradient = (run[operand] for operand in operands)
             out, transpose = jax.vjp(function, *pair)
-            return out, *transpose(gradient)
+            values = out, *transpose(gradient)
+            products |= {f'{name}_{part}': v for part, v in zip(_PARTS, values, strict=True)}
+        del products['convolution_1_input']  # Which no program computes, nor pays for compiling.
+        return products
 
-        return both_ways
-
-    networks = {
-        'convolution_1': (layers.block_convolution, ('blocks_1', 'kernel_1', 'gradient_1')),
-        'convolution_2': (layers.block_convolution, ('blocks_2', 'kernel_2', 'gradient_2')),
-        'dense': (jnp.matmul, ('flat', 'kernel_3', 'gradient_3')),
-    }
     found: dict[str, jax.Array] = {}
     with jax.default_matmul_precision('highest'):
         found['rows'] = jax.vmap(lambda row: jnp.sum((given['matrix'] @ row) ** 2))(given['rows'])
@@ -116,9 +119,8 @@ def results(given: Arrays, at_once: bool) -> dict[str, jax.Array]:
         pair = given['predictions'], given['targets']
         found['loss'], found['loss_gradient'] = jax.vmap(jax.value_and_grad(loss))(*pair)
         found['pool'] = given['pixels'].mean((4, 6))
-        for name, (function, operands) in networks.items():
-            parts = runs(layer(function), tuple(given[operand] for operand in operands))
-            found |= {f'{name}_{part}': value for part, value in zip(_PARTS, parts, strict=True)}
+        of_runs = {name: given[name] for name in _OF_RUNS}
+        found |= jax.vmap(network)(of_runs) if at_once else lax.map(network, of_runs)
     return found
 
 
@@ -151,12 +153,17 @@ def cases() -> dict[str, Case]:
     ):
         operands = [given[key] for key in (x, f'kernel_{number}', f'gradient_{number}')]
         kernel = operands[1]
-        terms = kernel[0, ..., 0].size, kernel[0].size // kernel.shape[-2], operands[2][0, ..., 0].size
+        terms = (
+            kernel[0, ..., 0].size,
+            kernel[0].size // kernel.shape[-2],
+            operands[2][0, ..., 0].size,
+        )
         expected, magnitudes = reference(*operands), reference(*map(np.abs, operands))
         kind = name.partition('_')[0]
         for part, *values in zip(_PARTS, expected, magnitudes, terms, strict=True):
             what = 'outputs' if part == 'output' else f'{part} gradients'
             add(f'{name}_{part}', f'{what} of a {kind} layer', *values)
+    del made['convolution_1_input']
     return made
 
 

@@ -190,9 +190,9 @@ class Evaluator:
         root = purpose_key(shared['root'], data.repeat, Purpose.MOMENT_MASKS)
         rates = DropoutRates(data.conv_dropout_rate, data.dense_dropout_rate)
 
-        def contributions(pictures, key):
+        def contributions(pictures, keys):
             _, features = engine.network.apply(
-                {'params': params}, pictures, rates, key, None, method='with_keys'
+                {'params': params}, pictures, rates, keys, None, method='with_keys'
             )
             terms = features * weights
             return terms.sum(-1), (terms * terms).sum(-1)
@@ -201,9 +201,9 @@ class Evaluator:
             pictures = engine.task.synthesize(generating, noise)
 
             def masked(mask):
-                return contributions(
-                    pictures, jax.random.fold_in(jax.random.fold_in(root, mask), index[0])
-                )
+                # A key for each image, so that how many are looked at together changes nothing.
+                key = jax.random.fold_in(root, mask)
+                return contributions(pictures, jax.vmap(jax.random.fold_in, (None, 0))(key, index))
 
             a, s = contributions(pictures, None)
             mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))

@@ -185,8 +185,17 @@ def dropout_mask(key: jax.Array, rate: jax.Array | float, shape: tuple[int, ...]
 
     The rate may be traced (`nn.Dropout` branches on it in Python), so that runs with
     different rates share one program.
+
+    Args:
+      key: of the whole mask, or keys [B], of each image's own.
+      rate: the dropout rate.
+      shape: [B, ...].
     """
-    keep = jax.random.uniform(key, shape) >= rate
+    if key.ndim:
+        uniforms = jax.vmap(lambda own: jax.random.uniform(own, shape[1:]))(key)
+    else:
+        uniforms = jax.random.uniform(key, shape)
+    keep = uniforms >= rate
     return jnp.where(keep, 1.0 / (1.0 - rate), 0.0)
 
 
@@ -226,7 +235,7 @@ class ConvolutionAndPool(nn.Module):
         Args:
           x: image blocks of 2*block pixels each way.
           rate: dropout rate, scalar.
-          key: key of the dropout mask, or None for no dropout.
+          key: key of the dropout mask, or keys [B], or None for no dropout.
         """
         fan_in = self.kernel_size**2 * self.inputs
         kernel_init, bias_init = initializers(self.initialization, fan_in)

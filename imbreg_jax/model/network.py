@@ -73,7 +73,7 @@ class RegressionCNN(nn.Module):
         conv_key: jax.Array | None,
         dense_key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array]:
-        """As `__call__`, with a key, or None, for each of the two dropouts."""
+        """As `__call__`, with a key, or keys [B], or None, for each of the two dropouts."""
         first, second = self.conv_features
         common: dict[str, Any] = {
             'kernel_size': self.kernel_size,

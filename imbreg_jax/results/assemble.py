@@ -134,15 +134,30 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             ]  # fmt: skip
         if diverged:
             rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
+    rows += _guesses(study, merged)
+    return pd.DataFrame(rows, columns=list(files.COLUMNS))
+
+
+def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[Any, ...]]:
+    """The random guess's rows: on the first condition's targets, under no condition's name.
+
+    A condition that defines its targets otherwise has its own, under its name.
+    """
     settings = study.evaluation
-    for repeat, parts in zip(study.repeats, merged, strict=False):
+    first = study.conditions[0]
+    rows = []
+    for run, parts in zip(study.runs, merged, strict=True):
+        condition = study.conditions[run.condition_index]
+        if condition is not first and condition.task == first.task:
+            continue
         guess = baseline.random_guess(
-            study.seed, repeat, study.data.test_size, settings.guess_low, settings.guess_high
+            study.seed, run.repeat, study.data.test_size, settings.guess_low, settings.guess_high
         )
         scores = metrics(guess, parts['test_target'])
+        name = '' if condition is first else condition.name
         rows += [
-            ('', '', 'random_guess', repeat, law.name, metric, float(scores[metric][i]))
+            (name, '', 'random_guess', run.repeat, law.name, metric, float(scores[metric][i]))
             for i, law in enumerate(study.test_distributions)
             for metric in METRICS
         ]
-    return pd.DataFrame(rows, columns=list(files.COLUMNS))
+    return rows

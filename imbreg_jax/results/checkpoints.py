@@ -8,6 +8,7 @@ renamed again before it is removed, so that a folder of that name is never half 
 import errno
 import os
 import re
+import resource
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ _OVERHEAD = 2**18
 _NAME = re.compile(r'step_(\d{12})')
 # Errors of a file system, which TensorStore raises as other exceptions that quote their text.
 _FILE_SYSTEM_ERRORS = tuple(
-    getattr(errno, name) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO')
+    getattr(errno, name)
+    for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EACCES', 'EPERM', 'EIO')
 )
 
 
@@ -138,8 +140,13 @@ def _write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
     import orbax.checkpoint as ocp
 
     tree = {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
-    # Orbax meets a full disk in threads of its own, which say so at length.
-    needed = 2 * sum(a.nbytes for a in tree.values()) + _OVERHEAD
+    # Orbax meets a full disk in threads of its own, which say so at length; likewise `ulimit -f`,
+    # under which most of a checkpoint may be one file.
+    size = sum(a.nbytes for a in tree.values())
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if largest != resource.RLIM_INFINITY and largest < size + _OVERHEAD // 4:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path.parent.parent))
+    needed = 2 * size + _OVERHEAD
     if shutil.disk_usage(path.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path.parent.parent))
     try:

@@ -39,6 +39,11 @@ class Journal:
             if study.compute.tensorboard:
                 self._events = EventFiles(workdir.tensorboard)
 
+    @property
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """The epochs' rows so far, in the order in which they came."""
+        return self._rows
+
     def fault(self, position: dict[str, Any]) -> str | None:
         """What is wrong with the rows that a checkpoint's position counts on, or None."""
         mark = position.get('journal')
@@ -67,7 +72,8 @@ class Journal:
             content = self._read(mark['bytes'])
             self._rows = [json.loads(line) for line in content.splitlines()]
         else:
-            timed = [row | {'wall_time': time.time()} for row in position['rows']]
+            now = time.time()
+            timed = [files.finite(row) | {'wall_time': now} for row in position['rows']]
             content = files.json_lines(timed)
             self._rows = timed
         self._length = len(content)
@@ -104,10 +110,11 @@ class Journal:
         Raises:
           OSError: the files cannot be written or the disk is full.
         """
-        if self._workdir is None:
-            return
         now = time.time()
         timed = [files.finite(row) | {'wall_time': now} for row in rows]
+        if self._workdir is None:
+            self._rows += timed
+            return
         content = files.json_lines(timed)
         files.append(self._path, content)
         self._rows += timed

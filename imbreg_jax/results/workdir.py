@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from imbreg_jax.compute import environment
 from imbreg_jax.results import checkpoints, files, kept_tables
 from imbreg_jax.study import Study, adopt, differences, restore
 
@@ -302,12 +303,11 @@ class Workdir:
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
         """
-        # First: config.json names them.
-        kept_tables.write(self.path, study)
         here = {
             'versions': versions(),
             'devices': devices,
             'git_commit': git_commit(),
+            'arithmetic': environment.arithmetic(),
         }
         history = (self.held or {}).get('history') or []
         if not self.begun() or not history:
@@ -326,12 +326,14 @@ class Workdir:
                 condition.name: {
                     'train_distribution': condition.distribution.name,
                     'label': condition.distribution.label,
-                    'spec': condition.distribution.spec,
+                    # Of a table it names no path: two studies of one table have one law.
+                    'spec': condition.distribution.identity,
                 }
                 for condition in study.conditions
             },
             'test_distributions': {
-                law.name: {'label': law.label, 'spec': law.spec} for law in study.test_distributions
+                law.name: {'label': law.label, 'spec': law.identity}
+                for law in study.test_distributions
             },
             'timing': timing,
             # Under which versions and where it was trained, part by part; mostly one entry.
@@ -340,6 +342,8 @@ class Workdir:
         if finished:
             held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
         self._write(held)
+        # After config.json: without it nothing says that the folder is a workdir.
+        kept_tables.write(self.path, study)
 
     def write_analysis(self, study: Study) -> None:
         """Takes over into config.json how a finished study is to be analysed from now on."""
@@ -479,8 +483,12 @@ def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
     """What differs between two entries of a config.json's history, as text."""
-    old = before['versions'] | {key: before[key] for key in ('devices', 'git_commit')}
-    new = after['versions'] | {key: after[key] for key in ('devices', 'git_commit')}
+
+    def flat(entry: dict[str, Any]) -> dict[str, Any]:
+        others = {key: entry[key] for key in ('devices', 'git_commit')}
+        return entry['versions'] | others | entry.get('arithmetic', {})
+
+    old, new = flat(before), flat(after)
     return ', '.join(
         f'{key} {old.get(key)} -> {new.get(key)}'
         for key in old | new

@@ -81,7 +81,8 @@ class Distribution:
             table is named after its values (`table_81f3bd0d2d3c4a41`).
         spec: the canonical expression, from which `parse` makes an equal distribution; of a table
             it keeps the path of the file.
-        identity: the same without paths: a table is the SHA-256 of its sorted values.
+        identity: the same without paths: a table is the SHA-256 of its sorted values, and `parse`
+            needs to be told where those are.
         label: for figures and tables, such as `U(1, 10)`; printable characters only.
         tables: the values of the tables in it, by their SHA-256: sorted float64.
     """
@@ -603,7 +604,7 @@ def _flat_mixture(laws: Sequence[_Law], shares: Sequence[float]) -> _Law:
 def _parse_table(node: ast.Call, source: TableSource) -> _Parsed:
     path, given = _table_arguments(node)
     values = source(path, given)
-    label = f'table({os.path.basename(path)!r})'
+    label = f'table({os.path.basename(path) or given[:16]!r})'
     if values is None:
         if len(given) != 64:
             raise ValueError(f'{label} does not say which values it has')
@@ -641,14 +642,16 @@ def _table_arguments(node: ast.Call) -> tuple[str, str]:
         if isinstance(value, ast.Constant) and isinstance(value.value, str)
     }
     count = len(node.args) + len(node.keywords)
-    if 'file' not in texts or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
-        raise ValueError("table('file.csv') takes the path of a file in quotes")
     digest = texts.get('sha256', '')
+    named = 'file' in texts or len(digest) == 64
+    if not named or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
+        raise ValueError("table('file.csv') takes the path of a file in quotes")
     if digest and not _DIGEST.fullmatch(digest):
         raise ValueError(
-            f'the sha256 of table({texts["file"]!r}) must be 8 to 64 of the characters 0-9 a-f'
+            f'the sha256 of table({texts.get("file", "")!r}) must be 8 to 64 of the characters '
+            '0-9 a-f'
         )
-    return texts['file'], digest
+    return texts.get('file', ''), digest
 
 
 def table_digest(values: np.ndarray) -> str:

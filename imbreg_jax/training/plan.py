@@ -21,6 +21,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from imbreg_jax.compute import backend, limits
 from imbreg_jax.model import layers
 from imbreg_jax.study import Condition, Study
 
@@ -34,6 +35,8 @@ EVALUATED_AT_ONCE = 8_000
 # Of the memory that is there, the share the plan may fill; the rest is XLA's and the host's.
 MEMORY_SHARE = 0.7
 FLOAT = 4
+# No machine that a plan could have been made on has more.
+MOST_CORES = 2**14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Plan:
       repeats_per_unit: repeats trained together, with all conditions of a program.
       chunk_steps: training steps between two returns to the host, for each program.
       bytes_predicted: on all devices together.
+      cores: threads that share an operation on CPU, which decide the order of its sums; 0 where a
+        version before this one made the plan.
     """
 
     platform: str
@@ -80,6 +85,7 @@ class Plan:
     repeats_per_unit: int
     chunk_steps: tuple[int, ...]
     bytes_predicted: int
+    cores: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -189,8 +195,8 @@ def bytes_needed(study: Study, platform: str, devices: int, repeats: int, cached
 def available_bytes(devices: list[Any]) -> int:
     """Bytes of memory that the devices may use together."""
     if devices[0].platform != 'cpu':
-        limits = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
-        return int(min(limits)) * len(devices)
+        granted = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
+        return int(min(granted)) * len(devices)
     return limits.host_bytes()
 
 
@@ -262,7 +268,7 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         chunk_steps.append(largest_divisor(steps, limit))
     return Plan(
         platform, used(together), mapping, cached, together, tuple(chunk_steps),
-        need(together, cached),
+        need(together, cached), backend.threads(),
     )  # fmt: skip
 
 
