@@ -55,7 +55,8 @@ with backend.pinned(study):
     generator = np.random.default_rng(0)
     a = generator.standard_normal((400, 2000), np.float32)
     b = generator.standard_normal((2000, 50), np.float32)
-    out = [jax.jit(f)(a, b) for f in (jnp.matmul, lambda a, b: (a @ b).sum(0), lambda a, b: a.sum())]
+    functions = jnp.matmul, lambda a, b: (a @ b).sum(0), lambda a, b: a.sum()
+    out = [jax.jit(function)(a, b) for function in functions]
 digest = hashlib.sha256(b''.join(np.asarray(x).tobytes() for x in out)).hexdigest()
 print(digest, len(devices), backend.threads(), 'PJRT_NPROC' in os.environ)
 """
