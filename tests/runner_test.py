@@ -195,7 +195,7 @@ class RunnerTest(absltest.TestCase):
         self._assert_same_results()
         self.assertIn('finished', json.loads((self.workdir / 'config.json').read_text()))
         runner.analysis.build.side_effect = None
-        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+        with mock.patch.object(runner.backend, 'prepare', side_effect=AssertionError):
             study = small_study.study_lib.resolve(self._cached())
             run = runner.StudyRun(study, self.workdir)
             run.finish()
