@@ -21,6 +21,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from imbreg_jax.compute import limits
 from imbreg_jax.model import layers
 from imbreg_jax.study import Condition, Study
 
