@@ -60,7 +60,7 @@ _CONDITIONS = {
     'generating': {'task.target': 'generating'},
     'sample': {'task.ddof': 1},
     'wild': {'training.learning_rate': 1.0},
-    'jammed': {'training.learning_rate': 1.0},
+    'jammed': {'training.learning_rate': 2.0},
 }
 # More than a config allows. Whatever makes a loss overflow, its run alone stops; and so it does
 # where loss and weights stay finite and a gradient's square does not: weights of 1e4 make
