@@ -165,6 +165,23 @@ class CacheTest(absltest.TestCase):
         ):
             backend.use_compilation_cache(path)
 
+    def test_a_program_that_is_kept_is_loaded_without_alarm(self):
+        code = (
+            'import sys, jax, jax.numpy as jnp\n'
+            'from imbreg_jax.compute import backend\n'
+            'backend.configure()\n'
+            'backend.use_compilation_cache(sys.argv[1])\n'
+            "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)\n"
+            'print(jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((8, 8))).shape)\n'
+        )
+        folder = self.create_tempdir().full_path
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, '-c', code, folder], capture_output=True, text=True, cwd=_ROOT
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+        self.assertNotEmpty(os.listdir(folder))
+
     def test_the_default_folder_is_done_without(self):
         path = self.create_tempfile().full_path
         with mock.patch.dict('os.environ', {'XDG_CACHE_HOME': path}):
