@@ -266,12 +266,14 @@ class InterruptTest(absltest.TestCase):
         folder.create_file(
             'scipy.py', 'import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass'
         )
-        done = subprocess.run(
-            [sys.executable, '-m', 'imbreg_jax.main', f'--config={_SMOKE}'],
-            capture_output=True, text=True, cwd=_ROOT, timeout=60,
-            env=os.environ | {'PYTHONPATH': folder.full_path},
-        )  # fmt: skip
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (130, '', ''))
+        for module in ('main', 'report', 'benchmark'):
+            with self.subTest(module):
+                done = subprocess.run(
+                    [sys.executable, '-m', f'imbreg_jax.{module}'],
+                    capture_output=True, text=True, cwd=_ROOT, timeout=60,
+                    env=os.environ | {'PYTHONPATH': folder.full_path},
+                )  # fmt: skip
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (130, '', ''))
 
 
 class _Stderr:
