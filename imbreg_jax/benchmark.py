@@ -127,7 +127,9 @@ class Training:
     def images_per_chunk(self) -> int:
         """Image passes of all runs in a chunk."""
         return (
-            len(self.engine.unit.runs) * self.engine.chunk_steps * self.engine.training.batch_size
+            len(self.engine.unit.runs)
+            * self.engine.steps_before(1)
+            * self.engine.training.batch_size
         )
 
     def chunks(self, count: int) -> None:

@@ -1,6 +1,8 @@
 """Verdicts on data that was made to make each claim stand, fail or stay undecided."""
 
+import dataclasses
 import pathlib
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -55,6 +57,51 @@ class ClaimsTest(parameterized.TestCase):
         verdict = self._verdict(self._study({('u1_5', 'u1_5'): values}), 1)
         self.assertEqual(verdict.status, claims.FAILS)
         self.assertIn('89 of 90', verdict.reason)
+        self.assertIn('not so U(1, 5) repeat 3 on U(1, 5) (99.00 against ', verdict.reason)
+        self.assertIn('the pair that decides: random guess on U(1, 5)', verdict.reason)
+        self.assertNotIn('more;', verdict.reason)
+
+    def test_of_many_networks_that_fail_a_handful_is_named(self):
+        cells = {('u1_5', 'u1_5'): 99.0, ('n5_5_1', 'u1_10'): 1e4}
+        verdict = self._verdict(self._study(cells), 1)
+        self.assertIn('70 of 90', verdict.reason)
+        self.assertEqual(verdict.reason.count(' against '), 5 + 1)
+        self.assertIn(' and 15 more; the pair that decides', verdict.reason)
+
+    def test_the_pair_that_decides_is_the_one_with_the_weakest_test_not_the_closest(self):
+        # On U(1, 5) the network comes closer to its guess, on N(5.5, 1) it scatters far more.
+        study = self._study({})
+        guesses = {t: study.values('random_guess', '', t, 'mse') for t in ('u1_5', 'n5_5_1')}
+        cells = {
+            ('u1_5', 'u1_5'): 0.9 * guesses['u1_5'].to_numpy(),
+            ('u1_5', 'n5_5_1'): guesses['n5_5_1'].to_numpy() * (0.5 + 0.2 * _NOISE),
+        }
+        verdict = self._verdict(self._study(cells), 1)
+        self.assertEqual(verdict.status, claims.STANDS)
+        self.assertIn('decides: random guess on N(5.5, 1)', verdict.reason)
+        closest = max(verdict.evidence, key=lambda e: e.holm_p_value)
+        self.assertEqual(closest.first, 'random guess on N(5.5, 1)')
+
+    def test_a_network_is_held_against_the_guess_on_its_own_targets(self):
+        study = self._study({('u1_5', 'u1_5'): 1.0})
+        # As a condition has it whose targets are defined otherwise: a guess that errs by less.
+        rows = study.results[
+            (study.results['predictor'] == 'random_guess')
+            & (study.results['test_distribution'] == 'u1_5')
+        ]
+        groups = {
+            ('random_guess', 'u1_5', 'u1_5', metric): loading._Values(
+                *(group[name].to_numpy() for name in ('repeat',)),
+                np.full(len(group), 0.5),
+                *(group[name].to_numpy() for name in ('source', 'line')),
+            )
+            for metric, group in rows.groupby('metric')
+        }
+        study = dataclasses.replace(study, _groups={**study._groups, **groups})
+        verdict = self._verdict(study, 1)
+        self.assertEqual(verdict.status, claims.FAILS)
+        self.assertIn('80 of 90', verdict.reason)
+        self.assertIn('U(1, 5) repeat 0 on U(1, 5) (1.000 against 0.5000)', verdict.reason)
 
     @parameterized.parameters(
         ((1.0, 2.0, 3.0), claims.STANDS),
@@ -131,6 +178,77 @@ class ClaimsTest(parameterized.TestCase):
         table = claims.comparisons(study)
         pairs = set(zip(table['first'], table['second'], strict=True))
         self.assertEqual(pairs, {('u1_5', 'u1_10'), ('u1_10-relu', 'u1_10'), ('u1_5-relu', 'u1_5')})
+
+    def _pairs(self, conditions):
+        study = self._study(
+            {},
+            conditions=conditions,
+            networks=dict.fromkeys(conditions, (0.9, 0.01, 0.03)),
+            repeats=2,
+            test_distributions=('u1_10',),
+        )
+        found, lone = claims.compared_pairs(study)
+        table = claims.comparisons(study)
+        self.assertEqual(
+            list(dict.fromkeys(zip(table['first'], table['second'], strict=True))), found
+        )
+        return set(found), lone
+
+    def test_conditions_that_differ_in_law_and_setting_are_not_compared(self):
+        relu, wide = {'model.order': 'relu_pool'}, {'model.dense_features': 99}
+        law = {'train_distribution': 'u1_5'}
+        found, lone = self._pairs({'a': {}, 'b': relu | law})
+        self.assertEqual((found, lone), (set(), ['b']))
+        # The same law under the same other setting, or the same settings, is a partner.
+        found, lone = self._pairs({'a': {}, 'b': relu | law, 'c': relu, 'd': relu | wide | law})
+        self.assertEqual(found, {('c', 'a'), ('b', 'c'), ('d', 'b')})
+        self.assertEmpty(lone)
+
+    def test_conditions_that_differ_in_two_settings_are_not_compared(self):
+        relu, wide = {'model.order': 'relu_pool'}, {'model.dense_features': 99}
+        found, lone = self._pairs({'a': {}, 'both': relu | wide})
+        self.assertEqual((found, lone), (set(), ['both']))
+        found, lone = self._pairs({'a': {}, 'relu': relu, 'both': relu | wide})
+        self.assertEqual((found, lone), ({('relu', 'a'), ('both', 'relu')}, []))
+
+    def test_of_many_laws_each_is_held_against_the_first(self):
+        laws = [*simulated_study.LAWS, *(f'uniform(1, {high})' for high in (6, 7, 8))]
+        added = {law: (law, law, simulated_study.LAWS['u1_5'][2]) for law in laws[-3:]}
+        with mock.patch.dict(simulated_study.LAWS, added):
+            found, lone = self._pairs({law: {'train_distribution': law} for law in laws})
+        self.assertEqual(found, {(law, 'u1_10') for law in laws if law != 'u1_10'})
+        self.assertEmpty(lone)
+
+    def test_a_large_study_has_no_bootstrap_and_the_same_verdicts(self):
+        study = self._study({})
+        with mock.patch.object(claims, 'MOST_BOOTSTRAPPED_CELLS', 8):
+            found = claims.verdicts(study)
+            table = claims.comparisons(study)
+        for one, other in zip(found, claims.verdicts(study), strict=True):
+            self.assertEqual((one.status, one.reason), (other.status, other.reason))
+        self.assertTrue(
+            np.isnan([e.comparison.bca_interval for v in found for e in v.evidence]).all()
+        )
+        self.assertTrue(table['bca_low'].isna().all())
+        self.assertFalse(table['t_low'].isna().any())
+
+    def test_values_that_say_nothing_give_verdicts_without_a_warning(self):
+        for name, values in (
+            ('alike', 1.0), ('zero', 0.0), ('lost', np.nan), ('infinite', np.inf), ('huge', 1e300),
+        ):  # fmt: skip
+            with self.subTest(name):
+                cells = {
+                    (condition, test, predictor): values
+                    for condition in simulated_study.PAPER_CONDITIONS
+                    for test in simulated_study.PAPER_CONDITIONS
+                    for predictor in ('cnn', 'cnn_calibrated')
+                }
+                study = self._study(cells, repeats=3)
+                statuses = {v.claim: v.status for v in claims.verdicts(study)}
+                self.assertLen(statuses, 6)
+                if name in ('lost', 'infinite'):
+                    self.assertEqual(statuses[1], claims.UNTESTED)
+                self.assertLen(claims.comparisons(study), 18)
 
     @parameterized.parameters(
         (1.02, 0.01, claims.STANDS),

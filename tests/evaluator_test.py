@@ -48,7 +48,7 @@ def _predict(place, pictures):
     """[n] predictions and [n, features] last hidden features, dropout off."""
     engine, _, _ = _finished()
     with small_study.precision():
-        found = engine.network.apply({'params': _run(place)[2]}, pictures)
+        found = engine.programs.network.apply({'params': _run(place)[2]}, pictures)
     return tuple(np.asarray(a, np.float64) for a in found)
 
 
@@ -64,11 +64,11 @@ class MemoryTest(absltest.TestCase):
             whole = evaluator.Evaluator(engine).finish(state)
             tight = evaluator.Evaluator(engine)
             tried = []
-            compile_ = tight._compile
+            compile_ = tight.programs.compile
 
             def compile_for_a_small_device(at_once):
                 compile_(at_once)
-                finish = tight._finish
+                finish = tight.programs.finish
 
                 def too_many(*arguments):
                     tried.append(at_once)
@@ -76,10 +76,10 @@ class MemoryTest(absltest.TestCase):
                         raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
                     return finish(*arguments)
 
-                tight._finish = too_many
+                tight.programs.finish = too_many
 
-            with mock.patch.object(tight, '_compile', compile_for_a_small_device):
-                tight._compile(5)
+            with mock.patch.object(tight.programs, 'compile', compile_for_a_small_device):
+                tight.programs.compile(5)
                 found = tight.finish(state)
         self.assertEqual(tried, [5, 2, 1])
         for name, value in whole.items():
@@ -174,7 +174,7 @@ class MomentsTest(absltest.TestCase):
 
             def output(mask, i, root=root, params=params, pictures=pictures, rates=rates):
                 key = jax.random.fold_in(jax.random.fold_in(root, mask), i)
-                prediction, _ = engine.network.apply(
+                prediction, _ = engine.programs.network.apply(
                     {'params': params}, pictures[i][None], rates, key, None, method='with_keys'
                 )
                 return prediction[0] - params['dense2']['bias'][0]

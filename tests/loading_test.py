@@ -1,5 +1,6 @@
 """Several workdirs become one study, or a sentence says why not."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -37,6 +38,58 @@ class LoadingTest(absltest.TestCase):
                     apart.values('cnn', condition, test, 'mse'),
                 )
         self.assertLen(apart.values('random_guess', '', 'u1_10', 'mse'), 3)
+
+    def _guessing(self, name, factor, repeats=3, **fields):
+        """Returns a workdir of one condition whose random guesses score otherwise."""
+        workdir = self._one(name, repeats=repeats)
+        path = workdir / 'results.csv'
+        rows = pd.read_csv(path, keep_default_na=False)
+        rows.loc[rows['predictor'] == 'random_guess', 'value'] *= factor
+        rows.to_csv(path, index=False)
+        header = json.loads((workdir / 'config.json').read_text())
+        header['config']['evaluation'].update(fields)
+        (workdir / 'config.json').write_text(json.dumps(header))
+        simulated_study.seal(workdir)
+        return workdir
+
+    def test_each_network_is_held_against_the_guess_of_its_own_workdir(self):
+        first, second = self._one('u1_10'), self._guessing('u1_5', 0.5, guess_high=5.0)
+        third = self._one('n5_5_1')
+        study = loading.load([first, second, third])
+        (note,) = study.notes
+        self.assertIn("Workdir 'u1_5' holds other random guesses than 'u1_10'", note)
+        self.assertIn('evaluation.guess_high is 5.0 there and 10.0 here', note)
+        common = study.values('random_guess', '', 'u1_10', 'mse')
+        self.assertLen(common, 3)
+        for condition, factor in (('u1_10', 1), ('u1_5', 0.5), ('n5_5_1', 1)):
+            found = study.baseline(condition, 'u1_10', 'mse')
+            np.testing.assert_allclose(found, factor * common, rtol=1e-12)
+            self.assertEqual(list(found.index), [0, 1, 2])
+        held = study.baseline_condition('u1_5', 'u1_10', 'mse')
+        self.assertIn('u1_5/results.csv', study.source('random_guess', held, 'u1_10', 'mse'))
+
+    def test_workdirs_that_guess_alike_share_one_baseline(self):
+        study = loading.load([self._one('u1_10'), self._one('u1_5')])
+        self.assertEmpty(study.notes)
+        self.assertEqual(study.baseline_condition('u1_5', 'u1_10', 'mse'), '')
+
+    def test_a_baseline_of_a_diverged_network_still_counts(self):
+        workdirs = [self._one('u1_10'), self._guessing('u1_5', 0.5)]
+        study = loading.load(workdirs)
+        study = dataclasses.replace(study, diverged={('u1_5', 1): 3})
+        self.assertLen(study.baseline('u1_5', 'u1_10', 'mse'), 3)
+        self.assertIn('although their configs name no reason', study.notes[0])
+
+    def test_one_name_for_two_test_distributions_is_refused(self):
+        first, second = self._one('u1_10'), self._one('u1_5')
+        header = json.loads((second / 'config.json').read_text())
+        header['test_distributions']['n5_5_1']['spec'] = 'normal(5.5, 2)'
+        (second / 'config.json').write_text(json.dumps(header))
+        simulated_study.seal(second)
+        with self.assertRaisesRegex(
+            loading.AnalysisError, r"test distribution 'n5_5_1' of workdir 'u1_5' is normal\(5.5, 2"
+        ):
+            loading.load([first, second])
 
     def test_more_repeats_of_a_condition_are_joined(self):
         study = loading.load(

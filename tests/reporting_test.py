@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import tempfile
+from unittest import mock
 
 import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import analysis
+from imbreg_jax.analysis import claims, reporting
 
 _BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
@@ -174,6 +176,93 @@ class ReportTest(absltest.TestCase):
         )
         report = analysis.build([workdir], workdir)
         self.assertIn("None of the paper's claims can be tested", report.terminal_summary())
+
+    def test_of_a_large_study_the_page_shows_a_part_and_the_files_hold_all(self):
+        names = [f'rate_{i}' for i in range(5)]
+        conditions = {
+            name: {'model': {'dense_dropout_rate': 0.1 * (i + 1)}} for i, name in enumerate(names)
+        }
+        workdir = simulated_study.write(
+            self.root / 'large',
+            conditions,
+            {name: (2.9, 0.006, 0.03) for name in names},
+            images=60,
+            repeats=2,
+            test_distributions=('u1_10',),
+            diverged=[(name, 1) for name in names[1:]],
+        )
+        with (
+            mock.patch.object(reporting, '_MOST_ROWS', 3),
+            mock.patch.object(reporting, '_MOST_VERDICTS', 4),
+            mock.patch.object(reporting, '_MOST_NAMED', 2),
+            mock.patch.object(reporting, '_MOST_SETTINGS_IN_TERMINAL', 2),
+            mock.patch.object(claims, 'MOST_BOOTSTRAPPED_CELLS', 4),
+        ):
+            report = analysis.build([workdir], workdir)
+            text = report.terminal_summary()
+        page = html.unescape(report.path.read_text(encoding='utf-8')).replace('\u00a0', ' ')
+        tables = {path.stem: pd.read_csv(path) for path in (workdir / 'tables').glob('*.csv')}
+        for name, rows in (('results', 11), ('comparisons', 8), ('evidence', 20), ('shrinkage', 6)):
+            with self.subTest(name):
+                self.assertLen(tables[name], rows)
+                self.assertIn(f'The first 3 of {rows} rows; tables/{name}.csv has all', page)
+                markdown = 'shrinkage_runs' if name == 'shrinkage' else name
+                shown = (workdir / f'tables/{markdown}.md').read_text(encoding='utf-8')
+                self.assertIn(f'The first 3 of {rows} rows', shown)
+        self.assertIn('more verdicts on this claim are in tables/verdicts.csv', page)
+        self.assertIn('and 3 more conditions)', page)
+        self.assertIn('Networks of 2 more conditions diverged', page)
+        self.assertIn('Bootstrap intervals are left out in studies of more than 4', page)
+        self.assertIn('The verdicts of 3 more settings are in the report.', text)
+
+    def test_conditions_without_a_partner_are_named_and_not_compared(self):
+        conditions = {
+            'u1_10': {},
+            'other': {'train_distribution': 'u1_5', 'model': {'order': 'relu_pool'}},
+        }
+        workdir = simulated_study.write(
+            self.root / 'lone',
+            conditions,
+            dict.fromkeys(conditions, (0.9, 0.006, 0.03)),
+            images=60,
+            repeats=2,
+            test_distributions=('u1_10',),
+        )
+        page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
+        self.assertIn('Without a partner of that kind: other [U(1,\u00a05)].', page)
+        self.assertNotIn('Paired differences', page)
+        self.assertFalse((workdir / 'tables/comparisons.csv').exists())
+
+    def test_a_folder_used_again_keeps_nothing_of_the_study_before(self):
+        out = self.root / 'again'
+        first, second = (
+            simulated_study.write(
+                self.root / f'again_{name}',
+                {name: {'train_distribution': name}},
+                images=60,
+                repeats=2,
+                test_distributions=(name,),
+            )
+            for name in ('u1_10', 'u1_5')
+        )
+        analysis.build([first], out)
+        (out / 'notes.txt').write_text('mine')
+        analysis.build([second], out)
+        fresh = self.root / 'fresh'
+        analysis.build([second], fresh)
+        names = [
+            {str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file()}
+            for folder in (out, fresh)
+        ]
+        self.assertEqual(names[0], names[1] | {'notes.txt'})
+
+    def test_a_folder_of_somebody_else_is_refused(self):
+        theirs = self.root / 'theirs'
+        (theirs / 'tables').mkdir(parents=True)
+        (theirs / 'tables/results.csv').write_text('theirs')
+        with self.assertRaisesRegex(analysis.AnalysisError, 'name a new or an empty folder'):
+            analysis.build([self.report.path.parent], theirs)
+        self.assertEqual([p.name for p in theirs.rglob('*')], ['tables', 'results.csv'])
 
     @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
     def test_page_works_in_a_browser(self):

@@ -6,6 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from scipy import stats
 from statsmodels.stats import multitest, weightstats
+from statsmodels.stats import power as smp
 
 from imbreg_jax.analysis import statistics
 
@@ -129,6 +130,92 @@ class TestsTest(parameterized.TestCase):
         self.assertIsNone(found.repeats_needed)
 
 
+class ManyTest(absltest.TestCase):
+    def test_many_comparisons_are_each_what_it_is_alone(self):
+        rng = np.random.default_rng(13)
+        pairs, sizes = [], []
+        for n in (1, 2, 3, 10, 10, 10, 60, 0):
+            first = rng.standard_normal(n)
+            for second in (rng.standard_normal(n), np.round(first), first, first - 1):
+                pairs.append((first, second))
+                sizes.append(int(rng.integers(1, 10)))
+        found = statistics.compare_many(pairs, 0.9, 99, 3, sizes)
+        for (first, second), tests, one in zip(pairs, sizes, found, strict=True):
+            # By their text: NaN equals nothing.
+            self.assertEqual(repr(one), repr(statistics.compare(first, second, 0.9, 99, 3, tests)))
+        triples = [(first, second, second + 9) for first, second in pairs]
+        for triple, one in zip(triples, statistics.equivalence_many(triples, 0.1), strict=True):
+            self.assertEqual(repr(one), repr(statistics.equivalence(*triple, 0.1)))
+
+    def test_ranks_of_many_are_tested_as_scipy_tests_one(self):
+        rng = np.random.default_rng(14)
+        rows = [rng.standard_normal(12), rng.integers(-3, 4, 12), np.arange(12) - 2.0]
+        pairs = [(row.astype(float), np.zeros(12)) for row in rows]
+        for row, found in zip(rows, statistics.compare_many(pairs, resamples=0), strict=True):
+            expected = stats.wilcoxon(row[row != 0]).pvalue
+            self.assertAlmostEqual(found.wilcoxon_p_value, expected, places=12)
+
+    def test_without_resamples_there_is_no_bootstrap(self):
+        found = statistics.compare(np.arange(4.0), np.ones(4), resamples=0)
+        self.assertTrue(all(map(math.isnan, found.bca_interval)))
+        self.assertTrue(all(map(math.isfinite, found.t_interval)))
+
+
+class DegenerateTest(absltest.TestCase):
+    # Warnings are errors in the tests: nothing here may give one.
+    def test_nothing_to_say_is_nan(self):
+        cases = {
+            'none': [],
+            'one': [1.0],
+            'not a number': [1.0, math.nan, 2.0],
+            'infinite': [1.0, math.inf, 2.0],
+            'nothing but infinite': [math.inf] * 3,
+            'lost': [math.nan] * 3,
+        }
+        for name, values in cases.items():
+            with self.subTest(name):
+                first = np.array(values)
+                found = statistics.compare(first, np.ones(len(first)), resamples=99)
+                self.assertEqual(found.repeats, len(first))
+                for number in (
+                    found.std, found.t_p_value, found.wilcoxon_p_value, found.cohens_d,
+                    *found.t_interval, *found.bca_interval,
+                    *statistics.mean_interval(first),
+                    *statistics.bca_interval(first, resamples=99),
+                    *statistics.prediction_interval(first, 10),
+                    statistics.prediction_p_value(first, 10, 1.0),
+                    statistics.one_sample_p_value(first),
+                    statistics.wilcoxon_p_value(first),
+                    statistics.equivalence(first, first + 1, first, 0.1).p_value,
+                ):  # fmt: skip
+                    self.assertTrue(math.isnan(number))
+                self.assertIsNone(found.repeats_needed)
+                needed, _ = statistics.repeats_needed_for_margin(first, first, first, 0.1, 0.05)
+                self.assertIsNone(needed)
+
+    def test_no_spread_and_extremes_give_no_warning(self):
+        constant, tiny = np.full(10, 0.3), 1e-160 * np.arange(1.0, 11.0)
+        cases = {
+            'alike': (constant, constant),
+            'apart by one number': (constant + 1, constant),
+            # Differences that are alike but for rounding.
+            'apart up to rounding': (np.linspace(0, 1, 10) + 0.1, np.linspace(0, 1, 10)),
+            'squares vanish': (tiny, np.zeros(10)),
+            'squares overflow': (1e200 * np.arange(1.0, 11.0), np.zeros(10)),
+            'differences overflow': (np.full(10, 1.7e308), np.linspace(-1.7e308, 0, 10)),
+            'two repeats': (np.array([1.0, 2.0]), np.array([1.0, 1.0])),
+        }
+        for name, (first, second) in cases.items():
+            with self.subTest(name):
+                found = statistics.compare(first, second, resamples=99)
+                self.assertEqual(found.repeats, len(first))
+                statistics.equivalence(first, second, second, 0.1)
+                statistics.repeats_needed_for_margin(first, second, second, 0.1, 0.05)
+        found = statistics.compare(*cases['apart by one number'], resamples=99)
+        self.assertEqual(found.repeats_needed, 2)  # No fewer can be tested.
+        self.assertLess(found.t_p_value, 1e-12)
+
+
 class EquivalenceTest(absltest.TestCase):
     def test_tost_agrees_with_statsmodels_when_the_reference_is_known(self):
         rng = np.random.default_rng(7)
@@ -164,6 +251,30 @@ class PowerTest(parameterized.TestCase):
     @parameterized.parameters((0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10))
     def test_repeats_needed_are_the_textbooks(self, effect, expected):
         self.assertEqual(statistics.repeats_needed(effect), expected)
+
+    def test_power_agrees_with_statsmodels_where_that_has_one(self):
+        known = 0
+        for effect in (0.1, 0.6, 2.0, 9.59):
+            for repeats in (2, 3, 10, 300):
+                for alpha in (0.05, 0.05 / 9):
+                    for alternative in ('two-sided', 'larger'):
+                        found = statistics.power(effect, repeats, alpha, alternative)
+                        self.assertBetween(found, 0, 1 + 1e-15)
+                        expected = smp.TTestPower().power(
+                            effect, repeats, alpha, alternative=alternative
+                        )
+                        # It is undefined where the far tail all but vanishes.
+                        if not math.isnan(expected):
+                            known += 1
+                            self.assertAlmostEqual(found, expected, places=12)
+        self.assertGreater(known, 40)
+
+    def test_repeats_needed_have_the_power_and_one_fewer_have_not(self):
+        # 2 repeats at a third of 5 %: statsmodels has no power there, by integration it is 0.28.
+        for effect, alpha in ((9.59, 0.05 / 3), (8.91, 0.05 / 9), (0.3, 0.05), (1.0, 1e-5)):
+            needed = statistics.repeats_needed(effect, alpha)
+            self.assertGreaterEqual(statistics.power(effect, needed, alpha), 0.8)
+            self.assertLess(statistics.power(effect, needed - 1, alpha), 0.8)
 
     def test_power_by_simulation(self):
         draws = np.random.default_rng(10).standard_normal((4000, 10)) + 0.9

@@ -116,22 +116,12 @@ class _Question:
 
     def joint(self, i: int) -> np.ndarray:
         """Returns [2 or 3, n] values of the repeats that pair i (and its reference) share."""
-        return _joint([part.values for part in (*self.pairs[i], *self.references[i : i + 1])])
+        parts = (*self.pairs[i], *self.references[i : i + 1])
+        return loading.joint([part.values for part in parts])[1]
 
 
 # A judge asks once and is sent the answers: those of all verdicts are computed together.
 _Asking = Generator[_Question, tuple[Evidence, ...], 'Verdict']
-
-
-def _joint(columns: Sequence[pd.Series]) -> np.ndarray:
-    """Returns [k, n] values of k series at the repeats that all of them have."""
-    first, *others = columns
-    if not all(first.index.equals(other.index) for other in others):
-        shared = first.index
-        for other in others:
-            shared = shared.intersection(other.index)
-        columns = [column.loc[shared] for column in columns]
-    return np.stack([column.to_numpy(float) for column in columns])
 
 
 def resamples(study: loading.Study) -> int:
@@ -292,21 +282,20 @@ class _Judge:
         for condition in self._variant.conditions.values():
             for test in self._study.test_distributions:
                 guess, network = self._guess(condition, test), self._series(condition, test)
-                shared = guess.values.index.intersection(network.values.index)
+                shared, (guessed, errors) = loading.joint([guess.values, network.values])
                 if not len(shared):
                     continue
-                errors, guessed = network.values.loc[shared], guess.values.loc[shared]
-                won = errors.to_numpy() < guessed.to_numpy()
+                won = errors < guessed
                 total += len(shared)
                 beaten += int(won.sum())
                 title = self._study.conditions[condition].title
                 losing += [
                     (
                         len(pairs),
-                        f'{title} repeat {repeat} on {self._on(test)} '
-                        f'({number(errors[repeat])} against {number(guessed[repeat])})',
+                        f'{title} repeat {shared[i]} on {self._on(test)} '
+                        f'({number(errors[i])} against {number(guessed[i])})',
                     )
-                    for repeat in shared[~won]
+                    for i in np.flatnonzero(~won)
                 ]
                 pairs.append((guess, network))
         if not pairs:
@@ -647,7 +636,7 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
         for test in study.test_distributions
     ]
     joints = [
-        _joint([study.values(predictor, name, test, metric) for name in (first, second)])
+        loading.joint([study.values(predictor, name, test, metric) for name in (first, second)])[1]
         for metric, first, second, test in keys
     ]
     compared = statistics.compare_many(

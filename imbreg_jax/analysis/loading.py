@@ -212,14 +212,17 @@ class Study:
     def _select(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         if test == paper.ALL_TESTS:
             parts = [self.values(predictor, condition, t, metric) for t in self.averaged_tests()]
-            return pd.concat(parts, axis=1, join='inner').mean(axis=1, skipna=False)
+            shared, values = joint(parts)
+            return pd.Series(values.mean(axis=0), index=shared)
         rows = self._groups.get((predictor, condition, test, metric))
         if rows is None:
             return pd.Series(dtype=float)
         kept = np.isfinite(rows.value)
         if predictor != BASELINE:
             kept &= [(condition, r) not in self.diverged for r in rows.repeat]
-        return pd.Series(rows.value[kept], index=rows.repeat[kept]).sort_index()
+        repeat, value = rows.repeat[kept], rows.value[kept]
+        order = np.argsort(repeat, kind='stable')
+        return pd.Series(value[order], index=repeat[order])
 
     def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
         """Returns the random guess that the networks of `condition` are held against, by repeat.
@@ -340,6 +343,16 @@ def ended_far_above(rows: pd.DataFrame) -> pd.DataFrame:
     # An error that is no number is no small one.
     far = ~(ends['after'] <= FAR_ABOVE * ends['before']) & ~ends['diverged'].eq(True)
     return ends.loc[far, [*run, 'before', 'after']]
+
+
+def joint(columns: Sequence[pd.Series]) -> tuple[pd.Index, np.ndarray]:
+    """Returns the repeats that all of k series have, [n], and their values there, [k, n]."""
+    shared = columns[0].index
+    if not all(shared.equals(column.index) for column in columns[1:]):
+        for column in columns[1:]:
+            shared = shared.intersection(column.index)
+        columns = [column.loc[shared] for column in columns]
+    return shared, np.stack([column.to_numpy(float) for column in columns])
 
 
 def _show(value: Any) -> str:

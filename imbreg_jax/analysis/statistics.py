@@ -510,12 +510,13 @@ def repeats_needed_for_margin(
     Returns:
       Repeats for power 0.8 at the observed effect (None above 10,000) and 'inside' or 'outside'.
     """
-    differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    allowance = margin * np.asarray(reference, dtype=float)
-    if not (_sound(differences) and _sound(allowance)):
+    arrays = [np.asarray(part, dtype=float) for part in (first, second, reference)]
+    if not all(map(_sound, arrays)):
         return None, 'outside'
-    nearer = differences if differences.mean() >= 0 or not two_sided else -differences
-    effect = _effect(allowance - nearer)
+    with np.errstate(over='ignore', invalid='ignore'):
+        differences, allowance = arrays[0] - arrays[1], margin * arrays[2]
+        nearer = differences if differences.mean() >= 0 or not two_sided else -differences
+        effect = _effect(allowance - nearer)
     inside = effect > 0
     level = alpha / 2 if two_sided and not inside else alpha
     return repeats_needed(abs(effect), level, 'larger'), 'inside' if inside else 'outside'

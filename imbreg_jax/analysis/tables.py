@@ -98,36 +98,43 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
     lost = [(row.condition, int(row.repeat)) in diverged for row in scores.itertuples()]
     lost = np.array(lost, dtype=bool) & (scores['predictor'] != 'random_guess').to_numpy()
-    scores = scores.assign(lost=lost)
+    predictors = _in_order(scores['predictor'], PREDICTORS)
+    # Arrays: a study has thousands of cells, each a handful of numbers.
+    train_names, repeats, metric_names, all_values = (
+        scores[name].to_numpy() for name in ('train_distribution', 'repeat', 'metric', 'value')
+    )
+    cells = scores.groupby(['predictor', 'condition', 'test_distribution'], sort=False).indices
+    begun: dict[tuple[str, str], int] = {}
+    for (predictor, condition, _), places in cells.items():
+        begun[predictor, condition] = min(places[0], begun.get((predictor, condition), places[0]))
+    ordered = sorted(
+        cells.items(),
+        key=lambda cell: (predictors.index(cell[0][0]), begun[cell[0][:2]], cell[1][0]),
+    )
     rows = []
-    for predictor in _in_order(scores['predictor'], PREDICTORS):
-        of_predictor = scores[scores['predictor'] == predictor]
-        for condition, of_condition in of_predictor.groupby('condition', sort=False):
-            for test, chosen in of_condition.groupby('test_distribution', sort=False):
-                # Arrays: a study has thousands of cells, and a selection in pandas costs far more.
-                train = chosen['train_distribution'].iloc[0]
-                repeat, named, value, left_out = (
-                    chosen[name].to_numpy() for name in ('repeat', 'metric', 'value', 'lost')
-                )
-                row = {
-                    'condition': condition,
-                    'train_distribution': train,
-                    'predictor': predictor,
-                    'test_distribution': test,
-                    'repeats': len(np.unique(repeat[~left_out])),
-                    'diverged': len(np.unique(repeat[left_out])),
-                }
-                for metric in METRICS:
-                    values = value[~left_out & (named == metric)].astype(float)
-                    row[f'{metric}_mean'] = values.mean() if values.size else np.nan
-                    row[f'{metric}_std'] = values.std(ddof=1) if values.size > 1 else np.nan
-                    printed = paper.cell(train, test, metric)
-                    if condition not in as_printed or predictor == 'cnn_calibrated':
-                        printed = None
-                    if metric in paper.METRICS:
-                        row[f'{metric}_paper'] = printed.mean if printed else np.nan
-                        row[f'{metric}_paper_std'] = printed.std if printed else np.nan
-                rows.append(row)
+    for (predictor, condition, test), places in ordered:
+        train = train_names[places[0]]
+        repeat, named, value = repeats[places], metric_names[places], all_values[places]
+        left_out = lost[places]
+        row = {
+            'condition': condition,
+            'train_distribution': train,
+            'predictor': predictor,
+            'test_distribution': test,
+            'repeats': len(np.unique(repeat[~left_out])),
+            'diverged': len(np.unique(repeat[left_out])),
+        }
+        for metric in METRICS:
+            values = value[~left_out & (named == metric)].astype(float)
+            row[f'{metric}_mean'] = values.mean() if values.size else np.nan
+            row[f'{metric}_std'] = values.std(ddof=1) if values.size > 1 else np.nan
+            printed = None
+            if condition in as_printed and predictor != 'cnn_calibrated':
+                printed = paper.cell(train, test, metric)
+            if metric in paper.METRICS:
+                row[f'{metric}_paper'] = printed.mean if printed else np.nan
+                row[f'{metric}_paper_std'] = printed.std if printed else np.nan
+        rows.append(row)
     columns = [
         'condition',
         'train_distribution',
