@@ -196,7 +196,9 @@ class MemoryTest(absltest.TestCase):
         study = small_study.study()
         with small_study.precision():
             engine = small_study.trained().engine
-        shapes = jax.eval_shape(engine.programs.network.init, jax.random.key(0), jnp.zeros((1, 20, 20)))
+        shapes = jax.eval_shape(
+            engine.programs.network.init, jax.random.key(0), jnp.zeros((1, 20, 20))
+        )
         counted = sum(leaf.size for leaf in jax.tree.leaves(shapes))
         self.assertEqual(plan_lib.parameter_count(study.conditions[0], 20), counted)
         # Koehler's network on 52 x 52: 260 + 5,020 + 100,050 + 51.
