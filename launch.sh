@@ -7,7 +7,11 @@
 #   ./launch.sh test [pytest arguments]  run the tests
 #   ./launch.sh lint                     check style and types with ruff and mypy
 #   ./launch.sh install                  only install
-#   ./launch.sh help                     print this
+#   ./launch.sh help                     print this, and once installed every config, field and law
+#
+# Targets are drawn from u1_10, u1_5, n5_5_1, or any of uniform(low, high), normal(mean, std),
+# truncated_normal, triangular, inverse_triangular, beta, lognormal, exponential, mixtures of these
+# and table('file.csv'): ./launch.sh --config.train_distribution='normal(5.5, 2)'
 #
 # The first call makes .venv beside this file and installs into it; later calls install only what
 # changed, and write nothing where nothing did, so that a checkout may be read-only. Before anything
@@ -398,6 +402,10 @@ main() {
   case ${1:-} in
     help | -h | --help)
       sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "$self"
+      if "$python" -c 'import imbreg_jax.main' 2>/dev/null; then
+        echo
+        exec "$python" -m imbreg_jax.main --help
+      fi
       ;;
     test)
       shift

@@ -10,6 +10,12 @@ theirs in turn, so that what else the machine does meets both alike; ratios are 
 round, and their median and range are what to quote.
 """
 
+from imbreg_jax import terminal
+
+if __name__ == '__main__':
+    # Before the imports that take their time.
+    terminal.end_on_interrupt()
+
 import importlib.util
 import json
 import math
@@ -26,7 +32,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from imbreg_jax import study, terminal, torch_baseline
+from imbreg_jax import study, torch_baseline
 from imbreg_jax.compute import backend, environment
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.model import layers
@@ -121,7 +127,9 @@ class Training:
     def images_per_chunk(self) -> int:
         """Image passes of all runs in a chunk."""
         return (
-            len(self.engine.unit.runs) * self.engine.chunk_steps * self.engine.training.batch_size
+            len(self.engine.unit.runs)
+            * self.engine.steps_before(1)
+            * self.engine.training.batch_size
         )
 
     def chunks(self, count: int) -> None:

@@ -12,33 +12,24 @@ process at once, where it comes more than a second after the first signal: soone
 one, delivered to the process and to its group.
 """
 
-# ruff: noqa: E402 - an interrupt is seen to before the imports that take their time.
-
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from typing import NoReturn
-
-
-def _stop_at_once(number: int, _: object = None) -> NoReturn:
-    """Ends the process where there is nothing to save, with the status that a shell reports."""
-    os._exit(128 + number)
-
+from imbreg_jax import terminal
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGINT, _stop_at_once)
+    # Before the imports that take their time.
+    terminal.end_on_interrupt()
 
 import logging
+import signal
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from absl import flags
 
-from imbreg_jax import terminal
 from imbreg_jax.compute import environment
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import ConfigError, Study, command_line, resolve
@@ -66,7 +57,7 @@ def main(argv: list[str]) -> int:
 
 def _main(argv: list[str]) -> int:
     # Until the study can save something, a stop ends the process as for any program.
-    signal.signal(signal.SIGINT, _stop_at_once)
+    terminal.end_on_interrupt()
     try:
         usage = f'{__doc__}\n  --workdir=DIR: {flags.FLAGS["workdir"].help}'
         information = command_line.information(argv, usage)
@@ -135,7 +126,7 @@ def _run(study: Study, workdir: str) -> int:
     # All is done and written. Whoever is tired of reading may go.
     terminal.nothing_waits()
     for name in study.compute.stop_signals:
-        signal.signal(getattr(signal, name), _stop_at_once)
+        signal.signal(getattr(signal, name), terminal.stop_at_once)
     comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
     table = tables.results_table(result, comparable).replace({'condition': _titles(run.study)})
     labels = {law.name: law.label for law in study.test_distributions}
@@ -200,7 +191,7 @@ def _say(text: str) -> None:
 def _end_at_once(run: StudyRun, number: int) -> NoReturn:
     if run.workdir is not None:
         run.workdir.end()
-    _stop_at_once(number)
+    terminal.stop_at_once(number)
 
 
 def _handle_signals(names: tuple[str, ...], stop: StopRequest, run: StudyRun) -> None:

@@ -5,13 +5,19 @@
 Several workdirs of one seed make one report, as if their conditions had been one study.
 """
 
+from imbreg_jax import terminal
+
+if __name__ == '__main__':
+    # Before the imports that take their time.
+    terminal.end_on_interrupt()
+
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from imbreg_jax import analysis, terminal
+from imbreg_jax import analysis
 
 # Flags of its own: `imbreg_jax.main` has a --workdir too, and one process may import both.
 _FLAGS = flags.FlagValues()

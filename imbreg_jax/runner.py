@@ -289,6 +289,7 @@ class StudyRun:
         """Trains, with less at once where memory runs out; returns the plan that served."""
         while True:
             self._units = engine_lib.units(self.study, plan)
+            self._programs: evaluator.Programs | None = None
             self._chunk_steps = plan.chunk_steps
             self._binding = workdir_lib.binding(plan.to_json())
             start, state = self._restore()
@@ -359,11 +360,22 @@ class StudyRun:
     ) -> None:
         self._began = time.monotonic()
         progress.phase('drawing data')
-        engine = engine_lib.Engine(self.study, unit, plan, devices)
+        programs = self._programs_of(unit, plan, devices)
+        engine = engine_lib.Engine(self.study, unit, plan, devices, programs.training)
         try:
             self._train_with(engine, number, unit, position, saved, progress)
         finally:
             engine.release()
+
+    def _programs_of(
+        self, unit: engine_lib.Unit, plan: plan_lib.Plan, devices: list[Any]
+    ) -> evaluator.Programs:
+        """The programs that the unit before used, too, where they are the same."""
+        if self._programs is None or self._programs.training.program != unit.program:
+            self._programs = evaluator.Programs(
+                engine_lib.Programs(self.study, unit.program, plan, devices)
+            )
+        return self._programs
 
     def _train_with(
         self,
@@ -375,7 +387,7 @@ class StudyRun:
         progress: Progress,
     ) -> None:
         progress.phase('compiling')
-        evaluation = evaluator.Evaluator(engine)
+        evaluation = evaluator.Evaluator(engine, self._programs)
         initial = engine.initialize()
         structure = jax.tree.structure(initial)
         losses = np.zeros(len(unit.runs), np.float64)
@@ -389,27 +401,32 @@ class StudyRun:
             state = jax.tree.unflatten(structure, leaves)
             state = jax.tree.map(lambda a: jax.device_put(a, engine.axis.sharding), state)
         del initial
-        chunks = engine.chunks_per_epoch
-        images = len(unit.runs) * engine.chunk_steps * engine.training.batch_size
-        progress.skip(images * (epoch * chunks + chunk))
+        per_epoch = engine.steps_per_epoch
+        per_step = len(unit.runs) * engine.training.batch_size
+        progress.skip(per_step * (epoch * per_epoch + engine.steps_before(chunk)))
         last_saved = time.monotonic()
         chunk_seconds: list[float] = []
+        chunk_steps: list[int] = []
         while epoch < engine.training.epochs:
             chunk_began = time.monotonic()
             with self._profiled(number, len(chunk_seconds)):
                 state, loss = engine.train_chunk(state, epoch, chunk)
                 losses = losses + engine.axis.fetch(loss)
+            done = engine.steps_before(chunk + 1)
             chunk_seconds.append(time.monotonic() - chunk_began)
+            chunk_steps.append(done - engine.steps_before(chunk))
             if len(chunk_seconds) == 2:
                 # The first chunk's time is mostly compilation; the next one tells how much.
-                self.compile_seconds += max(0.0, chunk_seconds[0] - chunk_seconds[1])
+                trained = chunk_seconds[1] * chunk_steps[0] / chunk_steps[1]
+                self.compile_seconds += max(0.0, chunk_seconds[0] - trained)
             chunk += 1
-            progress.trained(images, epoch + chunk / chunks, engine.training.epochs, len(unit.runs))
-            if chunk == chunks:
+            progress.trained(
+                per_step * chunk_steps[-1], epoch + done / per_epoch, engine.training.epochs,
+                len(unit.runs),
+            )  # fmt: skip
+            if chunk == engine.chunks_per_epoch:
                 epoch, chunk = epoch + 1, 0
-                self._record(
-                    unit, evaluation, engine, state, epoch, losses / engine.steps_per_epoch
-                )
+                self._record(unit, evaluation, engine, state, epoch, losses / per_epoch)
                 losses = np.zeros_like(losses)
             due = time.monotonic() - last_saved >= self.study.compute.checkpoint_seconds
             stopping = self.stop.signal is not None

@@ -15,10 +15,11 @@ import contextlib
 import io
 import os
 import select
+import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 # How long a text waits for a reader that does not read. What follows is lost then, until the reader
 # has read it after all. What is printed last delays nothing, and a pager takes its time.
@@ -140,6 +141,16 @@ def _write_all(descriptor: int, content: bytes) -> None:
             except BlockingIOError:
                 # Whoever shares the descriptor has set it not to wait.
                 select.select([], [descriptor], [])
+
+
+def stop_at_once(number: int, _: object = None) -> NoReturn:
+    """Handles a signal where there is nothing to save, with the status that a shell reports."""
+    os._exit(128 + number)
+
+
+def end_on_interrupt() -> None:
+    """Has an interrupt end the process from here on, in the middle of an import too."""
+    signal.signal(signal.SIGINT, stop_at_once)
 
 
 @contextlib.contextmanager

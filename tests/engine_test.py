@@ -1,5 +1,6 @@
 """Tests of imbreg_jax.training.engine: what training may depend on, and what it must not."""
 
+import contextlib
 import dataclasses
 import functools
 
@@ -60,7 +61,7 @@ _CONDITIONS = {
     'generating': {'task.target': 'generating'},
     'sample': {'task.ddof': 1},
     'wild': {'training.learning_rate': 1.0},
-    'jammed': {'training.learning_rate': 1.0},
+    'jammed': {'training.learning_rate': 2.0},
 }
 # More than a config allows. Whatever makes a loss overflow, its run alone stops; and so it does
 # where loss and weights stay finite and a gradient's square does not: weights of 1e4 make
@@ -303,21 +304,30 @@ class PlanTest(EngineTest):
         self.assertEqual(units[0].runs, [(0, 2), (2, 2), (0, 3), (2, 3)])
 
 
+@contextlib.contextmanager
+def _events(ending):
+    """Names of JAX's timed events that end so and happen meanwhile."""
+    heard = []
+
+    def listen(event, duration, **_):
+        if event.endswith(ending):
+            heard.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield heard
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
 class CompilationTest(EngineTest):
     def test_happens_once_whatever_the_chunk_and_epoch(self):
-        compiled = []
-
-        def listen(event, duration, **_):
-            if event.endswith('backend_compile_duration'):
-                compiled.append(event)
-
         engine = small_study.trained().engine
         with small_study.precision():
             evaluation = evaluator.Evaluator(engine)
             state = engine.initialize()
             evaluation.validation(state)
-            jax.monitoring.register_event_duration_secs_listener(listen)
-            try:
+            with _events('backend_compile_duration') as compiled:
                 jax.jit(lambda x: x + 1)(1.5)
                 self.assertNotEmpty(compiled)  # The listener hears.
                 compiled.clear()
@@ -331,8 +341,57 @@ class CompilationTest(EngineTest):
                 )
                 engine.train_chunk(state, 2, 0)
                 self.assertEmpty(compiled)
-            finally:
-                jax.monitoring.unregister_event_duration_listener(listen)
+
+    def test_happens_once_for_all_units_and_chunks_of_a_program(self):
+        # Two units, and epochs of two steps and one, in chunks of two.
+        study = small_study.study(data__train_size=18, evaluation__moment_images=4)
+        available = jax.devices()[:1]
+        plan = dataclasses.replace(
+            plan_lib.make(study, available), repeats_per_unit=1, chunk_steps=(2,)
+        )
+        first, second = engine_lib.units(study, plan)
+        programs = evaluator.Programs(engine_lib.Programs(study, 0, plan, available))
+
+        def train(unit):
+            engine = engine_lib.Engine(study, unit, plan, available, programs.training)
+            evaluation = evaluator.Evaluator(engine, programs)
+            state = engine.initialize()
+            for chunk in range(2):
+                state, _ = engine.train_chunk(state, 0, chunk)
+            found = evaluation.finish(state) | small_study.flat(engine.axis.fetch(state.params))
+            engine.release()
+            return found
+
+        with small_study.precision():
+            found = [train(first)]
+            with (
+                _events('jaxpr_trace_duration') as traced,
+                _events('backend_compile_duration') as compiled,
+            ):
+                found.append(train(second))
+            self.assertEmpty(traced)
+            self.assertEmpty(compiled)
+        # Each unit's own numbers, to the last bit those of programs that it alone has.
+        alone = small_study.study(
+            repeats=1, first_repeat=1, data__train_size=18, evaluation__moment_images=4
+        )
+        trained = small_study.train(alone, epochs=1, chunk_steps=(2,))
+        for name, value in trained.params.items():
+            np.testing.assert_array_equal(_bits(found[1][name]), _bits(value), name)
+            self.assertFalse((found[0][name] == found[1][name]).all(), name)
+
+
+class ChunkTest(EngineTest):
+    def test_of_an_epoch_need_not_be_equal(self):
+        """Chunks of three steps and one are those of two and two."""
+        equal = small_study.trained()
+        uneven = small_study.train(equal.engine.study, mapping='map', chunk_steps=(3,))
+        self.assertEqual(uneven.engine.chunks_per_epoch, 2)
+        steps = [uneven.engine.steps_before(chunk) for chunk in range(3)]
+        self.assertEqual(steps, [0, 3, 4])
+        self.assert_same_bits(uneven.params, equal.params)
+        # The same losses, in other sums of float32.
+        np.testing.assert_allclose(uneven.losses.sum(1), equal.losses.sum(1), rtol=1e-6)
 
 
 class PlainTrainingTest(EngineTest):

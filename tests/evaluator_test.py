@@ -4,6 +4,7 @@ import functools
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest
 
@@ -20,14 +21,15 @@ _CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 
 
 @functools.cache
-def _finished():
+def _finished(batch_size=5):
     """A unit of two conditions and two repeats as it starts, and what is kept of it."""
     study = small_study.study(
         {
             'normal': {'train_distribution': 'n5_5_1'},
             # Masks of rate 0 keep everything.
             'undropped': {'model.conv_dropout_rate': 0.0},
-        }
+        },
+        evaluation__batch_size=batch_size,
     )
     with small_study.precision():
         engine = small_study.engine(study)
@@ -46,7 +48,7 @@ def _predict(place, pictures):
     """[n] predictions and [n, features] last hidden features, dropout off."""
     engine, _, _ = _finished()
     with small_study.precision():
-        found = engine.network.apply({'params': _run(place)[2]}, pictures)
+        found = engine.programs.network.apply({'params': _run(place)[2]}, pictures)
     return tuple(np.asarray(a, np.float64) for a in found)
 
 
@@ -62,11 +64,11 @@ class MemoryTest(absltest.TestCase):
             whole = evaluator.Evaluator(engine).finish(state)
             tight = evaluator.Evaluator(engine)
             tried = []
-            compile_ = tight._compile
+            compile_ = tight.programs.compile
 
             def compile_for_a_small_device(at_once):
                 compile_(at_once)
-                finish = tight._finish
+                finish = tight.programs.finish
 
                 def too_many(*arguments):
                     tried.append(at_once)
@@ -74,10 +76,10 @@ class MemoryTest(absltest.TestCase):
                         raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: out of memory')
                     return finish(*arguments)
 
-                tight._finish = too_many
+                tight.programs.finish = too_many
 
-            with mock.patch.object(tight, '_compile', compile_for_a_small_device):
-                tight._compile(5)
+            with mock.patch.object(tight.programs, 'compile', compile_for_a_small_device):
+                tight.programs.compile(5)
                 found = tight.finish(state)
         self.assertEqual(tried, [5, 2, 1])
         for name, value in whole.items():
@@ -147,16 +149,10 @@ class PredictionTest(absltest.TestCase):
 class BatchTest(absltest.TestCase):
     def test_of_any_size_gives_the_same(self):
         """Each image's prediction and mask are its own, whatever is looked at beside it."""
-        found = []
-        for size in (5, 3, 24):
-            study = small_study.study(evaluation__batch_size=size)
-            with small_study.precision():
-                engine = small_study.engine(study)
-                found.append(evaluator.Evaluator(engine).finish(engine.initialize()))
-        for other in found[1:]:
-            self.assertEqual(other.keys(), found[0].keys())
-            for name, value in found[0].items():
-                np.testing.assert_allclose(other[name], value, **_CLOSE, err_msg=name)
+        (_, _, found), (_, _, other) = _finished(), _finished(8)
+        self.assertEqual(other.keys(), found.keys())
+        for name, value in found.items():
+            np.testing.assert_allclose(other[name], value, **_CLOSE, err_msg=name)
 
 
 class MomentsTest(absltest.TestCase):
@@ -170,21 +166,25 @@ class MomentsTest(absltest.TestCase):
             uniforms = randomness.uniforms(
                 study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
             )
-            pictures = _scaled(condition.distribution.ppf(uniforms)[:count], noise)
+            pictures = jnp.asarray(_scaled(condition.distribution.ppf(uniforms)[:count], noise))
             rates = DropoutRates(condition.model.conv_dropout_rate, 0.0)
             root = randomness.purpose_key(
                 randomness.root_key(study.seed), repeat, Purpose.MOMENT_MASKS
             )
-            outputs = np.zeros((masks, count))
-            for mask in range(masks):
-                for i in range(count):
-                    key = jax.random.fold_in(jax.random.fold_in(root, mask), i)
-                    with small_study.precision():
-                        prediction, _ = engine.network.apply(
-                            {'params': params}, pictures[i : i + 1], rates, key[None], None,
-                            method='with_keys',
-                        )  # fmt: skip
-                    outputs[mask, i] = prediction[0] - params['dense2']['bias'][0]
+
+            def output(mask, i, root=root, params=params, pictures=pictures, rates=rates):
+                key = jax.random.fold_in(jax.random.fold_in(root, mask), i)
+                prediction, _ = engine.programs.network.apply(
+                    {'params': params}, pictures[i][None], rates, key, None, method='with_keys'
+                )
+                return prediction[0] - params['dense2']['bias'][0]
+
+            images_of_mask = jax.vmap(output, (None, 0))
+            with small_study.precision():
+                outputs = jax.jit(jax.vmap(images_of_mask, (0, None)))(
+                    jnp.arange(masks), jnp.arange(count)
+                )
+            outputs = np.asarray(outputs, np.float64)
             found = dict(zip(MOMENTS, out['moments'][place], strict=True))
             np.testing.assert_allclose(found['channel_mean_a'], outputs.mean(), **_CLOSE)
             np.testing.assert_allclose(found['channel_mean_a2'], (outputs**2).mean(), **_CLOSE)

@@ -172,13 +172,23 @@ class OutOfMemoryTest(absltest.TestCase):
             plan_lib.make(study, _GPU, _budget(study, 1, 1, False))
 
 
-class DivisorTest(parameterized.TestCase):
+class ChunkTest(parameterized.TestCase):
     @parameterized.parameters(
-        (1000, 100, 100), (1000, 99, 50), (1000, 1, 1), (1000, 0, 1), (997, 996, 1),
+        (1000, 100, 100), (1000, 99, 50), (1000, 19, 10), (1000, 1, 1), (1000, 0, 1),
         (997, 997, 997), (12, 100, 12), (1, 1, 1),
+        # Prime numbers, and twice one: chunks of equal length would be of one step or two.
+        (997, 996, 499), (997, 100, 100), (997, 30, 30), (997, 10, 10), (1994, 100, 100),
+        (7, 6, 4), (3, 2, 2),
     )  # fmt: skip
-    def test_is_the_largest_within_the_limit(self, number, limit, expected):
-        self.assertEqual(plan_lib.largest_divisor(number, limit), expected)
+    def test_is_long_and_within_the_limit(self, steps, limit, expected):
+        self.assertEqual(plan_lib.chunk_length(steps, limit), expected)
+
+    def test_makes_never_twice_the_chunks_that_are_needed(self):
+        for steps in range(1, 200):
+            for limit in range(1, steps + 1):
+                chunk = plan_lib.chunk_length(steps, limit)
+                self.assertBetween(chunk, 1, limit)
+                self.assertLessEqual(-(-steps // chunk), 2 * -(-steps // limit))
 
 
 class MemoryTest(absltest.TestCase):
@@ -186,7 +196,7 @@ class MemoryTest(absltest.TestCase):
         study = small_study.study()
         with small_study.precision():
             engine = small_study.trained().engine
-        shapes = jax.eval_shape(engine.network.init, jax.random.key(0), jnp.zeros((1, 20, 20)))
+        shapes = jax.eval_shape(engine.programs.network.init, jax.random.key(0), jnp.zeros((1, 20, 20)))
         counted = sum(leaf.size for leaf in jax.tree.leaves(shapes))
         self.assertEqual(plan_lib.parameter_count(study.conditions[0], 20), counted)
         # Koehler's network on 52 x 52: 260 + 5,020 + 100,050 + 51.
@@ -217,7 +227,7 @@ class MemoryTest(absltest.TestCase):
                     (state, run),
                 )
                 shared = engine.shared | {'epoch': np.int32(0), 'chunk': np.int32(0)}
-                compiled = engine._chunk.lower(*shapes, {}, shared).compile()
+                compiled = engine.programs.chunk.lower(*shapes, {}, shared).compile()
                 found = compiled.memory_analysis()
                 needed.append(
                     found.argument_size_in_bytes

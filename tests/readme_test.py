@@ -51,8 +51,12 @@ def _commands() -> list[list[str]]:
 class CommandsTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
+        # As in a checkout, with a file that the README's reader would have.
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / 'configs').symlink_to(_ROOT / 'configs')
+        (folder / 'ages.csv').write_text('age\n21\n34\n35\n')
         here = os.getcwd()
-        os.chdir(_ROOT)
+        os.chdir(folder)
         self.addCleanup(os.chdir, here)
 
     def test_every_command_is_one_that_works(self):
@@ -67,7 +71,7 @@ class CommandsTest(absltest.TestCase):
             self._check_study(arguments)
         elif program == './launch.sh':
             help_text = subprocess.run(
-                ['bash', 'launch.sh', 'help'], capture_output=True, text=True, check=True
+                ['bash', _ROOT / 'launch.sh', 'help'], capture_output=True, text=True, check=True
             ).stdout
             self.assertIn(f'./launch.sh {arguments[0]}', help_text)
         elif program == '.venv/bin/python' and arguments[0] == '-m':

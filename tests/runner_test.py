@@ -195,7 +195,7 @@ class RunnerTest(absltest.TestCase):
         self._assert_same_results()
         self.assertIn('finished', json.loads((self.workdir / 'config.json').read_text()))
         runner.analysis.build.side_effect = None
-        with mock.patch.object(runner, 'prepare_backend', side_effect=AssertionError):
+        with mock.patch.object(runner.backend, 'prepare', side_effect=AssertionError):
             study = small_study.study_lib.resolve(self._cached())
             run = runner.StudyRun(study, self.workdir)
             run.finish()
@@ -226,6 +226,21 @@ class RunnerTest(absltest.TestCase):
         checkpoints.save(self.workdir / 'checkpoints', 4, arrays, position, 2)
         with self.assertRaisesRegex(CheckpointError, 'holds 1 arrays that are not the'):
             imbreg_jax.run_study(self._cached(), self.workdir)
+
+    def test_a_study_is_resumed_on_the_cores_it_was_begun_on(self):
+        (self.workdir / 'checkpoints' / 'step_000000000001').mkdir(parents=True)
+        held = json.loads((self.reference / 'config.json').read_text())
+        del held['finished']
+        (self.workdir / 'config.json').write_text(json.dumps(held))
+        plan = json.loads((self.reference / 'plan.json').read_text())
+        self.assertEqual(plan['cores'], runner.backend.threads())
+        (self.workdir / 'plan.json').write_text(json.dumps(plan | {'cores': 77}))
+        # As many are asked for; a process whose JAX was in use before cannot give them.
+        prepare = runner.backend.prepare
+        with mock.patch.object(runner.backend, 'prepare', side_effect=prepare) as asked:
+            with self.assertRaisesRegex(WorkdirError, r'was begun on 77 core\(s\), and JAX was in'):
+                imbreg_jax.run_study(self._cached(), self.workdir)
+        self.assertEqual(asked.call_args.args[1], 77)
 
     def test_a_damaged_plan_is_refused_once_something_is_trained(self):
         self.workdir.mkdir()

@@ -280,6 +280,18 @@ class WorkdirTest(parameterized.TestCase):
         self.assertEqual(workdir_lib.changes(before, after), 'jax 1 -> 2')
         self.assertEqual(begin(['cpu 1'], '2'), [before, after])
 
+    def test_remembers_under_which_flags_it_was_trained(self):
+        for flags in ('', '--xla_a=1'):
+            with mock.patch.dict(os.environ, {'XLA_FLAGS': flags}), Workdir(self.path) as workdir:
+                workdir.check(self._study())
+                workdir.write_config(self._study(), ['cpu 0'], 'cpu', {})
+                history = workdir.held['history']
+            (self.path / 'checkpoints' / f'step_{1:012d}').mkdir(parents=True, exist_ok=True)
+        self.assertEqual(workdir_lib.changes(*history), 'xla_flags  -> --xla_a=1')
+        # What an earlier version wrote does not say.
+        del history[0]['arithmetic']
+        self.assertEqual(workdir_lib.changes(*history), 'xla_flags None -> --xla_a=1')
+
     def test_refuses_a_newer_format(self):
         workdir = self._begun()
         held = json.loads(workdir.config.read_text())

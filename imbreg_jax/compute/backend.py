@@ -31,6 +31,12 @@ FAULTY = {
     '0.11.0': 'crashes in reductions of many axes on CPUs (jax issue 39257)',
 }
 
+# These print some ten lines of alarm for each compiled program that they load, since the settings
+# that they compiled with, the same machine's, are no features of its processor.
+_FALSE_ALARM = ('0.10.0', '0.10.1')
+# What JAX sets when it is imported, unless the user has: warnings and what is worse.
+_USUAL_LOG_LEVEL = '1'
+
 # What is set for a study, whatever the user's own choice. These hold for the thread only …
 _PINNED = {
     'threefry_partitionable': True,
@@ -123,6 +129,11 @@ def configure() -> None:
             'jaxlib %s is sound',
             version, FAULTY[version], self_test.SOUND_JAXLIB,
         )  # fmt: skip
+
+    usual = os.environ.get('TF_CPP_MIN_LOG_LEVEL', _USUAL_LOG_LEVEL) == _USUAL_LOG_LEVEL
+    if version in _FALSE_ALARM and usual:
+        # They count as errors, so all that XLA prints goes, and what it raises is still raised.
+        os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 
 
 def threads() -> int:

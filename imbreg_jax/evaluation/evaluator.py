@@ -15,6 +15,7 @@ from jax import lax
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.model.network import DropoutRates
+from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import out_of_memory
 from imbreg_jax.training.engine import Engine, RunData, TrainState
 from imbreg_jax.training.plan import EVALUATED_AT_ONCE
@@ -39,27 +40,139 @@ MOMENTS = (
 )
 
 
-class Evaluator:
-    """The evaluation programs of one unit."""
+class Programs:
+    """The compiled programs that evaluate, for all units of one program; see `engine.Programs`.
 
-    def __init__(self, engine: Engine):
+    Attributes:
+      training: the programs that train.
+      at_once: with `vmap`, at most so many runs are evaluated at a time.
+      validate, finish: functions of one run over all runs of a unit.
+    """
+
+    def __init__(self, training: engine_lib.Programs):
         """Compiles nothing yet; programs compile at their first call."""
-        self.engine = engine
-        self.study = engine.study
+        self.training = training
+        self.study = training.study
         settings = self.study.evaluation
         images_of_run = settings.batch_size * len(self.study.test_distributions)
-        self._compile(max(1, EVALUATED_AT_ONCE // images_of_run))
+        self.compile(max(1, EVALUATED_AT_ONCE // images_of_run))
 
-    def _compile(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._validate = self.engine.axis.compile(self._validate_run, at_once)
-        self._finish = self.engine.axis.compile(self._finish_run, at_once)
+    def compile(self, at_once: int) -> None:
+        """Makes the programs anew, for so many runs at a time."""
+        self.at_once = at_once
+        self.validate = self.training.compile(self._validate_run, at_once)
+        self.finish = self.training.compile(self._finish_run, at_once)
+
+    def _predict(self, params, pictures):
+        return self.training.network.apply({'params': params}, pictures)[0]
+
+    def _validate_run(self, _, run, device, shared):
+        params, data = run
+        training = self.training
+
+        def visit(noise, generating):
+            return self._predict(params, training.task.synthesize(generating, noise))
+
+        generating = data.generating['validation']
+        noise_of = training.noise_of('validation', data, device, shared)
+        batch = self.study.evaluation.batch_size
+        return images.walk(len(generating), noise_of, visit, generating, batch=batch)
+
+    def _finish_run(self, _, run, device, shared):
+        params, data, tests, train_targets = run
+        training, settings = self.training, self.study.evaluation
+
+        def both(noise, generating):
+            pictures = training.task.synthesize(generating, noise)
+            return self._predict(params, pictures), training.target_of(data, generating, noise)
+
+        def all_tests(noise, generating):
+            return jax.vmap(lambda g: both(noise, g), 1, 1)(generating)
+
+        def drawn(repeat, purpose):
+            key = purpose_key(shared['root'], repeat, purpose)
+            return lambda indices: images.noise(key, indices, self.study.data.image_size)
+
+        test_prediction, test_target = images.walk(
+            self.study.data.test_size,
+            drawn(data.repeat, Purpose.TEST_IMAGES),
+            all_tests,
+            tests.T,
+            batch=settings.batch_size,
+        )
+        dense_prediction, dense_target = images.walk(
+            settings.dense_size,
+            drawn(jnp.uint32(COMMON_REPEAT), Purpose.DENSE_IMAGES),
+            both,
+            shared['dense'],
+            batch=settings.batch_size,
+        )
+        parts = self._parts(params, data, train_targets, device, shared)
+        return {
+            'test_prediction': test_prediction.T,
+            'test_target': test_target.T,
+            'dense_prediction': dense_prediction,
+            'dense_target': dense_target,
+            'parts': parts,
+            'bias': params['dense2']['bias'][0],
+        }
+
+    def _parts(
+        self, params: Any, data: RunData, targets: jax.Array, device: Any, shared: Any
+    ) -> jax.Array:
+        """Per training image: target, output without its bias, sum of squared contributions."""
+        training, settings = self.training, self.study.evaluation
+        count = settings.moment_images
+        weights = params['dense2']['kernel'][:, 0]
+        root = purpose_key(shared['root'], data.repeat, Purpose.MOMENT_MASKS)
+        rates = DropoutRates(data.conv_dropout_rate, data.dense_dropout_rate)
+
+        def contributions(pictures, keys):
+            _, features = training.network.apply(
+                {'params': params}, pictures, rates, keys, None, method='with_keys'
+            )
+            terms = features * weights
+            return terms.sum(-1), (terms * terms).sum(-1)
+
+        def visit(noise, generating, index):
+            pictures = training.task.synthesize(generating, noise)
+
+            def masked(mask):
+                # A key for each image, so that how many are looked at together changes nothing.
+                key = jax.random.fold_in(root, mask)
+                return contributions(pictures, jax.vmap(jax.random.fold_in, (None, 0))(key, index))
+
+            a, s = contributions(pictures, None)
+            mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
+            return jnp.stack(
+                [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)], axis=-1
+            )
+
+        values = images.walk(
+            count,
+            training.noise_of('train', data, device, shared),
+            visit,
+            data.generating['train'][:count],
+            jnp.arange(count, dtype=jnp.int32),
+            batch=settings.batch_size,
+        )
+        return jnp.concatenate([targets[:count, None], values], axis=-1)
+
+
+class Evaluator:
+    """Evaluates one unit's networks."""
+
+    def __init__(self, engine: Engine, programs: Programs | None = None):
+        """Args: the unit's engine, and an earlier unit's programs, or None to make them."""
+        self.engine = engine
+        self.study = engine.study
+        self.programs = programs or Programs(engine.programs)
 
     def validation(self, state: TrainState) -> np.ndarray:
         """[runs, n] predictions on the validation split."""
         run = (state.params, self.engine.run_data)
         return self.engine.axis.fetch(
-            self._validate((), run, self.engine.device_data, self.engine.shared)
+            self.programs.validate((), run, self.engine.device_data, self.engine.shared)
         )
 
     def validation_targets(self) -> np.ndarray:
@@ -112,114 +225,19 @@ class Evaluator:
         return out
 
     def _finished(self, run: Any, shared: Any) -> dict[str, np.ndarray]:
-        """What `_finish` gives, of fewer runs at a time where memory runs out."""
+        """What the program gives, of fewer runs at a time where memory runs out."""
         while True:
             try:
                 return self.engine.axis.fetch(
-                    self._finish((), run, self.engine.device_data, shared)
+                    self.programs.finish((), run, self.engine.device_data, shared)
                 )
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
-                fewer = self._at_once // 2
+                fewer = self.programs.at_once // 2
                 together = self.engine.plan.mapping == 'vmap'
                 if not out_of_memory.is_out_of_memory(error) or not together or not fewer:
                     raise
             # Trained networks are not given up for want of room to evaluate all at once.
-            self._compile(fewer)
-
-    def _predict(self, params, pictures):
-        return self.engine.network.apply({'params': params}, pictures)[0]
-
-    def _validate_run(self, _, run, device, shared):
-        params, data = run
-        engine = self.engine
-
-        def visit(noise, generating):
-            return self._predict(params, engine.task.synthesize(generating, noise))
-
-        generating = data.generating['validation']
-        noise_of = engine.noise_of('validation', data, device, shared)
-        batch = self.study.evaluation.batch_size
-        return images.walk(len(generating), noise_of, visit, generating, batch=batch)
-
-    def _finish_run(self, _, run, device, shared):
-        params, data, tests, train_targets = run
-        engine, settings = self.engine, self.study.evaluation
-
-        def both(noise, generating):
-            pictures = engine.task.synthesize(generating, noise)
-            return self._predict(params, pictures), engine.target_of(data, generating, noise)
-
-        def all_tests(noise, generating):
-            return jax.vmap(lambda g: both(noise, g), 1, 1)(generating)
-
-        def drawn(repeat, purpose):
-            key = purpose_key(shared['root'], repeat, purpose)
-            return lambda indices: images.noise(key, indices, self.study.data.image_size)
-
-        test_prediction, test_target = images.walk(
-            self.study.data.test_size,
-            drawn(data.repeat, Purpose.TEST_IMAGES),
-            all_tests,
-            tests.T,
-            batch=settings.batch_size,
-        )
-        dense_prediction, dense_target = images.walk(
-            settings.dense_size,
-            drawn(jnp.uint32(COMMON_REPEAT), Purpose.DENSE_IMAGES),
-            both,
-            shared['dense'],
-            batch=settings.batch_size,
-        )
-        parts = self._parts(params, data, train_targets, device, shared)
-        return {
-            'test_prediction': test_prediction.T,
-            'test_target': test_target.T,
-            'dense_prediction': dense_prediction,
-            'dense_target': dense_target,
-            'parts': parts,
-            'bias': params['dense2']['bias'][0],
-        }
-
-    def _parts(
-        self, params: Any, data: RunData, targets: jax.Array, device: Any, shared: Any
-    ) -> jax.Array:
-        """Per training image: target, output without its bias, sum of squared contributions."""
-        engine, settings = self.engine, self.study.evaluation
-        count = settings.moment_images
-        weights = params['dense2']['kernel'][:, 0]
-        root = purpose_key(shared['root'], data.repeat, Purpose.MOMENT_MASKS)
-        rates = DropoutRates(data.conv_dropout_rate, data.dense_dropout_rate)
-
-        def contributions(pictures, keys):
-            _, features = engine.network.apply(
-                {'params': params}, pictures, rates, keys, None, method='with_keys'
-            )
-            terms = features * weights
-            return terms.sum(-1), (terms * terms).sum(-1)
-
-        def visit(noise, generating, index):
-            pictures = engine.task.synthesize(generating, noise)
-
-            def masked(mask):
-                # A key for each image, so that how many are looked at together changes nothing.
-                key = jax.random.fold_in(root, mask)
-                return contributions(pictures, jax.vmap(jax.random.fold_in, (None, 0))(key, index))
-
-            a, s = contributions(pictures, None)
-            mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
-            return jnp.stack(
-                [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)], axis=-1
-            )
-
-        values = images.walk(
-            count,
-            engine.noise_of('train', data, device, shared),
-            visit,
-            data.generating['train'][:count],
-            jnp.arange(count, dtype=jnp.int32),
-            batch=settings.batch_size,
-        )
-        return jnp.concatenate([targets[:count, None], values], axis=-1)
+            self.programs.compile(fewer)
 
 
 def moments(parts: np.ndarray, bias: np.ndarray, masks: int) -> np.ndarray:

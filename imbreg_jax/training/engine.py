@@ -1,7 +1,8 @@
 """The compiled training program: all runs of a unit that share shapes, one compilation.
 
-What differs between the runs of a program is data: targets, learning rate and dropout rates.
-Nothing is fetched between the steps of a chunk.
+What differs between the runs of a program is data: targets, learning rate and dropout rates; and so
+is what differs between units, which share their programs. Nothing is fetched between the steps of a
+chunk.
 """
 
 import dataclasses
@@ -106,15 +107,30 @@ def _all_finite(*trees: Any) -> jax.Array:
     return jnp.stack(jax.tree.leaves(jax.tree.map(finite, *trees))).all()
 
 
-class Engine:
-    """The programs of one unit."""
+class Programs:
+    """The compiled programs of conditions that share them, for all units under one plan.
 
-    def __init__(self, study: Study, unit: Unit, planned: plan.Plan, devices: list[Any]):
+    They hold no array of a unit, so that units of one size share one trace and one compilation.
+
+    Attributes:
+      study, plan: whose they are.
+      program: their number in `Study.programs()`.
+      devices: that the plan divides runs over.
+      training, task, network: what the conditions share.
+      steps_per_epoch: training steps in an epoch.
+      chunk_steps: training steps in a chunk; an epoch's last one may be shorter.
+      noise_tables, measure, initialize, shuffle, chunk: functions of one run over all runs of a
+        unit, compiled at their first call (see `plan.RunAxis.compile`).
+    """
+
+    def __init__(self, study: Study, program: int, planned: plan.Plan, devices: list[Any]):
         """Compiles nothing yet; programs compile at their first call."""
         self.study = study
-        self.unit = unit
+        self.program = program
         self.plan = planned
-        condition = study.conditions[unit.conditions[0]]
+        self.devices = devices
+        group = study.programs()[program]
+        condition = study.conditions[group[0]]
         self.training = condition.training
         self.task = tasks.TASKS[condition.task.name]
         settings = condition.model
@@ -130,16 +146,148 @@ class Engine:
         self.adam = optax.scale_by_adam(
             self.training.adam_b1, self.training.adam_b2, self.training.adam_eps
         )
-        self.axis = plan.RunAxis(planned, devices, len(unit.runs))
         self.steps_per_epoch = study.data.train_size // self.training.batch_size
-        self.chunk_steps = planned.chunk_steps[unit.program]
+        self.chunk_steps = planned.chunk_steps[program]
+        # Compiled functions serve units of any number of runs.
+        axis = plan.RunAxis(planned, devices, planned.repeats_per_unit * len(group))
+        self.compile = axis.compile
+        # One table at a time: all at once would need the memory of another set of them.
+        self.noise_tables = axis.compile(self._noise_tables, at_once=1)
+        self.measure = axis.compile(self._measure_run)
+        self.initialize = axis.compile(self._initialize_run)
+        self.shuffle = axis.compile(self._shuffle_run)
+        self.chunk = axis.compile(self._train_run)
+
+    def _noise_tables(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
+        data = self.study.data
+
+        def table(purpose, count):
+            key = purpose_key(shared['root'], repeat, purpose)
+            return images.noise_table(key, count, data.image_size)
+
+        return {
+            'train': table(Purpose.TRAIN_IMAGES, data.train_size),
+            'validation': table(Purpose.VALIDATION_IMAGES, data.validation_size),
+        }
+
+    def noise_of(self, split: str, run: RunData, device: Any, shared: Any) -> images.NoiseOf:
+        """The noise images of a split, from the device's table or drawn anew."""
+        if split in device:
+            return lambda indices: device[split][run.slot, indices]
+        purpose = {'train': Purpose.TRAIN_IMAGES, 'validation': Purpose.VALIDATION_IMAGES}[split]
+        key = purpose_key(shared['root'], run.repeat, purpose)
+        return lambda indices: images.noise(key, indices, self.study.data.image_size)
+
+    def target_of(self, run: RunData, generating: jax.Array, noise: jax.Array) -> jax.Array:
+        """The targets [b] of images with these generating values [b] and noise [b, H, W]."""
+        measured = self.task.measure(self.task.synthesize(generating, noise), run.ddof)
+        return jnp.where(run.generating_target, generating, measured)
+
+    def _measure_run(self, _: Any, run: RunData, device: Any, shared: Any) -> dict[str, Any]:
+        """Targets of the fixed splits, computed once, so that every program sees the same bits."""
+        return {
+            split: images.walk(
+                len(generating),
+                self.noise_of(split, run, device, shared),
+                lambda noise, g: self.target_of(run, g, noise),
+                generating,
+            )
+            for split, generating in run.generating.items()
+        }
+
+    def _initialize_run(self, _: Any, run: RunData, __: Any, shared: Any) -> TrainState:
+        size = self.study.data.image_size
+        key = purpose_key(shared['root'], run.repeat, Purpose.INITIALIZATION)
+        params = self.network.init(key, jnp.zeros((1, size, size)))['params']
+        return TrainState(params, self.adam.init(params), jnp.int32(-1))
+
+    def _shuffle_run(self, _: Any, run: RunData, __: Any, shared: Any) -> jax.Array:
+        key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
+        key = jax.random.fold_in(key, shared['epoch'])
+        return jax.random.permutation(key, self.study.data.train_size).astype(jnp.int32)
+
+    def _train_run(
+        self, state: TrainState, run_and_data: Any, device: Any, shared: Any
+    ) -> tuple[TrainState, jax.Array]:
+        run, targets, order = run_and_data
+        batch = self.training.batch_size
+        noise_of = self.noise_of('train', run, device, shared)
+        generating = run.generating['train']
+        dropout_key = purpose_key(shared['root'], run.repeat, Purpose.DROPOUT)
+        first = shared['chunk'] * self.chunk_steps
+        steps = jnp.minimum(self.chunk_steps, self.steps_per_epoch - first)
+        rates = DropoutRates(run.conv_dropout_rate, run.dense_dropout_rate)
+
+        def step(i: jax.Array, carried: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
+            state, losses = carried
+            number = shared['epoch'] * self.steps_per_epoch + first + i
+            indices = lax.dynamic_slice(order, ((first + i) * batch,), (batch,))
+            pictures = self.task.synthesize(generating[indices], noise_of(indices))
+            mask_key = jax.random.fold_in(dropout_key, number)
+
+            def loss_of(params):
+                predictions, _ = self.network.apply({'params': params}, pictures, rates, mask_key)
+                return objectives.mean_loss(self.objective, predictions, targets[indices], None)
+
+            loss, gradients = jax.value_and_grad(loss_of)(state.params)
+            updates, moments = self.adam.update(gradients, state.moments)
+            params = jax.tree.map(lambda p, u: p - run.learning_rate * u, state.params, updates)
+            sound = jnp.isfinite(loss) & _all_finite(params, moments.mu, moments.nu)
+            diverged_step = jnp.where(
+                (state.diverged_step < 0) & ~sound, number, state.diverged_step
+            )
+            new = TrainState(params, moments, diverged_step)
+            old = state._replace(diverged_step=diverged_step)
+            kept = jax.tree.map(lambda a, b: jnp.where(diverged_step < 0, a, b), new, old)
+            return kept, losses.at[i].set(loss)
+
+        # A loop of as many steps as there are, so that a shorter last chunk is the same program.
+        losses = jnp.zeros(self.chunk_steps)
+        state, losses = lax.fori_loop(0, steps, step, (state, losses))
+        return state, jnp.sum(losses)
+
+
+class Engine:
+    """One unit's arrays on the devices, and its training.
+
+    Attributes:
+      programs: what trains them; the same for all units of one program.
+      study, plan, training, steps_per_epoch: as `programs` has them.
+      unit: which runs.
+      axis: how they lie on the devices.
+      shared: what all runs share on the devices.
+      run_data: `RunData` of all runs.
+      targets: {'train': [runs, N], 'validation': [runs, n]} on the devices.
+      device_data: the devices' noise tables, where the plan keeps them.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        unit: Unit,
+        planned: plan.Plan,
+        devices: list[Any],
+        programs: Programs | None = None,
+    ):
+        """Draws the unit's data.
+
+        Args:
+          study: the study.
+          unit: which of its runs.
+          planned: its plan.
+          devices: that the plan divides runs over.
+          programs: those of an earlier unit of the same program, or None to make them.
+        """
+        self.programs = programs or Programs(study, unit.program, planned, devices)
+        self.study = study
+        self.unit = unit
+        self.plan = planned
+        self.training = self.programs.training
+        self.steps_per_epoch = self.programs.steps_per_epoch
+        self.axis = plan.RunAxis(planned, devices, len(unit.runs))
         self.shared = {
             'root': jax.device_put(randomness.root_key(study.seed), self.axis.replicated),
         }
-        self._initialize = self.axis.compile(self._initialize_run)
-        self._shuffle = self.axis.compile(self._shuffle_run)
-        self._chunk = self.axis.compile(self._train_run)
-        self._measure = self.axis.compile(self._measure_run)
         self._orders: tuple[int, Any] | None = None
         self.run_data: Any = None
         self.targets: dict[str, Any] = {}
@@ -147,11 +295,7 @@ class Engine:
         self._prepare()
 
     def release(self) -> None:
-        """Frees the unit's arrays; the engine is of no use afterwards.
-
-        The compiled programs refer to the engine and the engine to them, so that without this its
-        arrays would stay on the devices until the garbage collector came round.
-        """
+        """Frees the unit's arrays, whoever still knows the engine, which is of no use then."""
         self.run_data = self._orders = None
         self.targets = {}
         self.device_data = {}
@@ -159,7 +303,11 @@ class Engine:
     @property
     def chunks_per_epoch(self) -> int:
         """Chunks in an epoch."""
-        return self.steps_per_epoch // self.chunk_steps
+        return -(-self.steps_per_epoch // self.programs.chunk_steps)
+
+    def steps_before(self, chunk: int) -> int:
+        """Steps of an epoch before one of its chunks; before `chunks_per_epoch`, all of them."""
+        return min(chunk * self.programs.chunk_steps, self.steps_per_epoch)
 
     def _prepare(self) -> None:
         """Draws the runs' data: generating values on the host, noise tables and targets there."""
@@ -206,57 +354,13 @@ class Engine:
             # Fillers repeat the last run, whose slot on their own device may be another.
             self.run_data = self.run_data._replace(slot=axis.per_device(slots.astype(np.int32)))
         if self.plan.cached:
-            # One table at a time: all at once would need the memory of another set of them.
-            draw = axis.compile(self._noise_tables, at_once=1)
+            draw = self.programs.noise_tables
             self.device_data = draw((), axis.per_device(tables), (), self.shared)
-        self.targets = self._measure((), self.run_data, self.device_data, self.shared)
-
-    def _noise_tables(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
-        data = self.study.data
-
-        def table(purpose, count):
-            key = purpose_key(shared['root'], repeat, purpose)
-            return images.noise_table(key, count, data.image_size)
-
-        return {
-            'train': table(Purpose.TRAIN_IMAGES, data.train_size),
-            'validation': table(Purpose.VALIDATION_IMAGES, data.validation_size),
-        }
-
-    def noise_of(self, split: str, run: RunData, device: Any, shared: Any) -> images.NoiseOf:
-        """The noise images of a split, from the device's table or drawn anew."""
-        if split in device:
-            return lambda indices: device[split][run.slot, indices]
-        purpose = {'train': Purpose.TRAIN_IMAGES, 'validation': Purpose.VALIDATION_IMAGES}[split]
-        key = purpose_key(shared['root'], run.repeat, purpose)
-        return lambda indices: images.noise(key, indices, self.study.data.image_size)
-
-    def target_of(self, run: RunData, generating: jax.Array, noise: jax.Array) -> jax.Array:
-        """The targets [b] of images with these generating values [b] and noise [b, H, W]."""
-        measured = self.task.measure(self.task.synthesize(generating, noise), run.ddof)
-        return jnp.where(run.generating_target, generating, measured)
-
-    def _measure_run(self, _: Any, run: RunData, device: Any, shared: Any) -> dict[str, Any]:
-        """Targets of the fixed splits, computed once, so that every program sees the same bits."""
-        return {
-            split: images.walk(
-                len(generating),
-                self.noise_of(split, run, device, shared),
-                lambda noise, g: self.target_of(run, g, noise),
-                generating,
-            )
-            for split, generating in run.generating.items()
-        }
+        self.targets = self.programs.measure((), self.run_data, self.device_data, self.shared)
 
     def initialize(self) -> TrainState:
         """Every run's state before training."""
-        return self._initialize((), self.run_data, (), self.shared)
-
-    def _initialize_run(self, _: Any, run: RunData, __: Any, shared: Any) -> TrainState:
-        size = self.study.data.image_size
-        key = purpose_key(shared['root'], run.repeat, Purpose.INITIALIZATION)
-        params = self.network.init(key, jnp.zeros((1, size, size)))['params']
-        return TrainState(params, self.adam.init(params), jnp.int32(-1))
+        return self.programs.initialize((), self.run_data, (), self.shared)
 
     def train_chunk(self, state: TrainState, epoch: int, chunk: int) -> tuple[TrainState, Any]:
         """Trains every run through one chunk of an epoch (both counted from 0).
@@ -271,53 +375,12 @@ class Engine:
         """
         shared = self.shared | {'epoch': np.int32(epoch), 'chunk': np.int32(chunk)}
         run = (self.run_data, self.targets['train'], self._order(epoch))
-        return self._chunk(state, run, self.device_data, shared)
+        return self.programs.chunk(state, run, self.device_data, shared)
 
     def _order(self, epoch: int) -> jax.Array:
         """[runs, n]: the order of the training images in an epoch, kept for its other chunks."""
         if self._orders is None or self._orders[0] != epoch:
             self._orders = None  # Not two epochs' at once.
             shared = self.shared | {'epoch': np.int32(epoch)}
-            self._orders = epoch, self._shuffle((), self.run_data, (), shared)
+            self._orders = epoch, self.programs.shuffle((), self.run_data, (), shared)
         return self._orders[1]
-
-    def _shuffle_run(self, _: Any, run: RunData, __: Any, shared: Any) -> jax.Array:
-        key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
-        key = jax.random.fold_in(key, shared['epoch'])
-        return jax.random.permutation(key, self.study.data.train_size).astype(jnp.int32)
-
-    def _train_run(
-        self, state: TrainState, run_and_data: Any, device: Any, shared: Any
-    ) -> tuple[TrainState, jax.Array]:
-        run, targets, order = run_and_data
-        batch = self.training.batch_size
-        noise_of = self.noise_of('train', run, device, shared)
-        generating = run.generating['train']
-        dropout_key = purpose_key(shared['root'], run.repeat, Purpose.DROPOUT)
-        first = shared['chunk'] * self.chunk_steps
-        rates = DropoutRates(run.conv_dropout_rate, run.dense_dropout_rate)
-
-        def step(state: TrainState, i: jax.Array) -> tuple[TrainState, jax.Array]:
-            number = shared['epoch'] * self.steps_per_epoch + first + i
-            indices = lax.dynamic_slice(order, ((first + i) * batch,), (batch,))
-            pictures = self.task.synthesize(generating[indices], noise_of(indices))
-            mask_key = jax.random.fold_in(dropout_key, number)
-
-            def loss_of(params):
-                predictions, _ = self.network.apply({'params': params}, pictures, rates, mask_key)
-                return objectives.mean_loss(self.objective, predictions, targets[indices], None)
-
-            loss, gradients = jax.value_and_grad(loss_of)(state.params)
-            updates, moments = self.adam.update(gradients, state.moments)
-            params = jax.tree.map(lambda p, u: p - run.learning_rate * u, state.params, updates)
-            sound = jnp.isfinite(loss) & _all_finite(params, moments.mu, moments.nu)
-            diverged_step = jnp.where(
-                (state.diverged_step < 0) & ~sound, number, state.diverged_step
-            )
-            new = TrainState(params, moments, diverged_step)
-            old = state._replace(diverged_step=diverged_step)
-            kept = jax.tree.map(lambda a, b: jnp.where(diverged_step < 0, a, b), new, old)
-            return kept, loss
-
-        state, losses = lax.scan(step, state, jnp.arange(self.chunk_steps))
-        return state, jnp.sum(losses)

@@ -72,7 +72,8 @@ class Plan:
       mapping: 'map' (runs one after the other on a device) or 'vmap' (all at once).
       cached: whether noise is kept on the devices.
       repeats_per_unit: repeats trained together, with all conditions of a program.
-      chunk_steps: training steps between two returns to the host, for each program.
+      chunk_steps: training steps between two returns to the host, for each program; an epoch's
+        last chunk is shorter where they do not divide it.
       bytes_predicted: on all devices together.
       cores: threads that share an operation on CPU, which decide the order of its sums; 0 where a
         version before this one made the plan.
@@ -200,9 +201,15 @@ def available_bytes(devices: list[Any]) -> int:
     return limits.host_bytes()
 
 
-def largest_divisor(number: int, limit: int) -> int:
-    """The largest divisor of `number` that is at most `limit` (at least 1)."""
-    return max(d for d in range(1, min(number, max(limit, 1)) + 1) if number % d == 0)
+def chunk_length(steps: int, limit: int) -> int:
+    """How many of an epoch's steps a chunk takes: at most `limit`, and at least 1.
+
+    Chunks are equal where that takes at most twice as many of them as the limit does; otherwise,
+    as for a prime number of steps, they are as long as can be, and the last one is shorter.
+    """
+    limit = max(1, min(steps, limit))
+    divisor = max(d for d in range(1, limit + 1) if steps % d == 0)
+    return divisor if 2 * divisor >= limit else -(-steps // -(-steps // limit))
 
 
 def make(study: Study, devices: list[Any], available: int | None = None) -> Plan:
@@ -265,7 +272,7 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         per_device = math.ceil(len(group) * together / used(together))
         work = per_device * relative_work(condition, study.data.image_size)
         limit = min(study.compute.steps_per_chunk, max(1, int(chunk / work)))
-        chunk_steps.append(largest_divisor(steps, limit))
+        chunk_steps.append(chunk_length(steps, limit))
     return Plan(
         platform, used(together), mapping, cached, together, tuple(chunk_steps),
         need(together, cached), backend.threads(),
