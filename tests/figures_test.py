@@ -281,7 +281,7 @@ class FiguresTest(absltest.TestCase):
                 images=8,
             )
         groups = figures._curve_groups(study)
-        self.assertLen(groups, 8)
+        self.assertLen(groups, figures._MOST_GROUPS)
         self.assertLessEqual(max(len(names) for *_, names in groups), 12)
         drawn = sum((names for *_, names in groups), [])
         self.assertEqual(drawn, list(study.conditions)[: len(drawn)])

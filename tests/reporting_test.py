@@ -14,12 +14,15 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import analysis
-from imbreg_jax.analysis import claims, reporting
+from imbreg_jax.analysis import claims, figures, reporting
 
 _BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
     None,
 )
+
+# They take most of a report's time, and not every test looks at one.
+_NO_FIGURES = mock.patch.object(figures, 'draw', return_value=[])
 
 # Runs in the page before its own script, and before the policy that would forbid it: notes every
 # error, then clicks and looks.
@@ -185,13 +188,14 @@ class ReportTest(absltest.TestCase):
         workdir = simulated_study.write(
             self.root / 'large',
             conditions,
-            {name: (2.9, 0.006, 0.03) for name in names},
+            dict.fromkeys(names, (2.9, 0.006, 0.03)),
             images=60,
             repeats=2,
             test_distributions=('u1_10',),
             diverged=[(name, 1) for name in names[1:]],
         )
         with (
+            _NO_FIGURES,
             mock.patch.object(reporting, '_MOST_ROWS', 3),
             mock.patch.object(reporting, '_MOST_VERDICTS', 4),
             mock.patch.object(reporting, '_MOST_NAMED', 2),
@@ -228,7 +232,9 @@ class ReportTest(absltest.TestCase):
             repeats=2,
             test_distributions=('u1_10',),
         )
-        page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
+        with _NO_FIGURES:
+            report = analysis.build([workdir], workdir)
+        page = html.unescape(report.path.read_text(encoding='utf-8'))
         self.assertIn('Without a partner of that kind: other [U(1,\u00a05)].', page)
         self.assertNotIn('Paired differences', page)
         self.assertFalse((workdir / 'tables/comparisons.csv').exists())
@@ -245,11 +251,12 @@ class ReportTest(absltest.TestCase):
             )
             for name in ('u1_10', 'u1_5')
         )
-        analysis.build([first], out)
-        (out / 'notes.txt').write_text('mine')
-        analysis.build([second], out)
         fresh = self.root / 'fresh'
-        analysis.build([second], fresh)
+        with _NO_FIGURES:
+            analysis.build([first], out)
+            (out / 'notes.txt').write_text('mine')
+            analysis.build([second], out)
+            analysis.build([second], fresh)
         names = [
             {str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file()}
             for folder in (out, fresh)
