@@ -166,9 +166,7 @@ class MomentsTest(absltest.TestCase):
             uniforms = randomness.uniforms(
                 study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
             )
-            pictures = jnp.asarray(
-                _scaled(condition.distribution.ppf(uniforms)[:count], noise)
-            )
+            pictures = jnp.asarray(_scaled(condition.distribution.ppf(uniforms)[:count], noise))
             rates = DropoutRates(condition.model.conv_dropout_rate, 0.0)
             root = randomness.purpose_key(
                 randomness.root_key(study.seed), repeat, Purpose.MOMENT_MASKS

@@ -130,7 +130,6 @@ def configure() -> None:
             version, FAULTY[version], self_test.SOUND_JAXLIB,
         )  # fmt: skip
 
-
     usual = os.environ.get('TF_CPP_MIN_LOG_LEVEL', _USUAL_LOG_LEVEL) == _USUAL_LOG_LEVEL
     if version in _FALSE_ALARM and usual:
         # They count as errors, so all that XLA prints goes, and what it raises is still raised.
