@@ -112,6 +112,8 @@ class HostileTest(absltest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.root = pathlib.Path(absltest.TEST_TMPDIR.value) / 'hostile_test'
+        # What an earlier version left there would be taken for this one's.
+        shutil.rmtree(cls.root, ignore_errors=True)
         cls.study = small_study.study(
             {'a': {}, 'b': {'train_distribution': 'n5_5_1'}},
             training__epochs=1,
@@ -133,7 +135,9 @@ class HostileTest(absltest.TestCase):
         chance = random.Random(0)
         for name in names:
             every = list(_ALTERATIONS)
-            chosen = every if _HOSTILE.value == 'all' else chance.sample(every, 2)
+            # Orbax's files are many, and one manifest vouches for all of them.
+            few = _HOSTILE.value == 'some' or '/arrays/' in name
+            chosen = chance.sample(every, 2) if few else every
             for alteration in chosen:
                 copied = self.root / 'altered'
                 shutil.rmtree(copied, ignore_errors=True)

@@ -178,6 +178,7 @@ class WorkdirTest(parameterized.TestCase):
         ours = [
             '.results.csv.12ab34cd.partial',
             'checkpoints/.unit_0001.npz.12ab34cd.partial',
+            'checkpoints/.epochs.jsonl.12ab34cd.partial',
             'tables/.results.md.12ab34cd.partial',
             'figures/.curve.svg.12ab34cd.partial',
             'tensorboard/u1_10/repeat_0/.events.out.12ab34cd.partial',
@@ -211,10 +212,17 @@ class WorkdirTest(parameterized.TestCase):
         (self.path / name).symlink_to(other)
         self._assert_refused_untouched(f'{name} is no folder as studies leave it')
 
-    @parameterized.parameters('plan.json', 'results.csv', 'report.html')
+    @parameterized.parameters(
+        'plan.json',
+        'results.csv',
+        'report.html',
+        'checkpoints/unit_0001.npz',
+        'checkpoints/epochs.jsonl',
+    )
     def test_a_file_of_ours_that_is_no_file_is_refused(self, name):
         self._begun()
         path = self.path / name
+        path.parent.mkdir(exist_ok=True)
         path.mkdir()
         self._assert_refused_untouched(f'{name} is no file')
         path.rmdir()

@@ -30,7 +30,7 @@ LOCK = '.lock'
 # Files that a killed process may leave half-written: where, and what they were to be called.
 _WRITTEN = {
     '.': re.compile('|'.join(map(re.escape, FILES))),
-    'checkpoints': re.compile(r'unit_\d+\.npz'),
+    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl'),
     'tables': re.compile(r'.+\.(md|csv)'),
     'figures': re.compile(r'.+\.(svg|png)'),
     'tensorboard/*/*': re.compile(r'events\..+'),
@@ -151,14 +151,21 @@ class Workdir:
                 )
             return
         read_config(self.config)
-        for names, wanted in ((FILES, 'file'), (FOLDERS, 'folder')):
-            for path in (self.path / name for name in names):
-                # A file that is a link is replaced when it is written, and its target stays.
-                if os.path.lexists(path) and not _is_kind(path, wanted):
-                    raise WorkdirError(
-                        f'{path} is no {wanted} as studies leave it, so nothing in the workdir is '
-                        'touched; put it back, or name another with --workdir=DIR'
-                    )
+        kinds = [(self.path / name, 'folder') for name in FOLDERS]
+        kinds += [(self.path / name, 'file') for name in FILES]
+        if _is_kind(self.checkpoints, 'folder'):
+            kinds += [
+                (self.checkpoints / name, 'file')
+                for name in os.listdir(self.checkpoints)
+                if _WRITTEN['checkpoints'].fullmatch(name)
+            ]
+        for path, wanted in kinds:
+            # A file that is a link is replaced when it is written, and its target stays.
+            if os.path.lexists(path) and not _is_kind(path, wanted):
+                raise WorkdirError(
+                    f'{path} is no {wanted} as studies leave it, so nothing in the workdir is '
+                    'touched; put it back, or name another with --workdir=DIR'
+                )
 
     def _open_lock(self) -> Any:
         path = self.path / LOCK
@@ -375,7 +382,10 @@ class Workdir:
 
 
 def _is_kind(path: Path, wanted: str) -> bool:
-    mode = path.lstat().st_mode
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
     if wanted == 'folder':
         return stat.S_ISDIR(mode)
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
