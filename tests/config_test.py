@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 from unittest import mock
 
 import ml_collections
@@ -557,7 +558,11 @@ class ConfigFileTest(parameterized.TestCase):
         self.assertTrue(config.is_locked)
 
     def test_in_python_a_file_is_spoken_of_and_no_flag(self):
-        path = self.create_tempfile(content='def get_config():\n  return 3\n').full_path
+        # A path of the length that errors show whole.
+        with tempfile.NamedTemporaryFile('w', suffix='.py', delete=False) as file:
+            file.write('def get_config():\n  return 3\n')
+        path = file.name
+        self.addCleanup(os.remove, path)
         for name, message in (
             ('nowhere.py', 'no such file'),
             (path, 'returned 3'),

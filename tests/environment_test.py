@@ -98,12 +98,10 @@ class CommandTest(parameterized.TestCase):
         ('little_address_space', {}, 700 * 2**20, 'ulimit -v'),
     )
     def test_one_sentence_and_status_2(self, variables, address_space, message):
-        def limit():
-            if address_space:
-                resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-
         workdir = os.path.join(self.create_tempdir().full_path, 'w')
-        command = [sys.executable, '-m', 'imbreg_jax.main', f'--workdir={workdir}']
+        limit = f'ulimit -v {address_space // 1024}; ' if address_space else ''
+        command = ['bash', '-c', f'{limit}exec "$@"', 'bash']
+        command += [sys.executable, '-m', 'imbreg_jax.main', f'--workdir={workdir}']
         command += [f'--config={os.path.join(_ROOT, "configs", "smoke.py")}']
         done = subprocess.run(
             command,
@@ -111,7 +109,6 @@ class CommandTest(parameterized.TestCase):
             capture_output=True,
             text=True,
             cwd=_ROOT,
-            preexec_fn=limit,
         )
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn(message, done.stderr)

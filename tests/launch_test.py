@@ -248,22 +248,31 @@ class LaunchTest(absltest.TestCase):
     def on_terminal(self, *arguments: str, before: str = ':') -> tuple[int, str]:
         """Runs in a terminal of its own; its status and all that it showed."""
         command = ['bash', '-c', f'{before}; exec "$@"', 'bash', str(self.checkout / 'launch.sh')]
-        pid, leader = pty.fork()
-        if pid == 0:
-            os.execvpe('bash', [*command, *arguments], self.environment())
+        # Made by a process without threads, as a fork needs it.
+        leader, follower = pty.openpty()
+        code = (
+            'import fcntl, os, sys, termios\n'
+            'fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n'
+            'os.execvp(sys.argv[1], sys.argv[1:])\n'
+        )
+        started = subprocess.Popen(
+            [sys.executable, '-c', code, *command, *arguments],
+            stdin=follower, stdout=follower, stderr=follower, env=self.environment(),
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(follower)
         os.set_blocking(leader, False)
         printed, deadline, status = b'', time.monotonic() + 30, None
         while status is None and time.monotonic() < deadline:
             time.sleep(0.05)
-            ended, code = os.waitpid(pid, os.WNOHANG)
-            status = os.waitstatus_to_exitcode(code) if ended else None
+            status = started.poll()
             try:
                 printed += os.read(leader, 10**5)
             except OSError:
                 pass  # Nothing to read, or all is read.
         if status is None:
-            os.killpg(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
         os.close(leader)
         self.assertIsNotNone(status, f'did not end: {printed.decode()}')
         return status, printed.decode()

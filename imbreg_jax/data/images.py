@@ -19,13 +19,17 @@ WALK_BATCH = 500
 NoiseOf = Callable[[jax.Array], jax.Array]
 
 
-def noise(key: jax.Array, indices: jax.Array, size: int) -> jax.Array:
+def noise(
+    key: jax.Array, indices: jax.Array, size: int, root: jax.Array | None = None
+) -> jax.Array:
     """Standard normal noise of the images with these indices.
 
     Args:
       key: the split's key (scalar).
       indices: [n] int32, which images.
       size: height and width in pixels.
+      root: any key that all runs of a program share; no value depends on it, and without it the
+        promise of `noise_table` does not hold under `vmap` over runs on CPU.
 
     Returns:
       [n, size, size] float32; image i depends on (key, i) only.
@@ -40,8 +44,9 @@ def noise(key: jax.Array, indices: jax.Array, size: int) -> jax.Array:
     # Drawing must stay a computation of its own: fused with its user it may round differently from
     # one program to the next. Accelerators keep the barriers; XLA:CPU drops them before it fuses
     # and fuses nothing into or out of a branch, so there it is one, of a condition that always
-    # holds and that no compiler can foresee.
-    bits = jax.random.key_data(key).ravel()[0]
+    # holds and that no compiler can foresee. Of a key that all runs share, as `vmap` makes a
+    # selection of a branch that each run takes for itself.
+    bits = jax.random.key_data(key if root is None else root).ravel()[0]
     nothing = lambda i: jnp.zeros((*i.shape, size, size), jnp.float32)  # noqa: E731
     return lax.optimization_barrier(lax.cond((bits | 1) != 0, draw_all, nothing, indices))
 
@@ -75,6 +80,6 @@ def walk(
     return jax.tree.map(lambda a: a.reshape(batches * batch, *a.shape[2:])[:count], out)
 
 
-def noise_table(key: jax.Array, count: int, size: int) -> jax.Array:
+def noise_table(key: jax.Array, count: int, size: int, root: jax.Array | None = None) -> jax.Array:
     """[count, size, size] float32: all noise images of a split, to keep on the device."""
-    return walk(count, lambda i: noise(key, i, size), lambda batch: batch)
+    return walk(count, lambda i: noise(key, i, size, root), lambda batch: batch)

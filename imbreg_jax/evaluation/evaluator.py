@@ -91,7 +91,8 @@ class Programs:
 
         def drawn(repeat, purpose):
             key = purpose_key(shared['root'], repeat, purpose)
-            return lambda indices: images.noise(key, indices, self.study.data.image_size)
+            size, root = self.study.data.image_size, shared['root']
+            return lambda indices: images.noise(key, indices, size, root)
 
         test_prediction, test_target = images.walk(
             self.study.data.test_size,

@@ -163,7 +163,7 @@ class Programs:
 
         def table(purpose, count):
             key = purpose_key(shared['root'], repeat, purpose)
-            return images.noise_table(key, count, data.image_size)
+            return images.noise_table(key, count, data.image_size, shared['root'])
 
         return {
             'train': table(Purpose.TRAIN_IMAGES, data.train_size),
@@ -176,7 +176,8 @@ class Programs:
             return lambda indices: device[split][run.slot, indices]
         purpose = {'train': Purpose.TRAIN_IMAGES, 'validation': Purpose.VALIDATION_IMAGES}[split]
         key = purpose_key(shared['root'], run.repeat, purpose)
-        return lambda indices: images.noise(key, indices, self.study.data.image_size)
+        size, root = self.study.data.image_size, shared['root']
+        return lambda indices: images.noise(key, indices, size, root)
 
     def target_of(self, run: RunData, generating: jax.Array, noise: jax.Array) -> jax.Array:
         """The targets [b] of images with these generating values [b] and noise [b, H, W]."""

@@ -204,12 +204,12 @@ def available_bytes(devices: list[Any]) -> int:
 def chunk_length(steps: int, limit: int) -> int:
     """How many of an epoch's steps a chunk takes: at most `limit`, and at least 1.
 
-    Chunks are equal where that takes at most twice as many of them as the limit does; otherwise,
+    Chunks are equal where that takes less than twice as many of them as the limit does; otherwise,
     as for a prime number of steps, they are as long as can be, and the last one is shorter.
     """
     limit = max(1, min(steps, limit))
     divisor = max(d for d in range(1, limit + 1) if steps % d == 0)
-    return divisor if 2 * divisor >= limit else -(-steps // -(-steps // limit))
+    return divisor if 2 * divisor > limit else -(-steps // -(-steps // limit))
 
 
 def make(study: Study, devices: list[Any], available: int | None = None) -> Plan:
