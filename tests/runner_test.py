@@ -16,7 +16,7 @@ import small_study
 from imbreg_jax import runner
 from imbreg_jax.results import checkpoints
 from imbreg_jax.results.checkpoints import CheckpointError
-from imbreg_jax.results.workdir import WorkdirError
+from imbreg_jax.results.workdir import Workdir, WorkdirError
 from imbreg_jax.study import ConfigError
 from imbreg_jax.training import engine as engine_lib
 
@@ -234,7 +234,8 @@ class RunnerTest(absltest.TestCase):
         (self.workdir / 'config.json').write_text(json.dumps(held))
         plan = json.loads((self.reference / 'plan.json').read_text())
         self.assertEqual(plan['cores'], runner.backend.threads())
-        (self.workdir / 'plan.json').write_text(json.dumps(plan | {'cores': 77}))
+        del plan['digest']
+        Workdir(self.workdir).write_plan(plan | {'cores': 77})
         # As many are asked for; a process whose JAX was in use before cannot give them.
         prepare = runner.backend.prepare
         with mock.patch.object(runner.backend, 'prepare', side_effect=prepare) as asked:
