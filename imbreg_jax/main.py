@@ -91,7 +91,6 @@ def _run(study: Study, workdir: str) -> int:
         _say(str(error))
         return 2
     from imbreg_jax import runner
-    from imbreg_jax.analysis import paper, tables
 
     stop = runner.StopRequest()
     run = runner.StudyRun(study, workdir, stop)
@@ -114,7 +113,7 @@ def _run(study: Study, workdir: str) -> int:
     patience = time.monotonic() + GRACE_SECONDS
     if thread.is_alive() and stop.signal is not None:
         # Said here and not by the handler, which may have interrupted somebody in mid-sentence.
-        _say(f'{signal.Signals(stop.signal).name}: stopping after this chunk')
+        _say(f'{signal.Signals(stop.signal).name}: stopping as soon as what is in hand is saved')
     while thread.is_alive() and time.monotonic() < patience:
         thread.join(0.1)
     if thread.is_alive():
@@ -122,18 +121,27 @@ def _run(study: Study, workdir: str) -> int:
         _end_at_once(run, stop.signal or 0)
     result = outcome[0]
     if isinstance(result, BaseException):
+        if run.results is not None:
+            # Only the report failed.
+            print(_table(run.results, run.study))
         return _explain(result, workdir, stop.signal)
     # All is done and written. Whoever is tired of reading may go.
     terminal.nothing_waits()
     for name in study.compute.stop_signals:
         signal.signal(getattr(signal, name), terminal.stop_at_once)
-    comparable = paper.as_printed(run.study.resolved, [c.name for c in run.study.conditions])
-    table = tables.results_table(result, comparable).replace({'condition': _titles(run.study)})
-    labels = {law.name: law.label for law in study.test_distributions}
-    print(tables.format_results_table(table, labels))
+    print(_table(result, run.study))
     if run.report is not None:
         print(run.report.terminal_summary())
     return 0
+
+
+def _table(results: pd.DataFrame, study: Study) -> str:
+    from imbreg_jax.analysis import paper, tables
+
+    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
+    table = tables.results_table(results, comparable).replace({'condition': _titles(study)})
+    labels = {law.name: law.label for law in study.test_distributions}
+    return tables.format_results_table(table, labels)
 
 
 def _titles(study: Study) -> dict[str, str]:

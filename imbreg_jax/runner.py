@@ -96,6 +96,7 @@ class StudyRun:
         self.seconds = 0.0
         self._began = 0.0
         self.compile_seconds = 0.0
+        self.results: pd.DataFrame | None = None
         self.report: analysis.Report | None = None
         self._kept: list[dict[str, Any]] = []
 
@@ -622,6 +623,7 @@ class StudyRun:
         }
         names = _device_names(devices)
         self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
+        self.results = results
         self._make_report()
 
 

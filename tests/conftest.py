@@ -5,20 +5,30 @@ runs on what JAX finds.
 """
 
 import os
+import shutil
 import sys
+import tempfile
 
 import pytest
 from absl import flags
 
 # Two workers would each reserve most of one GPU's memory; tests and their children train on CPUs.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# As a study has it: see `imbreg_jax.compute.environment`.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+
+# Where all workers and their children keep compiled programs; see `small_study`.
+_COMPILED = 'IMBREG_JAX_TESTS_COMPILED'
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Parses absl's flags, with none given: pytest's own arguments are not for absl."""
-    del config
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(sys.argv[:1])
+    if _COMPILED not in os.environ:  # In the process that starts the workers, or the only one.
+        os.environ[_COMPILED] = folder = tempfile.mkdtemp(prefix='imbreg_jax_compiled_')
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -14,6 +14,7 @@ from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.evaluator import MOMENTS
 from imbreg_jax.model.network import DropoutRates
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 # The reference sums in another order: outputs of size 1 to 10, sums of up to 10^3 products in
 # float32 of 6e-8 each, which errors of random sign leave at some 1e-6. Wrong images differ by 1e-1.

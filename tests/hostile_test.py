@@ -35,6 +35,7 @@ from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import Workdir, WorkdirError
 from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import plan as plan_lib
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _HOSTILE = flags.DEFINE_enum('hostile', 'some', ['some', 'all'], 'How many alterations.')
 _SECONDS = 300  # None may take longer; a hang would.

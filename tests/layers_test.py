@@ -13,6 +13,7 @@ from absl.testing import absltest, parameterized
 from jax import lax
 
 from imbreg_jax.model import layers
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _CLOSE = {'rtol': 1e-11, 'atol': 1e-11}
 

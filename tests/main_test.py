@@ -127,7 +127,7 @@ class StatusTest(parameterized.TestCase):
 
         status, text = self._main(finish, f"--config.compute.stop_signals=('{name}',)")
         self.assertEqual(status, 128 + number)
-        self.assertIn(f'{name}: stopping after this chunk', text)
+        self.assertIn(f'{name}: stopping as soon as what is in hand is saved', text)
         self.assertIn('stopped and saved; to resume, give the same command again (workdir', text)
 
     def test_a_chunk_that_outlasts_the_patience_is_abandoned(self):

@@ -25,6 +25,7 @@ import small_study
 from imbreg_jax import runner, study
 from imbreg_jax.study import FIELDS, ConfigError
 from imbreg_jax.training.plan import OutOfMemory
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _MUTATIONS = flags.DEFINE_enum('mutations', 'some', ['some', 'all'], 'How many mutations.')
 _SECONDS = 300  # No mutation of this study may take longer; a hang would.
@@ -86,7 +87,6 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'compute.stop_signals': ((), ('SIGUSR1',)),
 }
 _SAMPLE = (
-    ('data.train_size', 7),
     ('training.learning_rate', 10.0),
     ('evaluation.dense_low', 1e-30),
     ('compute.checkpoint_seconds', 10**7),
@@ -102,7 +102,7 @@ class MutationsTest(absltest.TestCase):
             small_study.config(
                 training__epochs=1,
                 compute__compilation_cache=True,
-                compute__compilation_cache_dir=str(cls.folder / 'xla'),
+                compute__compilation_cache_dir=small_study.COMPILED,
                 analysis__bootstrap_resamples=99,
             )
         ).resolved

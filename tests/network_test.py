@@ -10,6 +10,7 @@ from absl.testing import absltest, parameterized
 
 from imbreg_jax.model import layers
 from imbreg_jax.model.network import DropoutRates, RegressionCNN
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _RATES = DropoutRates(0.5, 0.5)
 _SMALL = {'conv_features': (3, 4), 'dense_features': 6}

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 
+import quick_compilation
 import small_study
 from imbreg_jax import study as study_lib
 from imbreg_jax.compute import backend
@@ -217,6 +218,9 @@ class MemoryTest(absltest.TestCase):
             repeats=1, data__train_size=100, data__validation_size=10, data__cache='never'
         )
         needed = []
+        # Buffers are laid out before the optimisations that this leaves out.
+        quick_compilation.setUpModule()
+        self.addCleanup(quick_compilation.tearDownModule)
         with small_study.precision():
             engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
             state = jax.eval_shape(engine.initialize)

@@ -4,6 +4,7 @@ Commands that would train for minutes are taken as far as their resolved study; 
 printed, on networks that train in seconds.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -18,8 +19,9 @@ from absl.testing import absltest
 
 import imbreg_jax
 import small_study
-from imbreg_jax import report, study
+from imbreg_jax import report, runner, study
 from imbreg_jax.study import command_line
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_ROOT / 'README.md').read_text('utf-8')
@@ -48,6 +50,12 @@ def _commands() -> list[list[str]]:
     return commands
 
 
+@functools.cache
+def _launch_help() -> str:
+    command = ['bash', _ROOT / 'launch.sh', 'help']
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 class CommandsTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
@@ -70,10 +78,7 @@ class CommandsTest(absltest.TestCase):
         if program == './launch.sh' and (not arguments or arguments[0].startswith('-')):
             self._check_study(arguments)
         elif program == './launch.sh':
-            help_text = subprocess.run(
-                ['bash', _ROOT / 'launch.sh', 'help'], capture_output=True, text=True, check=True
-            ).stdout
-            self.assertIn(f'./launch.sh {arguments[0]}', help_text)
+            self.assertIn(f'./launch.sh {arguments[0]}', _launch_help())
         elif program == '.venv/bin/python' and arguments[0] == '-m':
             module = arguments[1].removeprefix('imbreg_jax.')
             self.assertIn(module, _OURS)
@@ -142,9 +147,10 @@ class SnippetsTest(absltest.TestCase):
         here = os.getcwd()
         os.chdir(folder)
         self.addCleanup(os.chdir, here)
-        laws = {name: {'train_distribution': name} for name in ('u1_10', 'u1_5')}
-        fields = {'name': 'paper', 'analysis__bootstrap_resamples': 99}
-        imbreg_jax.run_study(small_study.config(laws, **fields), workdir='workdirs/paper')
+        fields = {'name': 'paper', 'repeats': 3, 'analysis__bootstrap_resamples': 99}
+        balanced = {'u1_10': {'train_distribution': 'u1_10'}}
+        with mock.patch.object(runner.analysis, 'build'):  # As the command below makes it anew.
+            imbreg_jax.run_study(small_study.config(balanced, **fields), workdir='workdirs/paper')
 
         small = study.default_config()
         small.unlock()

@@ -19,6 +19,7 @@ from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import Workdir, WorkdirError
 from imbreg_jax.study import ConfigError
 from imbreg_jax.training import engine as engine_lib
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _RESULTS = ('results.csv', 'predictions.npz', 'weights.npz', 'metrics.jsonl')
 _CONDITIONS = {'u1_10': {'train_distribution': 'u1_10'}, 'u1_5': {'train_distribution': 'u1_5'}}
@@ -38,15 +39,13 @@ class RunnerTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # One compilation for all studies of the same shapes.
         cls.root = pathlib.Path(absltest.TEST_TMPDIR.value) / 'runner_test'
-        cls.cache = str(cls.root / 'xla')
         cls.reference = cls.root / 'reference'
         cls.table = imbreg_jax.run_study(cls._cached(), cls.reference)
 
     @classmethod
     def _cached(cls, conditions=None, **fields):
-        return _config(conditions, compute__compilation_cache_dir=cls.cache, **fields)
+        return _config(conditions, compute__compilation_cache_dir=small_study.COMPILED, **fields)
 
     def setUp(self):
         super().setUp()

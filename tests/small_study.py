@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import dataclasses
 import functools
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -26,10 +27,14 @@ backend.configure()
 with contextlib.suppress(RuntimeError):  # The backend has started: tests that need two say so.
     jax.config.update('jax_num_cpu_devices', 2)
 
-# Most of a test's time is compilation, and many tests compile the same programs.
-_COMPILED = tempfile.TemporaryDirectory(prefix='imbreg_jax_compiled_')
-atexit.register(_COMPILED.cleanup)
-jax.config.update('jax_compilation_cache_dir', _COMPILED.name)
+# Most of a test's time is compilation, and many tests, workers and children compile the same
+# programs. A test file that runs by itself has a folder of its own.
+if 'IMBREG_JAX_TESTS_COMPILED' not in os.environ:
+    _folder = tempfile.TemporaryDirectory(prefix='imbreg_jax_compiled_')
+    atexit.register(_folder.cleanup)
+    os.environ['IMBREG_JAX_TESTS_COMPILED'] = _folder.name
+COMPILED = os.environ['IMBREG_JAX_TESTS_COMPILED']
+jax.config.update('jax_compilation_cache_dir', COMPILED)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 # The smallest network whose every layer still has a few pixels to work on, and a handful of steps

@@ -19,6 +19,7 @@ from absl.testing import absltest, parameterized
 import torch_reference
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.training import objectives
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _FILE = pathlib.Path(__file__).parent / 'testdata' / 'torch_parity.npz'
 _HAS_TORCH = importlib.util.find_spec('torch') is not None

@@ -14,6 +14,7 @@ from imbreg_jax import runner
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation.evaluator import COMMON_REPEAT
 from imbreg_jax.results.workdir import WorkdirError
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 
 class TrainedTest(parameterized.TestCase):
