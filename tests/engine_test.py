@@ -18,19 +18,20 @@ from imbreg_jax.model.network import DropoutRates, RegressionCNN
 from imbreg_jax.training import engine as engine_lib
 from imbreg_jax.training import plan as plan_lib
 
-# One step of one run of the small study's first repeat. See GoldenTest.
+# The small study's second repeat, trained alone. See GoldenTest.
 _GOLDEN = {
-    'noise': -1.7108583450317383,
-    'target': 1.911857008934021,
-    'loss': 24.342239379882812,
-    'conv1/bias': -0.4576430842280388,
-    'conv1/kernel': 0.24179414432728663,
-    'conv2/bias': -0.005799351260066032,
-    'conv2/kernel': 1.2957681289844913,
-    'dense1/bias': -0.7037255675531924,
-    'dense1/kernel': -0.9955023569636978,
-    'dense2/bias': 0.1309155374765396,
-    'dense2/kernel': 0.5504661586601287,
+    'noise': 0.7226881980895996,
+    'target': 1.8058050870895386,
+    'loss': 119.91658020019531,
+    'last loss': 43.02079391479492,
+    'conv1/bias': -0.0845341756939888,
+    'conv1/kernel': -0.2971785089466721,
+    'conv2/bias': -0.19961573742330074,
+    'conv2/kernel': -0.05196959205204621,
+    'dense1/bias': -0.035119809210300446,
+    'dense1/kernel': -2.0805551884695888,
+    'dense2/bias': -0.35077136754989624,
+    'dense2/kernel': -0.16608372330665588,
 }
 
 
@@ -169,7 +170,7 @@ class DataTest(EngineTest):
         self.assert_same_bits(cached.params, drawn.params)
         np.testing.assert_array_equal(cached.losses, drawn.losses)
 
-    @parameterized.parameters((16, 1), (20, 5), (16, 29))
+    @parameterized.parameters((16, 1), (20, 5))
     def test_cached_is_uncached_for_splits_of_any_size(self, size, count):
         """Small sums are fused with whatever made their numbers, wherever a compiler may."""
         small = small_study.study(
@@ -470,15 +471,15 @@ class PlainTrainingTest(EngineTest):
 class GoldenTest(EngineTest):
     """Numbers written down once: what no comparison of two halves of this code can see."""
 
-    def test_one_step(self):
-        study = small_study.study(repeats=1, data__train_size=6, training__epochs=1)
-        trained = small_study.train(study, mapping='map', cached=False, chunk_steps=(1,))
+    def test_of_a_run(self):
+        trained = _alone()
         data = _data(trained.engine)
-        noise = small_study.noise(study, 0, Purpose.TRAIN_IMAGES, 1)
+        noise = small_study.noise(trained.engine.study, 1, Purpose.TRAIN_IMAGES, 1)
         found = {
             'noise': float(noise[0, 0, 0]),
             'target': float(data["['targets']['train']"][0, 0]),
             'loss': float(trained.losses[0, 0, 0]),
+            'last loss': float(trained.losses[-1, -1, 0]),
             **{name: float(np.float64(value).sum()) for name, value in trained.params.items()},
         }
         message = (
@@ -489,7 +490,7 @@ class GoldenTest(EngineTest):
         )
         self.assertEqual(found.keys(), _GOLDEN.keys(), message)
         for name, value in _GOLDEN.items():
-            # Another machine may round a sum of up to a few hundred float32 otherwise.
+            # Another machine may round sums of a few hundred float32 otherwise, in eight steps.
             self.assertAlmostEqual(found[name], value, delta=1e-4 * max(1, abs(value)), msg=message)
 
 

@@ -1,6 +1,7 @@
 """Figures show what the numbers say, alike in every study."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -36,6 +37,15 @@ def _legend(drawing):
     return [text.get_text() for legend in drawing.legends for text in legend.get_texts()]
 
 
+@functools.cache
+def _balanced():
+    """A study of one condition and its figures."""
+    folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'figures_test' / 'balanced'
+    options = {'conditions': {'u1_10': {}}, 'images': 60, 'repeats': 3}
+    study = loading.load([simulated_study.write(folder, **options)])
+    return study, _draw(study)
+
+
 class FiguresTest(absltest.TestCase):
     def _study(self, **options):
         options = {'images': 60, 'repeats': 3, **options}
@@ -63,7 +73,7 @@ class FiguresTest(absltest.TestCase):
             self.assertEqual(found[name].png[:8], b'\x89PNG\r\n\x1a\n')
 
     def test_ids_of_one_page_never_collide_and_nothing_is_fetched(self):
-        drawn = [f.inline_svg() for f in _draw(self._study(conditions={'u1_10': {}}))]
+        drawn = [figure.inline_svg() for figure in _balanced()[1]]
         ids = [i for svg in drawn for i in set(re.findall(r'\bid="([^"]+)"', svg))]
         self.assertLen(set(ids), len(ids))
         for svg in drawn:
@@ -73,10 +83,8 @@ class FiguresTest(absltest.TestCase):
                 self.assertStartsWith(link, 'data:')
 
     def test_drawing_twice_gives_the_same_bytes(self):
-        study = self._study(conditions={'u1_10': {}}, test_distributions=('u1_10',), repeats=2)
-        self.assertEqual(
-            [(f.svg, f.png) for f in _draw(study)], [(f.svg, f.png) for f in _draw(study)]
-        )
+        study, drawn = _balanced()
+        self.assertEqual([(f.svg, f.png) for f in _draw(study)], [(f.svg, f.png) for f in drawn])
 
     def test_a_law_looks_the_same_in_every_study(self):
         alone = figures.styles(self._study(conditions={'u1_5': {'train_distribution': 'u1_5'}}))

@@ -89,7 +89,6 @@ _EDGES: dict[str, tuple[Any, ...]] = {
 _SAMPLE = (
     ('training.learning_rate', 10.0),
     ('evaluation.dense_low', 1e-30),
-    ('compute.checkpoint_seconds', 10**7),
 )
 
 
