@@ -18,6 +18,7 @@ if __name__ == '__main__':
 
 import importlib.util
 import json
+import logging
 import math
 import platform
 import statistics
@@ -179,6 +180,7 @@ def main(argv: Sequence[str]) -> None:
 
     One sentence and status 2, before anything is timed, for what cannot be measured.
     """
+    logging.getLogger('jax').setLevel(logging.WARNING)  # Else it lists what is not there.
     with terminal.guarded():
         try:
             runs = _checked(argv)

@@ -14,8 +14,6 @@ from absl import flags
 
 # Two workers would each reserve most of one GPU's memory; tests and their children train on CPUs.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# As a study has it: see `imbreg_jax.compute.environment`.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 
 # Where all workers and their children keep compiled programs; see `small_study`.

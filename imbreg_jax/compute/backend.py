@@ -36,6 +36,7 @@ FAULTY = {
 _FALSE_ALARM = ('0.10.0', '0.10.1')
 # What JAX sets when it is imported, unless the user has: warnings and what is worse.
 _USUAL_LOG_LEVEL = '1'
+_FATAL = 3
 
 # What is set for a study, whatever the user's own choice. These hold for the thread only …
 _PINNED = {
@@ -111,6 +112,8 @@ def prepare(study: Study, cores: int = 0) -> list[Any]:
     devices = _devices() if in_use else _start(cores)
     if in_use:
         _say_what_is_too_late(devices, cores)
+    if platform(devices) == 'cpu':
+        keep_false_alarms_away()
     self_test.check(devices[0], cache_folder())
     if study.compute.require_accelerator and devices[0].platform == 'cpu':
         raise ConfigError(
@@ -130,10 +133,19 @@ def configure() -> None:
             version, FAULTY[version], self_test.SOUND_JAXLIB,
         )  # fmt: skip
 
+
+def keep_false_alarms_away() -> None:
+    """Has XLA print nothing where it prints false alarms, unless the user chose what it prints.
+
+    They count as errors, so all that it prints goes; what it raises is raised still. To be called
+    when a backend has started: that sets what is printed.
+    """
+    # The public setting would silence Python's warnings too.
+    from jax._src.lib import utils
+
     usual = os.environ.get('TF_CPP_MIN_LOG_LEVEL', _USUAL_LOG_LEVEL) == _USUAL_LOG_LEVEL
-    if version in _FALSE_ALARM and usual:
-        # They count as errors, so all that XLA prints goes, and what it raises is still raised.
-        os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+    if jaxlib.__version__ in _FALSE_ALARM and usual and hasattr(utils, 'absl_set_min_log_level'):
+        utils.absl_set_min_log_level(_FATAL)
 
 
 def threads() -> int:
