@@ -148,6 +148,13 @@ def _first(table: _Table, total: int, file: str) -> _Table:
     return dataclasses.replace(table, rows=table.rows[:_MOST_ROWS], notes=[note, *table.notes])
 
 
+def _some(lines: Sequence[str], what: str) -> list[str]:
+    """The first of some lines on a condition each, and of how many more the same is true."""
+    more = len(lines) - _MOST_NAMED
+    rest = [f'Networks of {more:,} more conditions {what}.'] if more > 0 else []
+    return [*lines[:_MOST_NAMED], *rest]
+
+
 def _listed(parts: Sequence[str], what: str, glue: str = ' ') -> str:
     """Returns the first of many parts of a sentence, and how many more there are."""
     if len(parts) <= _MOST_NAMED:
@@ -327,7 +334,6 @@ def _evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
     rows = []
     for v in found:
         for e in v.evidence:
-            c = e.comparison
             rows.append(
                 {
                     'claim': v.claim,
@@ -336,19 +342,9 @@ def _evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
                     'metric': v.metric,
                     'first': e.first,
                     'second': e.second,
-                    'repeats': c.repeats,
-                    'difference': c.difference,
-                    't_low': c.t_interval[0],
-                    't_high': c.t_interval[1],
-                    'bca_low': c.bca_interval[0],
-                    'bca_high': c.bca_interval[1],
-                    't_p': c.t_p_value,
-                    'holm_p': e.holm_p_value,
-                    'wilcoxon_p': c.wilcoxon_p_value,
-                    'cohens_d': c.cohens_d,
-                    'cliffs_delta': c.cliffs_delta,
-                    'tost_p': e.equivalence.p_value if e.equivalence else math.nan,
-                    'repeats_needed': c.repeats_needed,
+                    **e.comparison.columns(
+                        e.holm_p_value, e.equivalence.p_value if e.equivalence else math.nan
+                    ),
                     'source': e.source,
                 }
             )
@@ -765,12 +761,7 @@ def _warnings(study: loading.Study) -> list[str]:
                 f'{condition.title}: {len(lost)} diverged and left out, repeat '
                 f'{_listed(which, "repeats", ", ")}.'
             )
-    found += diverged[:_MOST_NAMED]
-    if len(diverged) > _MOST_NAMED:
-        found.append(
-            f'Networks of {len(diverged) - _MOST_NAMED:,} more conditions diverged and are left '
-            'out; tables/results.csv counts them.'
-        )
+    found += _some(diverged, 'diverged and are left out; tables/results.csv counts them')
     far = []
     for name, rows in loading.ended_far_above(study.metrics).groupby('condition', sort=False):
         which = [
@@ -781,12 +772,7 @@ def _warnings(study: loading.Study) -> list[str]:
             f'{study.conditions[str(name)].title}: {len(rows)} ended far above where training '
             f'began and count all the same, repeat {_listed(which, "repeats", ", ")}.'
         )
-    found += far[:_MOST_NAMED]
-    if len(far) > _MOST_NAMED:
-        found.append(
-            f'Networks of {len(far) - _MOST_NAMED:,} more conditions ended far above where '
-            'training began and count all the same.'
-        )
+    found += _some(far, 'ended far above where training began and count all the same')
     counts = {len(study.repeats(name)) for name in study.conditions}
     if min(counts, default=0) < 2:
         found.append(

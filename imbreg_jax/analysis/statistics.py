@@ -83,6 +83,24 @@ class Comparison:
     cliffs_delta: float
     repeats_needed: int | None
 
+    def columns(self, holm_p: float, tost_p: float) -> dict[str, float | None]:
+        """The comparison as columns of a table, with its corrected and its equivalence test."""
+        return {
+            'repeats': self.repeats,
+            'difference': self.difference,
+            't_low': self.t_interval[0],
+            't_high': self.t_interval[1],
+            'bca_low': self.bca_interval[0],
+            'bca_high': self.bca_interval[1],
+            't_p': self.t_p_value,
+            'holm_p': holm_p,
+            'wilcoxon_p': self.wilcoxon_p_value,
+            'cohens_d': self.cohens_d,
+            'cliffs_delta': self.cliffs_delta,
+            'tost_p': tost_p,
+            'repeats_needed': self.repeats_needed,
+        }
+
 
 def _sound(values: np.ndarray) -> bool:
     """Whether [n] values have a spread: two or more, and all of them finite."""
