@@ -473,7 +473,10 @@ class FaultsTest(absltest.TestCase):
         self.assertIn('can be used: step_', done.stderr)
         self.assert_sentence(done.stderr)
         shutil.copytree(self.reference, workdir, dirs_exist_ok=True)
-        for name, word in (('config.json', 'put it back'), ('plan.json', 'other digits')):
+        for name, word in (
+            ('config.json', 'put its config.json back'),
+            ('plan.json', 'other digits'),
+        ):
             (workdir / name).rename(workdir / 'away')
             (workdir / 'results.csv').write_text('')
             done = self.machine.start(workdir)
