@@ -9,7 +9,7 @@ from unittest import mock
 
 from absl.testing import absltest, flagsaver, parameterized
 
-from imbreg_jax import benchmark
+from imbreg_jax.benchmark import command
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -59,10 +59,10 @@ class BenchmarkTest(parameterized.TestCase):
     def test_what_cannot_be_measured_is_refused(self, values, message):
         with (
             flagsaver.flagsaver(**values),
-            mock.patch.object(benchmark.importlib.util, 'find_spec', return_value=None),
+            mock.patch.object(command.importlib.util, 'find_spec', return_value=None),
             self.assertRaisesRegex(ValueError, message),
         ):
-            benchmark._checked(['benchmark'])
+            command._checked(['benchmark'])
 
 
 if __name__ == '__main__':

@@ -104,7 +104,7 @@ class CommandsTest(absltest.TestCase):
 
     def _check_flags(self, file: str, arguments: tuple[str, ...]) -> None:
         path = _ROOT / file
-        text = (path if path.exists() else path.with_suffix('') / '__main__.py').read_text('utf-8')
+        text = (path if path.exists() else path.with_suffix('') / 'command.py').read_text('utf-8')
         for argument in arguments:
             name = argument.removeprefix('--').partition('=')[0]
             self.assertRegex(text, rf"DEFINE_\w+\(\s*'{name}'")

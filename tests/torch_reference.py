@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from imbreg_jax import torch_baseline
+from imbreg_jax.benchmark import torch_plain
 
 ORDERS = ('pool_relu', 'relu_pool')
 PARAMETERS = tuple(
@@ -78,10 +78,10 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 def parity() -> dict[str, np.ndarray]:
     """Outputs, loss, gradients and trained parameters of a small network, dropout off."""
-    torch = torch_baseline.import_torch()
+    torch = torch_plain.import_torch()
     images_BxHxW, targets_B = batch()
     torch.manual_seed(PARITY_SEED)
-    initial = torch_baseline.plain_network(IMAGE_SIZE, CONV_FEATURES, DENSE_FEATURES).state_dict()
+    initial = torch_plain.plain_network(IMAGE_SIZE, CONV_FEATURES, DENSE_FEATURES).state_dict()
     result = {
         'images': images_BxHxW,
         'targets': targets_B,
@@ -110,8 +110,8 @@ def _train(
     targets_B: np.ndarray,
     dtype: Any,
 ) -> dict[str, np.ndarray]:
-    torch = torch_baseline.import_torch()
-    network = torch_baseline.plain_network(IMAGE_SIZE, CONV_FEATURES, DENSE_FEATURES, order)
+    torch = torch_plain.import_torch()
+    network = torch_plain.plain_network(IMAGE_SIZE, CONV_FEATURES, DENSE_FEATURES, order)
     network.load_state_dict(initial)
     network.to(dtype).eval()  # eval: dropout off
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
@@ -136,11 +136,11 @@ def _train(
 
 def initial_distribution() -> dict[str, np.ndarray]:
     """How PyTorch's default initialisation of the full-size network is distributed."""
-    torch = torch_baseline.import_torch()
+    torch = torch_plain.import_torch()
     draws: dict[str, list[np.ndarray]] = {name: [] for name in PARAMETERS}
     for seed in range(INITIAL_SEEDS):
         torch.manual_seed(seed)
-        for name, value in torch_baseline.plain_network().state_dict().items():
+        for name, value in torch_plain.plain_network().state_dict().items():
             draws[name].append(value.numpy())
     result: dict[str, np.ndarray] = {}
     for name, values in draws.items():

@@ -12,7 +12,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import torch_reference
-from imbreg_jax import torch_baseline
+from imbreg_jax.benchmark import torch_folded, torch_loops, torch_plain
 
 HAS_TORCH = importlib.util.find_spec('torch') is not None
 needs_torch = unittest.skipUnless(HAS_TORCH, 'torch is not installed')
@@ -25,8 +25,8 @@ def problem(seed):
     import torch
 
     torch.manual_seed(seed)
-    network = torch_baseline.plain_network().double()
-    images_BxHxW, targets_B = (data.double() for data in torch_baseline.draw_data(BATCH))
+    network = torch_plain.plain_network().double()
+    images_BxHxW, targets_B = (data.double() for data in torch_plain.draw_data(BATCH))
     masks = [torch.rand(BATCH, width).lt(0.5).double() * 2 for width in (20, 50)]
     return network, images_BxHxW, targets_B, masks
 
@@ -42,16 +42,16 @@ def plain_loss_and_gradients(network, images_BxHxW, targets_B, masks):
     loss = torch.nn.functional.mse_loss(network(images_BxHxW[:, None]), targets_B)
     loss.backward()
     gradients = {name: value.grad for name, value in network.named_parameters()}
-    return loss.detach(), torch_baseline.to_folded(gradients)
+    return loss.detach(), torch_folded.to_folded(gradients)
 
 
 def folded_arguments(network, images_BxHxW, targets_B, masks):
-    parameters = torch_baseline.folded_views(torch_baseline.to_folded(network.state_dict()))
-    return parameters, torch_baseline.to_tiles(images_BxHxW), targets_B, *masks
+    parameters = torch_folded.folded_views(torch_folded.to_folded(network.state_dict()))
+    return parameters, torch_folded.to_tiles(images_BxHxW), targets_B, *masks
 
 
 def matrices():
-    first, second = torch_baseline.fold_matrices()
+    first, second = torch_folded.fold_matrices()
     return first.double(), second.double()
 
 
@@ -63,9 +63,9 @@ class FoldedTest(parameterized.TestCase):
     def assert_same(self, loss, gradients, expected_loss, expected_flat):
         np.testing.assert_allclose(loss, expected_loss, rtol=self.TOLERANCE)
         for name, value, expected in zip(
-            torch_baseline.FOLDED_SHAPES,
+            torch_folded.FOLDED_SHAPES,
             gradients,
-            torch_baseline.folded_views(expected_flat),
+            torch_folded.folded_views(expected_flat),
             strict=True,
         ):
             scale = float(expected.abs().max())
@@ -76,7 +76,7 @@ class FoldedTest(parameterized.TestCase):
     @parameterized.parameters(True, False)
     def test_folded_network_equals_the_plain_one(self, in_place):
         given = problem(seed=0)
-        loss, gradients = torch_baseline.folded_loss_and_gradients(
+        loss, gradients = torch_folded.folded_loss_and_gradients(
             *folded_arguments(*given), matrices(), in_place=in_place
         )
         self.assert_same(loss, gradients, *plain_loss_and_gradients(*given))
@@ -85,13 +85,13 @@ class FoldedTest(parameterized.TestCase):
         import torch
 
         problems = [problem(seed) for seed in range(3)]
-        flats = torch.stack([torch_baseline.to_folded(given[0].state_dict()) for given in problems])
+        flats = torch.stack([torch_folded.to_folded(given[0].state_dict()) for given in problems])
         rest = [folded_arguments(*given)[1:] for given in problems]
         losses, gradients = torch.func.vmap(
-            lambda *arguments: torch_baseline.folded_loss_and_gradients(
+            lambda *arguments: torch_folded.folded_loss_and_gradients(
                 *arguments, matrices(), in_place=False
             )
-        )(torch_baseline.folded_views(flats), *map(torch.stack, zip(*rest, strict=True)))
+        )(torch_folded.folded_views(flats), *map(torch.stack, zip(*rest, strict=True)))
         for number, given in enumerate(problems):
             one = [gradient[number] for gradient in gradients]
             self.assert_same(losses[number], one, *plain_loss_and_gradients(*given))
@@ -103,23 +103,23 @@ class TrainingTest(parameterized.TestCase):
         import torch
 
         torch.manual_seed(0)
-        images_NxHxW, targets_N = torch_baseline.draw_data(200)
-        tiles = torch_baseline.to_tiles(images_NxHxW)
+        images_NxHxW, targets_N = torch_plain.draw_data(200)
+        tiles = torch_folded.to_tiles(images_NxHxW)
         start = float(targets_N.square().mean())  # an untrained network predicts about 0
-        with mock.patch.object(torch_baseline, 'LEARNING_RATE', 1e-3):
+        with mock.patch.object(torch_plain, 'LEARNING_RATE', 1e-3):
             ways = {
-                'plain': torch_baseline.train_plain(images_NxHxW, targets_N, 8, 1),
-                'folded': torch_baseline.train_folded(tiles, targets_N, 8, 1),
+                'plain': torch_plain.train_plain(images_NxHxW, targets_N, 8, 1),
+                'folded': torch_folded.train_folded(tiles, targets_N, 8, 1),
             }
-            stacked = torch_baseline.StackedTraining(tiles, targets_N, 2)
+            stacked = torch_folded.StackedTraining(tiles, targets_N, 2)
             before = stacked.flat.detach().clone()
             ways['stacked'] = stacked.train(8)
         for way, loss in ways.items():
             self.assertLess(loss, start / 2, way)
         self.assertFalse(torch.equal(before[0], before[1]), 'networks start alike')
         for name, moved in zip(
-            torch_baseline.FOLDED_SHAPES,
-            torch_baseline.folded_views(stacked.flat.detach() - before),
+            torch_folded.FOLDED_SHAPES,
+            torch_folded.folded_views(stacked.flat.detach() - before),
             strict=True,
         ):
             self.assertTrue(moved.flatten(1).any(1).all(), f'{name} of some network stays')
@@ -128,7 +128,7 @@ class TrainingTest(parameterized.TestCase):
     def test_command_prints_one_line_of_json(self, which):
         output = io.StringIO()
         with redirect_stdout(output):
-            torch_baseline.main([f'--which={which}', '--images=120', '--networks=2'])
+            torch_loops.main([f'--which={which}', '--images=120', '--networks=2'])
         measured = json.loads(output.getvalue())
         self.assertEqual(measured['images_trained'], 200)
         self.assertEqual(measured['which'], which)
@@ -138,7 +138,7 @@ class TrainingTest(parameterized.TestCase):
     def test_too_few_images_end_in_one_sentence(self):
         errors = io.StringIO()
         with redirect_stderr(errors), self.assertRaises(SystemExit) as caught:
-            torch_baseline.main(['--which=plain', '--images=49'])
+            torch_loops.main(['--which=plain', '--images=49'])
         self.assertEqual(caught.exception.code, 2)
         self.assertIn('images must be at least 50', errors.getvalue())
 
@@ -158,11 +158,11 @@ class WithoutTorchTest(absltest.TestCase):
             redirect_stderr(errors),
             self.assertRaises(SystemExit) as caught,
         ):
-            torch_baseline.main(['--which=plain'])
+            torch_loops.main(['--which=plain'])
         self.assertEqual(caught.exception.code, 2)
         self.assertEqual(
             errors.getvalue(),
-            f'The PyTorch baseline needs it: {torch_baseline.MISSING}\n',
+            f'The PyTorch baseline needs it: {torch_plain.MISSING}\n',
         )
 
 

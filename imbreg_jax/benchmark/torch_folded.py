@@ -1,16 +1,9 @@
-"""The same training in PyTorch, to hold the package's speed and its numbers against.
+"""The fastest PyTorch that we found to train the same function with the same updates.
 
-    python -m imbreg_jax.torch_baseline --which=plain --images=50000 --epochs=1 --networks=1
-    python -m imbreg_jax.torch_baseline --which=best --images=50000 --epochs=1 --networks=2
-
-Each prints one line of JSON. `plain` is the eager loop that the paper used. `best` is the fastest
-PyTorch that we found to train the same function with the same updates:
-
-- On CPU one process a core, pinned to it, trains a network of its own on one thread. Images are
-  kept as 4x4 tiles, so that convolution and average pooling together are a 2x2 and then a 3x3
-  convolution of stride 1 over channels-last tensors (`folded_loss_and_gradients`), the backward
-  pass is written by hand, works in place and fills one flat gradient, and fused Adam updates one
-  flat vector.
+- On CPU a network trains on one thread. Images are kept as 4x4 tiles, so that convolution and
+  average pooling together are a 2x2 and then a 3x3 convolution of stride 1 over channels-last
+  tensors (`folded_loss_and_gradients`), the backward pass is written by hand, works in place and
+  fills one flat gradient, and fused Adam updates one flat vector.
 - On CUDA the same function, vmapped over all networks and compiled, in one CUDA graph a step.
 
 What was tried on CPU, in time an image on one pinned core of a 2-core x86 machine with AVX-512
@@ -41,26 +34,10 @@ inside oneDNN's convolutions. No compiler is needed on CPU.
 
 from __future__ import annotations
 
-import argparse
-import collections
-import json
 import math
-import multiprocessing
-import os
-import time
-from multiprocessing import connection
 from typing import Any
 
-# A checkout's name is known to no index, so the extra is named by where the checkout lies.
-MISSING = (
-    'torch is not installed; install it in the checkout with '
-    ".venv/bin/pip install -e '.[torch]', or anywhere with pip install torch"
-)
-IMAGE_SIZE = 52
-BATCH_SIZE = 50
-LEARNING_RATE = 5e-7
-DROPOUT_RATE = 0.5
-WARM_UP_STEPS = 20
+from imbreg_jax.benchmark import torch_plain
 
 # The network's sizes after each folded layer: 13x13 tiles of 4x4 pixels, 12x12 positions that
 # hold 2x2 outputs of 10 channels each, 10x10 outputs of 20 channels.
@@ -82,85 +59,6 @@ FOLDED_SHAPES = {
 }
 
 
-def import_torch() -> Any:
-    """Returns the torch module.
-
-    Raises:
-      RuntimeError: torch is not installed; the message says how to install it.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise RuntimeError(f'The PyTorch baseline needs it: {MISSING}') from error
-    return torch
-
-
-def plain_network(
-    image_size: int = 52,
-    conv_features: tuple[int, int] = (10, 20),
-    dense_features: int = 50,
-    order: str = 'pool_relu',
-    dropout_rate: float = 0.5,
-) -> Any:
-    """The paper's network as its author would have written it, PyTorch's initialisation.
-
-    It is the convolutional network of Koehler's PyTorch MNIST article with average pooling for
-    max pooling and one linear output (paper, section 3).
-
-    Args:
-      image_size: height and width of the images, in pixels.
-      conv_features: output channels of the two convolutions.
-      dense_features: width of the hidden dense layer.
-      order: 'pool_relu' or 'relu_pool', what follows each convolution.
-      dropout_rate: of both dropout layers.
-
-    Returns:
-      torch.nn.Sequential: float32 images [batch, 1, height, width] -> predictions [batch].
-    """
-    nn = import_torch().nn
-    side = ((image_size - 4) // 2 - 4) // 2
-
-    def pool_and_relu(layer: int) -> list[tuple[str, Any]]:
-        steps = [(f'pool{layer}', nn.AvgPool2d(2)), (f'relu{layer}', nn.ReLU())]
-        return steps if order == 'pool_relu' else steps[::-1]
-
-    return nn.Sequential(
-        collections.OrderedDict(
-            [
-                ('conv1', nn.Conv2d(1, conv_features[0], 5)),
-                *pool_and_relu(1),
-                ('conv2', nn.Conv2d(conv_features[0], conv_features[1], 5)),
-                ('conv_dropout', nn.Dropout2d(dropout_rate)),
-                *pool_and_relu(2),
-                ('flatten', nn.Flatten()),
-                ('dense1', nn.Linear(conv_features[1] * side * side, dense_features)),
-                ('relu3', nn.ReLU()),
-                ('dense_dropout', nn.Dropout(dropout_rate)),
-                ('dense2', nn.Linear(dense_features, 1)),
-                ('squeeze', nn.Flatten(0)),
-            ]
-        )
-    )
-
-
-def draw_data(images: int, device: str = 'cpu') -> tuple[Any, Any]:
-    """Draws a training set as the paper does: pixel = target x N(0, 1), targets U(1, 10).
-
-    Args:
-      images: how many.
-      device: where the tensors live.
-
-    Returns:
-      images [images, height, width] and their measured targets, the population standard
-      deviation [images], float32.
-    """
-    torch = import_torch()
-    generating_N = torch.rand(images, device=device) * 9 + 1
-    images_NxHxW = torch.randn(images, IMAGE_SIZE, IMAGE_SIZE, device=device)
-    images_NxHxW *= generating_N[:, None, None]
-    return images_NxHxW, images_NxHxW.std((1, 2), correction=0)
-
-
 def to_tiles(images_NxHxW: Any) -> Any:
     """Cuts images into tiles of 4x4 pixels: [images, 13 * 13 * 16], row-major both ways."""
     tiles = images_NxHxW.view(-1, _TILES, 4, _TILES, 4).transpose(2, 3)
@@ -176,7 +74,7 @@ def to_folded(parameters: dict[str, Any]) -> Any:
     Returns:
       [sum of the sizes in FOLDED_SHAPES].
     """
-    torch = import_torch()
+    torch = torch_plain.import_torch()
     dense1 = parameters['dense1.weight'].view(_DENSE, _FEATURES_2, _SIDE, _SIDE)
     moved = parameters | {
         'conv2.weight': parameters['conv2.weight'].permute(0, 2, 3, 1),
@@ -207,7 +105,7 @@ def fold_matrices(device: str = 'cpu') -> tuple[Any, Any]:
       first [4, 25, 64]: for each of the 2x2 outputs at a position, from the 5x5 kernel to 2x2
       tiles of 16 pixels; second [36, 25]: from the 5x5 kernel to 3x3 positions of 2x2 outputs.
     """
-    torch = import_torch()
+    torch = torch_plain.import_torch()
     six = torch.zeros(25, 6, 6)
     for row in range(5):
         for column in range(5):
@@ -245,7 +143,7 @@ def folded_loss_and_gradients(
     Returns:
       the mean squared error, and its gradients in the order of FOLDED_SHAPES.
     """
-    aten = import_torch().ops.aten
+    aten = torch_plain.import_torch().ops.aten
     first, second = matrices
     kernel1, bias1, kernel2, bias2, dense1, dense1_bias, dense2, dense2_bias = parameters
     batch = tiles.shape[0]
@@ -298,71 +196,34 @@ def folded_loss_and_gradients(
     )
 
 
-def train_plain(
-    images_NxHxW: Any, targets_N: Any, epochs: int, networks: int, most_steps: int | None = None
-) -> float:
-    """Trains networks one after the other in the eager loop that the paper used.
-
-    Args:
-      images_NxHxW: training images, all in memory, on the device to train on.
-      targets_N: their targets.
-      epochs: passes over the images, reshuffled for each, in batches of BATCH_SIZE.
-      networks: how many.
-      most_steps: stop each epoch after so many steps.
-
-    Returns:
-      the loss of the last batch, averaged over the networks.
-    """
-    torch = import_torch()
-    device = images_NxHxW.device
-    losses = []
-    for _ in range(networks):
-        network = plain_network().to(device).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-        for _ in range(epochs):
-            batches = _shuffled_batches(len(targets_N), device)[:most_steps]
-            for index_B in batches:
-                optimizer.zero_grad()
-                predictions_B = network(images_NxHxW[index_B][:, None])
-                loss = torch.nn.functional.mse_loss(predictions_B, targets_N[index_B])
-                loss.backward()
-                optimizer.step()
-        losses.append(loss.item())
-    return sum(losses) / networks
-
-
-def _shuffled_batches(images: int, device: Any) -> Any:
-    steps = images // BATCH_SIZE
-    order = import_torch().randperm(images, device=device)
-    return order[: steps * BATCH_SIZE].view(steps, BATCH_SIZE)
-
-
 def train_folded(
     tiles: Any, targets_N: Any, epochs: int, networks: int, most_steps: int | None = None
 ) -> float:
     """Trains networks one after the other on the CPU, in the fastest way found.
 
-    Arguments and result are those of `train_plain`, but for `tiles`, the images of `to_tiles`.
+    Arguments and result are those of `torch_plain.train_plain`, but for `tiles`, the images of
+    `to_tiles`.
     """
-    torch = import_torch()
+    torch = torch_plain.import_torch()
     matrices = fold_matrices()
-    batch_tiles = torch.empty(BATCH_SIZE, tiles.shape[1])
-    batch_targets_B = torch.empty(BATCH_SIZE)
-    conv_mask_BxC = torch.empty(BATCH_SIZE, _FEATURES_2)
-    dense_mask_BxD = torch.empty(BATCH_SIZE, _DENSE)
+    batch_tiles = torch.empty(torch_plain.BATCH_SIZE, tiles.shape[1])
+    batch_targets_B = torch.empty(torch_plain.BATCH_SIZE)
+    conv_mask_BxC = torch.empty(torch_plain.BATCH_SIZE, _FEATURES_2)
+    dense_mask_BxD = torch.empty(torch_plain.BATCH_SIZE, _DENSE)
     losses = []
+    keep = 1 - torch_plain.DROPOUT_RATE
     with torch.no_grad():
         for _ in range(networks):
-            flat = torch.nn.Parameter(to_folded(plain_network().state_dict()))
+            flat = torch.nn.Parameter(to_folded(torch_plain.plain_network().state_dict()))
             flat.grad = torch.zeros_like(flat)
             parameters, gradients = folded_views(flat), folded_views(flat.grad)
-            optimizer = torch.optim.Adam([flat], lr=LEARNING_RATE, fused=True)
+            optimizer = torch.optim.Adam([flat], lr=torch_plain.LEARNING_RATE, fused=True)
             for _ in range(epochs):
-                for index_B in _shuffled_batches(len(targets_N), 'cpu')[:most_steps]:
+                for index_B in torch_plain.shuffled_batches(len(targets_N), 'cpu')[:most_steps]:
                     torch.index_select(tiles, 0, index_B, out=batch_tiles)
                     torch.index_select(targets_N, 0, index_B, out=batch_targets_B)
                     for mask in (conv_mask_BxC, dense_mask_BxD):
-                        mask.bernoulli_(1 - DROPOUT_RATE).div_(1 - DROPOUT_RATE)
+                        mask.bernoulli_(keep).div_(keep)
                     loss, step_gradients = folded_loss_and_gradients(
                         parameters,
                         batch_tiles,
@@ -394,16 +255,16 @@ class StackedTraining:
           targets_N: their targets.
           networks: how many.
         """
-        torch = import_torch()
+        torch = torch_plain.import_torch()
         self._torch, self._tiles, self._targets_N = torch, tiles, targets_N
         self._networks, device = networks, tiles.device
         on_cuda = device.type == 'cuda'
-        starts = [to_folded(plain_network().state_dict()) for _ in range(networks)]
+        starts = [to_folded(torch_plain.plain_network().state_dict()) for _ in range(networks)]
         self.flat = torch.nn.Parameter(torch.stack(starts).to(device))
         self.flat.grad = torch.zeros_like(self.flat)
         # Adam acts on each value alone, so one of it serves all networks.
         self._optimizer = torch.optim.Adam(
-            [self.flat], lr=LEARNING_RATE, fused=True, capturable=on_cuda
+            [self.flat], lr=torch_plain.LEARNING_RATE, fused=True, capturable=on_cuda
         )
         matrices = fold_matrices(device)
 
@@ -417,9 +278,9 @@ class StackedTraining:
         self._all_networks = torch.func.vmap(one_network)
         if on_cuda:
             self._all_networks = torch.compile(self._all_networks)
-        steps = len(targets_N) // BATCH_SIZE
+        steps = len(targets_N) // torch_plain.BATCH_SIZE
         self._order_SxKxB = torch.zeros(
-            steps, networks, BATCH_SIZE, dtype=torch.int64, device=device
+            steps, networks, torch_plain.BATCH_SIZE, dtype=torch.int64, device=device
         )
         self._next_step = torch.zeros(1, dtype=torch.int64, device=device)
         self.losses_K = torch.zeros(networks, device=device)
@@ -445,7 +306,7 @@ class StackedTraining:
     def _shuffle(self) -> None:
         device = self._tiles.device
         for network in range(self._networks):
-            batches = _shuffled_batches(len(self._targets_N), device)
+            batches = torch_plain.shuffled_batches(len(self._targets_N), device)
             self._order_SxKxB[:, network].copy_(batches)
         self._next_step.zero_()
 
@@ -453,8 +314,8 @@ class StackedTraining:
         torch, device = self._torch, self._tiles.device
         with torch.no_grad():
             index_KxB = self._order_SxKxB.index_select(0, self._next_step)[0]
-            keep = 1 - DROPOUT_RATE
-            shape = (self._networks, BATCH_SIZE)
+            keep = 1 - torch_plain.DROPOUT_RATE
+            shape = (self._networks, torch_plain.BATCH_SIZE)
             masks = [
                 torch.empty(*shape, width, device=device).bernoulli_(keep).div_(keep)
                 for width in (_FEATURES_2, _DENSE)
@@ -472,165 +333,6 @@ class StackedTraining:
         """Trains for so many epochs and returns the last batch's loss, averaged over networks."""
         for _ in range(epochs):
             self._shuffle()
-            for _ in range(len(self._targets_N) // BATCH_SIZE):
+            for _ in range(len(self._targets_N) // torch_plain.BATCH_SIZE):
                 self._run_step()
         return self.losses_K.mean().item()
-
-
-def _measure_plain(images: int, epochs: int, networks: int, device: str) -> dict[str, Any]:
-    torch = import_torch()
-    data = draw_data(images, device)
-    start = time.perf_counter()
-    train_plain(*data, epochs=1, networks=1, most_steps=WARM_UP_STEPS)
-    warm = time.perf_counter()
-    final_loss = train_plain(*data, epochs=epochs, networks=networks)
-    return {
-        'seconds': time.perf_counter() - warm,
-        'compile_seconds': warm - start,
-        'final_loss': final_loss,
-        'threads': torch.get_num_threads(),
-    }
-
-
-def _measure_stacked(images: int, epochs: int, networks: int, device: str) -> dict[str, Any]:
-    torch = import_torch()
-    images_NxHxW, targets_N = draw_data(images, device)
-    start = time.perf_counter()
-    training = StackedTraining(to_tiles(images_NxHxW), targets_N, networks)
-    torch.cuda.synchronize()
-    warm = time.perf_counter()
-    final_loss = training.train(epochs)
-    return {
-        'seconds': time.perf_counter() - warm,
-        'compile_seconds': warm - start,
-        'final_loss': final_loss,
-        'threads': torch.get_num_threads(),
-    }
-
-
-def _work(link: connection.Connection, core: int, images: int, epochs: int, networks: int) -> None:
-    """A process of `best` on CPU: says how long warm-up took, waits, trains, says its loss."""
-    if hasattr(os, 'sched_setaffinity'):
-        os.sched_setaffinity(0, {core})
-    torch = import_torch()
-    torch.set_num_threads(1)
-    torch.manual_seed(core)
-    images_NxHxW, targets_N = draw_data(images)
-    tiles = to_tiles(images_NxHxW)
-    del images_NxHxW
-    start = time.perf_counter()
-    train_folded(tiles, targets_N, epochs=1, networks=1, most_steps=WARM_UP_STEPS)
-    link.send(time.perf_counter() - start)
-    link.recv()
-    link.send(train_folded(tiles, targets_N, epochs, networks))
-
-
-def _measure_processes(images: int, epochs: int, networks: int) -> dict[str, Any]:
-    """One process a core; the clock runs from when all are warm to when the last has finished."""
-    cores = _available_cores()[:networks]
-    context = multiprocessing.get_context('spawn')
-    links, processes = [], []
-    for number, core in enumerate(cores):
-        share = networks // len(cores) + (number < networks % len(cores))
-        here, there = context.Pipe()
-        process = context.Process(target=_work, args=(there, core, images, epochs, share))
-        process.start()
-        there.close()  # so that a process that dies ends our wait for it
-        links.append((here, share))
-        processes.append(process)
-    warm_up = max(link.recv() for link, _ in links)
-    start = time.perf_counter()
-    for link, _ in links:
-        link.send('go')
-    losses = [share * link.recv() for link, share in links]
-    seconds = time.perf_counter() - start
-    for process in processes:
-        process.join()
-    return {
-        'seconds': seconds,
-        'compile_seconds': warm_up,
-        'final_loss': sum(losses) / networks,
-        'threads': len(cores),
-    }
-
-
-def _available_cores() -> list[int]:
-    if hasattr(os, 'sched_getaffinity'):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def measure(
-    which: str,
-    images: int,
-    epochs: int = 1,
-    networks: int = 1,
-    device: str = 'cpu',
-    tf32: bool = False,
-) -> dict[str, Any]:
-    """Trains networks and measures how long that takes.
-
-    With `best` on CPU the networks are dealt out to the cores; with a number of networks that
-    is no multiple of the cores, some cores idle at the end and the time includes that.
-
-    Args:
-      which: 'plain' or 'best'.
-      images: size of the training set; what does not fill a batch is left out.
-      epochs: passes over it.
-      networks: how many.
-      device: 'cpu' or 'cuda'.
-      tf32: on CUDA, allow TensorFloat-32 products instead of float32.
-
-    Returns:
-      which, device, images_trained (over all networks and epochs), seconds (training alone,
-      after warm-up, data not counted), compile_seconds (the warm-up with compilation),
-      final_loss, threads, torch (version).
-
-    Raises:
-      RuntimeError: torch is not installed.
-      ValueError: fewer images than one batch, no network, or no epoch.
-    """
-    torch = import_torch()
-    if images < BATCH_SIZE or epochs < 1 or networks < 1:
-        raise ValueError(
-            f'images must be at least {BATCH_SIZE}, epochs and networks at least 1; '
-            f'got images={images}, epochs={epochs}, networks={networks}'
-        )
-    if device == 'cuda':
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = True
-    if which == 'plain':
-        measured = _measure_plain(images, epochs, networks, device)
-    elif device == 'cpu':
-        measured = _measure_processes(images, epochs, networks)
-    else:
-        measured = _measure_stacked(images, epochs, networks, device)
-    return {
-        'which': which,
-        'device': device,
-        'images_trained': images // BATCH_SIZE * BATCH_SIZE * epochs * networks,
-        **measured,
-        'torch': torch.__version__,
-    }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Measures what the command line asks for and prints it as one line of JSON."""
-    parser = argparse.ArgumentParser(prog='python -m imbreg_jax.torch_baseline')
-    parser.add_argument('--which', choices=('plain', 'best'), required=True)
-    parser.add_argument('--images', type=int, default=50_000, help='size of the training set')
-    parser.add_argument('--epochs', type=int, default=1)
-    parser.add_argument('--networks', type=int, default=1)
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument('--tf32', action='store_true', help='on CUDA: allow TensorFloat-32')
-    options = vars(parser.parse_args(arguments))
-    try:
-        measured = measure(**options)
-    except (RuntimeError, ValueError) as error:
-        parser.exit(2, f'{error}\n')
-    print(json.dumps(measured))
-
-
-if __name__ == '__main__':
-    main()

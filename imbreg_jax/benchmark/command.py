@@ -1,0 +1,230 @@
+"""Measures how fast this machine trains the paper's networks, and what that is held against.
+
+    python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--out=DIR]
+
+The first table has one row for each number of runs: compile time of the training program (without
+the persistent cache), images a second in total and for each run, arithmetic and memory traffic as
+a share of what this machine reaches in a large matrix product and a large copy, measured in the
+same process. `--against=torch` adds the same training in PyTorch (see `torch_loops`), ours and
+theirs in turn, so that what else the machine does meets both alike; ratios are taken round by
+round, and their median and range are what to quote.
+"""
+
+import importlib.util
+import json
+import logging
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import flags
+
+from imbreg_jax import study, terminal
+from imbreg_jax.benchmark import machine, ours, torch_plain
+from imbreg_jax.compute.limits import usable_cores
+from imbreg_jax.results import files
+from imbreg_jax.results.workdir import git_commit, now, versions
+from imbreg_jax.training import plan as plan_lib
+
+_RUNS = flags.DEFINE_list('runs', ['1', '10'], 'Numbers of runs to train at once.')
+_AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the training against.')
+_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed rounds of each row.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 3.0, 'About how long a timed round of ours lasts.')
+_TRAIN_SIZE = flags.DEFINE_integer(
+    'train_size',
+    5000,
+    'Images in the training set; the paper has 50,000, and the rate is the same.',
+)
+_PRECISION = flags.DEFINE_enum(
+    'precision', 'highest', ['default', 'high', 'highest'], 'Precision of matrix products.'
+)
+_OUT = flags.DEFINE_string('out', None, 'Folder for benchmark.json and benchmark.md.')
+
+
+def torch_rate(which: str, images: int, networks: int) -> float:
+    """Images a second of the PyTorch baseline, in a process of its own, training time only.
+
+    Raises:
+      RuntimeError: it failed; the text is what it printed.
+    """
+    command = [sys.executable, '-m', 'imbreg_jax.benchmark.torch_loops', f'--which={which}']
+    command += [f'--images={images}', '--epochs=1', f'--networks={networks}']
+    if jax.devices()[0].platform != 'cpu':
+        command.append('--device=cuda')
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise RuntimeError(answer.stderr.strip().splitlines()[-1] if answer.stderr else 'failed')
+    values = json.loads(answer.stdout.strip().splitlines()[-1])
+    return values['images_trained'] / values['seconds']
+
+
+def _spread(values: Sequence[float], digits: int = 2) -> str:
+    middle = statistics.median(values)
+    return f'{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})'
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark, prints its tables and writes them where `--out` says.
+
+    One sentence and status 2, before anything is timed, for what cannot be measured.
+    """
+    logging.getLogger('jax').setLevel(logging.WARNING)  # Else it lists what is not there.
+    with terminal.guarded():
+        try:
+            runs = _checked(argv)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+        _main(runs)
+
+
+def _checked(argv: Sequence[str]) -> list[int]:
+    """Returns the numbers of runs.
+
+    Raises:
+      ValueError: the command line asks for what cannot be done; the text is one sentence.
+    """
+    if len(argv) > 1:
+        raise ValueError(f'unexpected argument {argv[1]!r}: arguments are flags, such as --runs=10')
+    numbers = []
+    for text in _RUNS.value:
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise ValueError(
+                f'--runs = {",".join(_RUNS.value)!r}: {text!r} is no number of runs; it must be '
+                'whole numbers of at least 1, separated by commas, such as --runs=1,10'
+            )
+        numbers.append(int(text))
+    if not numbers:
+        raise ValueError("--runs = '': it must name a number of runs, such as --runs=10")
+    try:
+        ours.study_of(max(numbers), _TRAIN_SIZE.value, _PRECISION.value)
+    except study.ConfigError as error:
+        raise ValueError(str(error)) from error
+    if not _SECONDS.value > 0:
+        raise ValueError(f'--seconds = {_SECONDS.value}: a timed round must last longer than 0 s')
+    if _AGAINST.value == 'torch' and importlib.util.find_spec('torch') is None:
+        raise ValueError(f'--against=torch: {torch_plain.MISSING}')
+    return numbers
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags above; one sentence and status 2 if that cannot be done."""
+    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
+        print(__doc__)
+        print(flags.FLAGS.module_help(flags.FLAGS.find_module_defining_flag('against')))
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(' '.join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+
+
+def _main(numbers: Sequence[int]) -> None:
+    rows: list[dict[str, Any]] = []
+    limits: tuple[float, float] | None = None
+    for runs in numbers:
+        # The one before is let go first: its images may be most of a device's memory.
+        training = None
+        training = ours.Training(ours.study_of(runs, _TRAIN_SIZE.value, _PRECISION.value))
+        devices = jax.devices()[: training.plan.devices]
+        limits = limits or machine.limits(devices)
+        rows.append(_row(runs, training, limits))
+    assert limits is not None and training is not None
+    report: dict[str, Any] = {
+        'date': now(),
+        'versions': versions(),
+        'git_commit': git_commit(),
+        'hardware': machine.name(devices),
+        'precision': _PRECISION.value,
+        'peak_flops': limits[0],
+        'copy_bytes_per_second': limits[1],
+        'rows': rows,
+    }
+    text = [
+        f'{report["hardware"]}; jax {jax.__version__}, Python {platform.python_version()}; matrix '
+        f'products {_PRECISION.value}; {report["date"]}.',
+        f'Limits measured in this process: {limits[0] / 1e9:.0f} GFLOP/s in a large '
+        'matrix product, '
+        f'{limits[1] / 1e9:.1f} GB/s in a large copy.',
+        '',
+        _table(rows),
+    ]
+    if _AGAINST.value == 'torch':
+        report['torch'] = _against_torch(training)
+        text += ['', *report['torch'].pop('text')]
+    print('\n'.join(text))
+    if _OUT.value:
+        files.write_json(Path(_OUT.value) / 'benchmark.json', report)
+        files.write_bytes(Path(_OUT.value) / 'benchmark.md', ('\n'.join(text) + '\n').encode())
+
+
+def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dict[str, Any]:
+    """Times the training of so many runs, beside what the machine reaches at its best."""
+    rates = [training.rate(_SECONDS.value) for _ in range(_ROUNDS.value)]
+    condition, size = training.study.conditions[0], training.study.data.image_size
+    work = 2 * plan_lib.multiplications_per_image(condition, size)
+    rate = statistics.median(rates)
+    return {
+        'runs': runs,
+        'runs_together': len(training.engine.unit.runs),
+        'cached': training.plan.cached,
+        'compile_seconds': training.compile_seconds,
+        'images_per_second': rates,
+        'gflops': rate * work / 1e9,
+        'share_of_peak': rate * work / limits[0],
+        'share_of_bandwidth': rate * ours.bytes_per_image(condition, size) / limits[1],
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    header = ['runs', 'compile s', 'images/s (range)', 'images/s per run', 'µs/image', 'GFLOP/s']
+    lines = []
+    for row in rows:
+        rate = statistics.median(row['images_per_second'])
+        lines.append(
+            [
+                str(row['runs']),
+                f'{row["compile_seconds"]:.1f}',
+                _spread(row['images_per_second'], 0),
+                f'{rate / row["runs_together"]:.0f}',
+                f'{1e6 / rate:.1f}',
+                f'{row["gflops"]:.0f}',
+                f'{row["share_of_peak"]:.0%}',
+                f'{row["share_of_bandwidth"]:.0%}',
+            ]
+        )
+    return _markdown([*header, 'of peak', 'bytes floor of bandwidth'], lines)
+
+
+def _against_torch(training: ours.Training) -> dict[str, Any]:
+    """Rounds of PyTorch and ours in turn."""
+    cores = usable_cores()
+    measured: dict[str, list[float]] = {'ours': [], 'plain': [], 'best': []}
+    for _ in range(_ROUNDS.value):
+        for which, networks, images in (('plain', 1, 5000), ('best', cores, 10000)):
+            measured[which].append(torch_rate(which, images, networks))
+            measured['ours'].append(training.rate(_SECONDS.value))
+    ours = measured['ours']
+    ratios = {
+        'plain': [a / b for a, b in zip(ours[0::2], measured['plain'], strict=True)],
+        'best': [a / b for a, b in zip(ours[1::2], measured['best'], strict=True)],
+    }
+    names = {
+        'plain': 'PyTorch, the eager loop, all cores',
+        'best': 'PyTorch, the best we could write, a network a core',
+    }
+    rows = [['imbreg_jax', _spread(ours, 0), '1']]
+    rows += [[names[w], _spread(measured[w], 0), _spread(ratios[w])] for w in ('plain', 'best')]
+    header = ['training', 'images/s (range)', 'imbreg_jax is faster by (range)']
+    return {'rates': measured, 'ratios': ratios, 'text': [_markdown(header, rows)]}

@@ -1,0 +1,86 @@
+"""Our training, ready to be timed, and what it costs an image."""
+
+import math
+import time
+
+import jax
+
+from imbreg_jax import study as study_lib
+from imbreg_jax.compute import backend
+from imbreg_jax.model import layers
+from imbreg_jax.study import Condition, Study
+from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training import plan as plan_lib
+
+
+def study_of(runs: int, train_size: int, precision: str) -> Study:
+    """The study whose training is timed: the paper's balanced condition, but for its data's sizes.
+
+    Raises:
+      ConfigError: there is none of such sizes.
+    """
+    config = study_lib.default_config()
+    config.repeats = runs
+    config.data.train_size = train_size
+    config.data.validation_size = 50
+    config.compute.compilation_cache = False
+    config.compute.matmul_precision = precision
+    return study_lib.resolve(config)
+
+
+def bytes_per_image(condition: Condition, size: int) -> int:
+    """Bytes that training on one image moves if every activation is written and read once.
+
+    Pixels, both layers' outputs and their gradients: a floor, since neighbours are gathered too.
+    """
+    first, second = condition.model.conv_features
+    outer = layers.conv_and_pool_size(size, condition.model.kernel_size)
+    inner = layers.conv_and_pool_size(outer, condition.model.kernel_size)
+    values = size**2 + 2 * outer**2 * first + 2 * inner**2 * second
+    return 2 * values * plan_lib.FLOAT
+
+
+class Training:
+    """Our training of some runs on this machine, ready to be timed."""
+
+    def __init__(self, study: Study):
+        """Makes the engine of a study's first unit and compiles its training program."""
+        self.study = study
+        devices = backend.prepare(self.study)
+        plan = plan_lib.make(self.study, devices)
+        devices = devices[: plan.devices]
+        unit = engine_lib.units(self.study, plan)[0]
+        self.plan = plan
+        with jax.default_matmul_precision(self.study.compute.matmul_precision):
+            self.engine = engine_lib.Engine(self.study, unit, plan, devices)
+            self.state = self.engine.initialize()
+            began = time.perf_counter()
+            self.chunks(1)
+            first = time.perf_counter() - began
+        began = time.perf_counter()
+        self.chunks(1)
+        self.chunk_seconds = time.perf_counter() - began
+        self.compile_seconds = max(first - self.chunk_seconds, 0.0)
+
+    @property
+    def images_per_chunk(self) -> int:
+        """Image passes of all runs in a chunk."""
+        return (
+            len(self.engine.unit.runs)
+            * self.engine.steps_before(1)
+            * self.engine.training.batch_size
+        )
+
+    def chunks(self, count: int) -> None:
+        """Trains for some chunks and waits for them."""
+        with jax.default_matmul_precision(self.study.compute.matmul_precision):
+            for _ in range(count):
+                self.state, loss = self.engine.train_chunk(self.state, 0, 0)
+            jax.block_until_ready(loss)
+
+    def rate(self, seconds: float) -> float:
+        """Images a second, all runs together, over about so many seconds."""
+        count = max(1, math.ceil(seconds / self.chunk_seconds))
+        began = time.perf_counter()
+        self.chunks(count)
+        return count * self.images_per_chunk / (time.perf_counter() - began)
