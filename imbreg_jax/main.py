@@ -163,10 +163,10 @@ def _titles(study: Study) -> dict[str, str]:
 def _explain(error: BaseException, workdir: str, stopped_by: int | None) -> int:
     """Says in one sentence why the study ended; returns the exit status."""
     from imbreg_jax import analysis, runner
+    from imbreg_jax.compute import out_of_memory
+    from imbreg_jax.compute.plan import OutOfMemory
     from imbreg_jax.results.checkpoints import CheckpointError
     from imbreg_jax.results.workdir import WorkdirError
-    from imbreg_jax.training import out_of_memory
-    from imbreg_jax.training.plan import OutOfMemory
 
     if isinstance(error, runner.Stopped):
         _say(f'stopped and saved; {_resume(workdir)}')

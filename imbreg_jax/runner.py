@@ -18,7 +18,8 @@ import pandas as pd
 
 from imbreg_jax import analysis
 from imbreg_jax.analysis import loading, paper, tables
-from imbreg_jax.compute import backend
+from imbreg_jax.compute import backend, out_of_memory
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.progress import Progress
@@ -29,8 +30,6 @@ from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
 from imbreg_jax.study import Condition, Study, resolve
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import out_of_memory
-from imbreg_jax.training import plan as plan_lib
 
 logger = logging.getLogger('imbreg_jax')
 

@@ -334,13 +334,6 @@ class RuleTest(parameterized.TestCase):
         else:
             self.assertRegex(_text(config), message)
 
-    def test_the_smallest_image_of_a_network_leaves_one_pixel(self):
-        for kernel_size in (1, 2, 3, 5, 8):
-            least = 2 * (kernel_size + 1) + kernel_size - 1
-            self.assertEqual(config_lib.layer_sizes(least, kernel_size)[-1], 1)
-            self.assertEqual(config_lib.layer_sizes(least - 1, kernel_size)[-1], 0)
-        self.assertEqual(config_lib.layer_sizes(52, 5), (52, 48, 24, 20, 10))
-
     def test_bounds_time_disk_and_memory_of_the_whole_study(self):
         plain = _smoke()
         plain['data'] |= {'train_size': 10**8}

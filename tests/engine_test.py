@@ -11,12 +11,12 @@ import optax
 from absl.testing import absltest, parameterized
 
 import small_study
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.data import randomness, tasks
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.evaluation import evaluator, metrics
 from imbreg_jax.model.network import DropoutRates, RegressionCNN
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import plan as plan_lib
 
 # The small study's second repeat, trained alone. See GoldenTest.
 _GOLDEN = {

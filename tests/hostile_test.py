@@ -30,11 +30,11 @@ import imbreg_jax
 import small_study
 from imbreg_jax import runner
 from imbreg_jax.analysis import loading
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.results import checkpoints
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import Workdir, WorkdirError
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import plan as plan_lib
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _HOSTILE = flags.DEFINE_enum('hostile', 'some', ['some', 'all'], 'How many alterations.')

@@ -16,10 +16,10 @@ from absl.testing import absltest, parameterized
 import small_study
 from imbreg_jax import main, runner
 from imbreg_jax.analysis import AnalysisError
+from imbreg_jax.compute.plan import OutOfMemory
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import WorkdirError
 from imbreg_jax.study import ConfigError
-from imbreg_jax.training.plan import OutOfMemory
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SMOKE = os.path.join(_ROOT, 'configs', 'smoke.py')

@@ -23,8 +23,8 @@ from absl.testing import absltest
 
 import small_study
 from imbreg_jax import runner, study
+from imbreg_jax.compute.plan import OutOfMemory
 from imbreg_jax.study import FIELDS, ConfigError
-from imbreg_jax.training.plan import OutOfMemory
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _MUTATIONS = flags.DEFINE_enum('mutations', 'some', ['some', 'all'], 'How many mutations.')

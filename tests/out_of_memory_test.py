@@ -4,8 +4,8 @@ import jax
 from absl.testing import absltest, parameterized
 
 import small_study
-from imbreg_jax.training import out_of_memory
-from imbreg_jax.training import plan as plan_lib
+from imbreg_jax.compute import out_of_memory
+from imbreg_jax.compute import plan as plan_lib
 
 
 def _error(text: str) -> Exception:

@@ -1,18 +1,14 @@
-"""Tests of imbreg_jax.training.plan: what fits is chosen, and what is predicted is needed."""
+"""Tests of imbreg_jax.compute.plan: what fits is chosen, and what is predicted is needed."""
 
-import dataclasses
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 
-import quick_compilation
-import small_study
 from imbreg_jax import study as study_lib
-from imbreg_jax.compute import backend
-from imbreg_jax.training import plan as plan_lib
+from imbreg_jax.compute import backend, memory
+from imbreg_jax.compute import plan as plan_lib
 
 
 class _Device:
@@ -38,8 +34,8 @@ def _paper(**fields):
 
 def _budget(study, runs, repeats, cached, platform='gpu'):
     """Just enough available bytes for so much at once."""
-    memory = plan_lib.memory(study, study.conditions[0], platform)
-    return int(memory.total(runs, repeats, 1, cached) / plan_lib.MEMORY_SHARE) + 2
+    needed = memory.of(study, study.conditions[0], platform)
+    return int(needed.total(runs, repeats, 1, cached) / plan_lib.MEMORY_SHARE) + 2
 
 
 class RuleTest(parameterized.TestCase):
@@ -93,9 +89,9 @@ class RuleTest(parameterized.TestCase):
             except plan_lib.OutOfMemory:
                 continue
             self.assertLessEqual(plan.bytes_predicted, plan_lib.MEMORY_SHARE * available)
-            memory = plan_lib.memory(study, study.conditions[0], platform)
+            needed = memory.of(study, study.conditions[0], platform)
             count = plan.repeats_per_unit
-            self.assertEqual(plan.bytes_predicted, memory.total(count, count, 1, plan.cached))
+            self.assertEqual(plan.bytes_predicted, needed.total(count, count, 1, plan.cached))
 
     def test_of_the_sizes_that_are_promised(self):
         # Ten repeats on a laptop of 16 GB, of which the system takes some.
@@ -125,17 +121,6 @@ class RuleTest(parameterized.TestCase):
     def test_of_devices_beyond_the_runs(self):
         plan = plan_lib.make(_paper(repeats=3), _CPU * 64, 2**40)
         self.assertEqual(plan.devices, 3)
-
-    @parameterized.parameters(
-        (1, 10, 1, 10),  # one device holds every repeat's table
-        (1, 10, 2, 10),
-        (1, 10, 4, 12),  # blocks of 3 runs, the last one filled up
-        (3, 10, 2, 10),  # conditions share their repeat's table
-        (3, 10, 4, 16),  # 8 runs of 3 conditions may touch 4 repeats
-        (1, 3, 3, 3),
-    )
-    def test_of_tables_counts_those_of_each_device(self, conditions, repeats, devices, tables):
-        self.assertEqual(plan_lib.noise_tables(conditions, repeats, devices), tables)
 
     def test_keeps_the_cores_that_decide_the_order_of_sums(self):
         plan = plan_lib.make(_paper(), jax.devices(), 2**40)
@@ -190,96 +175,6 @@ class ChunkTest(parameterized.TestCase):
                 chunk = plan_lib.chunk_length(steps, limit)
                 self.assertBetween(chunk, 1, limit)
                 self.assertLessEqual(-(-steps // chunk), 2 * -(-steps // limit))
-
-
-class MemoryTest(absltest.TestCase):
-    def test_counts_the_parameters(self):
-        study = small_study.study()
-        with small_study.precision():
-            engine = small_study.trained().engine
-        shapes = jax.eval_shape(
-            engine.programs.network.init, jax.random.key(0), jnp.zeros((1, 20, 20))
-        )
-        counted = sum(leaf.size for leaf in jax.tree.leaves(shapes))
-        self.assertEqual(plan_lib.parameter_count(study.conditions[0], 20), counted)
-        # Koehler's network on 52 x 52: 260 + 5,020 + 100,050 + 51.
-        self.assertEqual(plan_lib.parameter_count(_paper().conditions[0], 52), 105_381)
-
-    def test_of_a_cached_repeat_is_its_table(self):
-        study = small_study.study()
-        device = small_study.trained().engine.device_data
-        tables = sum(leaf.nbytes for leaf in jax.tree.leaves(device))
-        memory = plan_lib.memory(study, study.conditions[0], 'gpu')
-        self.assertEqual(memory.per_repeat * len(study.repeats), tables)
-
-    def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self):
-        """What a run adds to the training program, all runs at once, paper's network and batch."""
-        study = _paper(
-            repeats=1, data__train_size=100, data__validation_size=10, data__cache='never'
-        )
-        needed = []
-        # Buffers are laid out before the optimisations that this leaves out.
-        quick_compilation.setUpModule()
-        self.addCleanup(quick_compilation.tearDownModule)
-        with small_study.precision():
-            engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
-            state = jax.eval_shape(engine.initialize)
-            run = (engine.run_data, engine.targets['train'], engine._order(0))
-            for runs in (1, 3):
-                shapes = jax.tree.map(
-                    lambda a, runs=runs: jax.ShapeDtypeStruct(
-                        (runs, *a.shape[1:]), a.dtype, sharding=engine.axis.sharding
-                    ),
-                    (state, run),
-                )
-                shared = engine.shared | {'epoch': np.int32(0), 'chunk': np.int32(0)}
-                compiled = engine.programs.chunk.lower(*shapes, {}, shared).compile()
-                found = compiled.memory_analysis()
-                needed.append(
-                    found.argument_size_in_bytes
-                    + found.output_size_in_bytes
-                    - found.alias_size_in_bytes
-                    + found.temp_size_in_bytes
-                )
-        per_run = (needed[1] - needed[0]) / 2
-        predicted = plan_lib.memory(study, study.conditions[0], 'gpu').per_run
-        self.assertBetween(predicted / per_run, 0.5, 2)
-
-    def test_of_this_machine_is_found(self):
-        available = plan_lib.available_bytes(jax.devices())
-        self.assertBetween(available, 2**24, 2**50)
-
-    def test_of_several_accelerators_is_the_smallests_times_their_number(self):
-        devices = [_Device('gpu', 5 * 2**30), _Device('gpu', 3 * 2**30)]
-        self.assertEqual(plan_lib.available_bytes(devices), 6 * 2**30)
-
-
-class RunAxisTest(absltest.TestCase):
-    def _axis(self, runs, devices, mapping='map'):
-        if jax.device_count() < devices:
-            self.skipTest('one device, fixed before this test was loaded')
-        plan = plan_lib.make(small_study.study(), jax.devices()[:devices], 2**34)
-        plan = dataclasses.replace(plan, mapping=mapping)
-        return plan_lib.RunAxis(plan, jax.devices()[:devices], runs)
-
-    def test_spreads_and_fetches_runs_in_order(self):
-        for runs, devices in ((4, 2), (3, 2), (1, 2), (3, 1)):
-            axis = self._axis(runs, devices)
-            values = np.arange(2.0 * runs).reshape(runs, 2)
-            spread = axis.spread({'a': values})['a']
-            self.assertEqual(len(spread) % devices, 0)
-            np.testing.assert_array_equal(axis.fetch({'a': spread})['a'], values)
-            # Fillers are the last run again: nothing that a sound run does not do.
-            np.testing.assert_array_equal(spread[runs:], values[[-1] * (len(spread) - runs)])
-
-    def test_computes_every_run_with_its_devices_data(self):
-        function = lambda _, run, device, shared: run * shared + device[0]  # noqa: E731
-        for mapping, at_once in (('map', 0), ('vmap', 0), ('vmap', 1), ('vmap', 2)):
-            axis = self._axis(6, 2, mapping)
-            program = axis.compile(function, at_once)
-            runs = axis.spread(np.arange(6.0))
-            found = program((), runs, axis.per_device(np.array([100.0, 200.0])), np.float32(2))
-            np.testing.assert_array_equal(axis.fetch(found), [100, 102, 104, 206, 208, 210])
 
 
 if __name__ == '__main__':

@@ -17,10 +17,10 @@ import numpy as np
 
 from imbreg_jax import study as study_lib
 from imbreg_jax.compute import backend
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import plan as plan_lib
 
 # The flags of a real start, without which a faulty jaxlib is refused.
 backend.configure()

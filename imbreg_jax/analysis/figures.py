@@ -30,6 +30,7 @@ from imbreg_jax.analysis.canvas import (
 from imbreg_jax.analysis.tables import number
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import distributions
+from imbreg_jax.study.architecture import Architecture
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import axes as mpl_axes  # isort: skip
@@ -124,29 +125,28 @@ def network_layers(config: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]
     Shapes are (depth, height, width) for maps and (features,) for vectors.
     """
     model = config['model']
-    size, depth, kernel = int(config['data']['image_size']), 1, int(model['kernel_size'])
-    layers: list[tuple[str, tuple[int, ...], int]] = [('image', (1, size, size), 0)]
-    features = list(model['conv_features'])
-    after = 'average pool 2, ReLU' if model['order'] == 'pool_relu' else 'ReLU, average pool 2'
-    for i, wide in enumerate(features):
-        size = size - kernel + 1
-        layers.append(
-            (f'convolution {kernel}×{kernel}', (wide, size, size), wide * (depth * kernel**2 + 1))
-        )
-        size //= 2
-        last = i == len(features) - 1
-        dropped = (
-            f'{model["conv_dropout"]} dropout {model["conv_dropout_rate"]:g}, ' if last else ''
-        )
-        layers.append((dropped + after, (wide, size, size), 0))
-        depth = wide
-    flat, dense = depth * size * size, int(model['dense_features'])
-    layers.append(('flatten', (flat,), 0))
-    layers.append(
-        (f'dense, ReLU, dropout {model["dense_dropout_rate"]:g}', (dense,), dense * (flat + 1))
+    first, second = map(int, model['conv_features'])
+    size, kernel = int(config['data']['image_size']), int(model['kernel_size'])
+    network = Architecture(size, kernel, (first, second), int(model['dense_features']))
+    pool = 'average pool 2, ReLU' if model['order'] == 'pool_relu' else 'ReLU, average pool 2'
+    dropouts = (
+        f'{model["conv_dropout"]} dropout {model["conv_dropout_rate"]:g}, ',
+        f', dropout {model["dense_dropout_rate"]:g}',
     )
-    layers.append(('dense', (1,), dense + 1))
-    return layers
+    conv1, conv2, hidden, last = network.layers
+    shown: list[tuple[str, tuple[int, ...], int]] = [('image', (1, size, size), 0)]
+    for layer, before in ((conv1, ''), (conv2, dropouts[0])):
+        wide, convolved, pooled = layer.outputs, layer.side, layer.side // layer.pool
+        shown += [
+            (f'convolution {kernel}×{kernel}', (wide, convolved, convolved), layer.parameters),
+            (before + pool, (wide, pooled, pooled), 0),
+        ]
+    return [
+        *shown,
+        ('flatten', (hidden.inputs,), 0),
+        (f'dense, ReLU{dropouts[1]}', (hidden.outputs,), hidden.parameters),
+        ('dense', (last.outputs,), last.parameters),
+    ]
 
 
 def _network(study: loading.Study) -> mpl_figure.Figure:

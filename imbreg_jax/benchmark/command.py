@@ -29,7 +29,6 @@ from imbreg_jax.benchmark import machine, ours, torch_plain
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
 from imbreg_jax.results.workdir import git_commit, now, versions
-from imbreg_jax.training import plan as plan_lib
 
 _RUNS = flags.DEFINE_list('runs', ['1', '10'], 'Numbers of runs to train at once.')
 _AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the training against.')
@@ -173,7 +172,7 @@ def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dic
     """Times the training of so many runs, beside what the machine reaches at its best."""
     rates = [training.rate(_SECONDS.value) for _ in range(_ROUNDS.value)]
     condition, size = training.study.conditions[0], training.study.data.image_size
-    work = 2 * plan_lib.multiplications_per_image(condition, size)
+    work = 2 * condition.model.architecture(size).training_multiplications
     rate = statistics.median(rates)
     return {
         'runs': runs,

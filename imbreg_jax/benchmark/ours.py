@@ -6,11 +6,10 @@ import time
 import jax
 
 from imbreg_jax import study as study_lib
-from imbreg_jax.compute import backend
-from imbreg_jax.model import layers
+from imbreg_jax.compute import backend, memory
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.study import Condition, Study
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import plan as plan_lib
 
 
 def study_of(runs: int, train_size: int, precision: str) -> Study:
@@ -33,11 +32,11 @@ def bytes_per_image(condition: Condition, size: int) -> int:
 
     Pixels, both layers' outputs and their gradients: a floor, since neighbours are gathered too.
     """
-    first, second = condition.model.conv_features
-    outer = layers.conv_and_pool_size(size, condition.model.kernel_size)
-    inner = layers.conv_and_pool_size(outer, condition.model.kernel_size)
-    values = size**2 + 2 * outer**2 * first + 2 * inner**2 * second
-    return 2 * values * plan_lib.FLOAT
+    network = condition.model.architecture(size)
+    values = size**2
+    for channels, side in zip(network.conv_features, network.pooled, strict=True):
+        values += 2 * channels * side**2
+    return 2 * values * memory.FLOAT
 
 
 class Training:

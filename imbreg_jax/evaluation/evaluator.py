@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from imbreg_jax.compute import out_of_memory
+from imbreg_jax.compute.memory import EVALUATED_AT_ONCE
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.model.network import DropoutRates
 from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training import out_of_memory
 from imbreg_jax.training.engine import Engine, RunData, TrainState
-from imbreg_jax.training.plan import EVALUATED_AT_ONCE
 
 # The dense set is common to all repeats: its key is that of a repeat that cannot occur.
 COMMON_REPEAT = 2**32 - 1

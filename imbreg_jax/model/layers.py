@@ -12,8 +12,6 @@ Every convolution, of whatever stride, is then a stride-1 valid convolution
 from blocks of s*b pixels to blocks of b pixels, computed as matrix products.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -283,6 +281,3 @@ class Dense(nn.Module):
         kernel = self.param('kernel', kernel_init, (x.shape[-1], self.features))
         bias = self.param('bias', bias_init, (self.features,))
         return x @ kernel + bias
-
-
-conv_and_pool_size = functools.cache(lambda size, kernel: (size - kernel + 1) // 2)

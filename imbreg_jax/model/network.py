@@ -11,6 +11,7 @@ import jax
 from flax import linen as nn
 
 from imbreg_jax.model import layers
+from imbreg_jax.study.architecture import Architecture
 
 
 class DropoutRates(NamedTuple):
@@ -82,8 +83,7 @@ class RegressionCNN(nn.Module):
             'fold': self.fold,
         }
         # The second layer wants blocks of 2 pixels, so the first gives them, from blocks of 4.
-        size = layers.conv_and_pool_size(images.shape[1], self.kernel_size)
-        final = layers.conv_and_pool_size(size, self.kernel_size)
+        _, final = Architecture(images.shape[1], self.kernel_size).pooled
         reach = -(-(self.kernel_size + 1) // 2)
         blocks_between = final + reach - 1
         reach = -(-(self.kernel_size + 3) // 4)

@@ -20,6 +20,7 @@ import ml_collections
 import numpy as np
 
 from imbreg_jax.study import distributions, reading
+from imbreg_jax.study.architecture import Architecture
 
 MISSING = type('Missing', (), {'__repr__': lambda self: 'nothing'})()
 
@@ -728,15 +729,6 @@ _CONVERTERS: dict[str, Callable[[str, Any, Field], Any]] = {
 }
 
 
-def layer_sizes(image_size: int, kernel_size: int) -> tuple[int, ...]:
-    """Pixels along a side: the image's, then after each valid convolution and each 2×2 pool."""
-    sizes = [image_size]
-    for _ in range(2):
-        convolved = sizes[-1] - kernel_size + 1
-        sizes += [convolved, convolved // 2]
-    return tuple(sizes)
-
-
 def _check_study(flat: Mapping[str, Any], condition_count: int) -> None:
     """Rules between fields that hold for the whole study."""
     for low, high in (('dense_low', 'dense_high'), ('guess_low', 'guess_high')):
@@ -768,10 +760,10 @@ def _check_condition(fields: Mapping[str, Any], named: Mapping[str, str]) -> Non
         raise ConfigError(named.get(field, field), fields[field], message)
 
     image_size, kernel_size = fields['data.image_size'], fields['model.kernel_size']
-    sizes = layer_sizes(image_size, kernel_size)
-    if min(sizes) < 1:
-        # Backwards through pool, convolution, pool, convolution, from one pixel.
-        least = 2 * (2 + kernel_size - 1) + kernel_size - 1
+    dense = fields['model.dense_features']
+    network = Architecture(image_size, kernel_size, tuple(fields['model.conv_features']), dense)
+    if min(network.sides) < 1:
+        least = network.least_image_size
         message = (
             f'the network leaves no pixel of it: with model.kernel_size {kernel_size} it must '
             f'be at least {least}'
@@ -789,26 +781,17 @@ def _check_condition(fields: Mapping[str, Any], named: Mapping[str, str]) -> Non
             f'it must be at most data.train_size, which is {fields["data.train_size"]}',
         )
 
-    first, second = fields['model.conv_features']
-    flattened = second * sizes[-1] ** 2
-    dense = fields['model.dense_features']
-    parameters = (
-        first * (kernel_size**2 + 1)
-        + second * (first * kernel_size**2 + 1)
-        + dense * (flattened + 2)
-        + 1
-    )
-    if parameters > _MOST_PARAMETERS:
+    if network.parameters > _MOST_PARAMETERS:
         field = max(
             ('model.dense_features', 'model.conv_features'),
             key=lambda name: np.max(fields[name]) / np.max(FIELDS[name].default),
         )
         refuse(
             field,
-            f'the network would have {parameters} parameters; it may have at most '
+            f'the network would have {network.parameters} parameters; it may have at most '
             f'{_MOST_PARAMETERS}',
         )
-    widest = max(image_size**2, first * sizes[1] ** 2, second * sizes[3] ** 2, dense)
+    widest = network.widest
     for field in ('training.batch_size', 'evaluation.batch_size'):
         if fields[field] * widest > _MOST_BATCH_VALUES:
             refuse(

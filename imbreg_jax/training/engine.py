@@ -15,11 +15,13 @@ import numpy as np
 import optax
 from jax import lax
 
+from imbreg_jax.compute.plan import Plan
+from imbreg_jax.compute.run_axis import RunAxis
 from imbreg_jax.data import images, randomness, tasks
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.model.network import DropoutRates, RegressionCNN
 from imbreg_jax.study import Condition, Study
-from imbreg_jax.training import objectives, plan
+from imbreg_jax.training import objectives
 
 
 class RunData(NamedTuple):
@@ -79,7 +81,7 @@ class Unit:
         return [(c, r) for r in self.repeats for c in self.conditions]
 
 
-def units(study: Study, planned: plan.Plan) -> list[Unit]:
+def units(study: Study, planned: Plan) -> list[Unit]:
     """The units of a study under its plan, in the order in which they train."""
     size = planned.repeats_per_unit
     parts = [study.repeats[i : i + size] for i in range(0, len(study.repeats), size)]
@@ -120,10 +122,10 @@ class Programs:
       steps_per_epoch: training steps in an epoch.
       chunk_steps: training steps in a chunk; an epoch's last one may be shorter.
       noise_tables, measure, initialize, shuffle, chunk: functions of one run over all runs of a
-        unit, compiled at their first call (see `plan.RunAxis.compile`).
+        unit, compiled at their first call (see `RunAxis.compile`).
     """
 
-    def __init__(self, study: Study, program: int, planned: plan.Plan, devices: list[Any]):
+    def __init__(self, study: Study, program: int, planned: Plan, devices: list[Any]):
         """Compiles nothing yet; programs compile at their first call."""
         self.study = study
         self.program = program
@@ -149,7 +151,7 @@ class Programs:
         self.steps_per_epoch = study.data.train_size // self.training.batch_size
         self.chunk_steps = planned.chunk_steps[program]
         # Compiled functions serve units of any number of runs.
-        axis = plan.RunAxis(planned, devices, planned.repeats_per_unit * len(group))
+        axis = RunAxis(planned, devices, planned.repeats_per_unit * len(group))
         self.compile = axis.compile
         # One table at a time: all at once would need the memory of another set of them.
         self.noise_tables = axis.compile(self._noise_tables, at_once=1)
@@ -266,7 +268,7 @@ class Engine:
         self,
         study: Study,
         unit: Unit,
-        planned: plan.Plan,
+        planned: Plan,
         devices: list[Any],
         programs: Programs | None = None,
     ):
@@ -285,7 +287,7 @@ class Engine:
         self.plan = planned
         self.training = self.programs.training
         self.steps_per_epoch = self.programs.steps_per_epoch
-        self.axis = plan.RunAxis(planned, devices, len(unit.runs))
+        self.axis = RunAxis(planned, devices, len(unit.runs))
         self.shared = {
             'root': jax.device_put(randomness.root_key(study.seed), self.axis.replicated),
         }

@@ -9,8 +9,9 @@ import re
 
 import jax
 
+from imbreg_jax.compute import memory
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.study import Study
-from imbreg_jax.training import plan as plan_lib
 
 _SIZES = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 _ASKED = re.compile(
@@ -84,7 +85,7 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
 
 
 def _predicted(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan:
-    needed = plan_lib.bytes_needed(
+    needed = memory.bytes_needed(
         study, plan.platform, plan.devices, plan.repeats_per_unit, plan.cached
     )
     return dataclasses.replace(plan, bytes_predicted=needed)

@@ -1,0 +1,92 @@
+"""The memory that a study needs on its devices, predicted from shapes, and what there is."""
+
+import dataclasses
+from typing import Any
+
+from imbreg_jax.compute import limits
+from imbreg_jax.study import Condition, Study
+
+# Images that all runs of one accelerator evaluate at once.
+EVALUATED_AT_ONCE = 8_000
+FLOAT = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes a study needs on its devices, predicted from shapes alone.
+
+    Attributes:
+      per_run: a run's parameters, optimiser state, targets and (on accelerators, where all runs
+        step at once) the working set of a training step.
+      per_repeat: a repeat's cached noise (training and validation images).
+      per_device: the working set of evaluation and (on CPU) of a training step.
+      fixed: what does not grow.
+    """
+
+    per_run: int
+    per_repeat: int
+    per_device: int
+    fixed: int
+
+    def total(self, runs: int, tables: int, devices: int, cached: bool) -> int:
+        """Bytes for so many runs and noise tables, with or without the cached data set."""
+        kept = tables * self.per_repeat if cached else 0
+        return self.fixed + devices * self.per_device + runs * self.per_run + kept
+
+
+def of(study: Study, condition: Condition, platform: str) -> Memory:
+    """Predicts a study's memory; see `Memory`.
+
+    The working set of a step is counted as the arrays that live at its backward pass's peak: per
+    image the pixels, both layers' patches or shifted products, and their activations.
+    """
+    size = study.data.image_size
+    network = condition.model.architecture(size)
+    first, second = network.conv_features
+    outer = network.pooled[0] / 2 + 1
+    # Per image: pixels, patches of layer 1 (4 blocks of 16 pixels), its output, gradient and
+    # gradient's products; 9 shifts of layer 2's output, forward and backward.
+    spread = 1 if condition.model.folds else 4
+    per_image = 2 * size**2 + outer**2 * spread * (64 + 4 * 4 * first + 2 * 9 * second)
+    step = int(condition.training.batch_size * per_image * FLOAT)
+    evaluated = study.evaluation.batch_size
+    if platform != 'cpu':
+        evaluated = max(evaluated * len(study.test_distributions), EVALUATED_AT_ONCE)
+    evaluation = int(evaluated * per_image * FLOAT)
+    state = 4 * network.parameters * FLOAT
+    # Generating values, targets, and the order of an epoch and of the next.
+    data = 4 * FLOAT * (study.data.train_size + study.data.validation_size)
+    images = (study.data.train_size + study.data.validation_size) * size**2 * FLOAT
+    if platform == 'cpu':
+        return Memory(state + data, images, step + evaluation, 2**28)
+    return Memory(state + data + step, images, evaluation, 2**29)
+
+
+def noise_tables(conditions: int, repeats: int, devices: int) -> int:
+    """Noise tables on all devices together: each has those of the repeats among its runs."""
+    runs = conditions * repeats
+    length = -(-runs // devices)
+    repeat = [min(i, runs - 1) // conditions for i in range(length * devices)]
+    blocks = [repeat[i : i + length] for i in range(0, len(repeat), length)]
+    return devices * max(len(set(block)) for block in blocks)
+
+
+def bytes_needed(study: Study, platform: str, devices: int, repeats: int, cached: bool) -> int:
+    """Bytes that a study's largest program needs with so many repeats at once."""
+    return max(
+        of(study, study.conditions[group[0]], platform).total(
+            -(-len(group) * repeats // devices) * devices,
+            noise_tables(len(group), repeats, devices),
+            devices,
+            cached,
+        )
+        for group in study.programs()
+    )
+
+
+def available_bytes(devices: list[Any]) -> int:
+    """Bytes of memory that the devices may use together."""
+    if devices[0].platform != 'cpu':
+        granted = [(d.memory_stats() or {}).get('bytes_limit', 2**33) for d in devices]
+        return int(min(granted)) * len(devices)
+    return limits.host_bytes()

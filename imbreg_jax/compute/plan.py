@@ -1,0 +1,192 @@
+"""The plan of a study on its devices: which runs go where, how many at once, what is cached.
+
+The rule, fixed and not tuned at start-up:
+
+- CPU: one device a core, the runs divided over them, one after the other on each (`lax.map`):
+  small matrices that stay in a core's cache beat large batched ones there.
+- GPU, TPU: all runs of a device at once (`vmap`).
+
+The numbers do not depend on the plan beyond rounding.  A study writes its plan down at its first
+start and keeps it, so that a resumed study repeats an uninterrupted one bit for bit.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+from imbreg_jax.compute import backend, memory
+from imbreg_jax.study import Condition, Study
+
+# Steps of the paper's network and batch that one device takes in a chunk, a few seconds' worth, so
+# that a signal is answered within that.
+CPU_CHUNK = 800
+ACCELERATOR_CHUNK = 200_000
+# Of the memory that is there, the share the plan may fill; the rest is XLA's and the host's.
+MEMORY_SHARE = 0.7
+# No machine that a plan could have been made on has more.
+MOST_CORES = 2**14
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a study is computed.
+
+    Attributes:
+      platform: 'cpu', 'gpu' or 'tpu'.
+      devices: how many devices the runs are divided over.
+      mapping: 'map' (runs one after the other on a device) or 'vmap' (all at once).
+      cached: whether noise is kept on the devices.
+      repeats_per_unit: repeats trained together, with all conditions of a program.
+      chunk_steps: training steps between two returns to the host, for each program; an epoch's
+        last chunk is shorter where they do not divide it.
+      bytes_predicted: on all devices together.
+      cores: threads that share an operation on CPU, which decide the order of its sums; 0 where a
+        version before this one made the plan.
+    """
+
+    platform: str
+    devices: int
+    mapping: str
+    cached: bool
+    repeats_per_unit: int
+    chunk_steps: tuple[int, ...]
+    bytes_predicted: int
+    cores: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return dataclasses.asdict(self) | {'chunk_steps': list(self.chunk_steps)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> 'Plan':
+        """From `to_json`'s values."""
+        return cls(**(values | {'chunk_steps': tuple(values['chunk_steps'])}))
+
+
+class OutOfMemory(RuntimeError):
+    """No plan fits; the text says what would."""
+
+
+# Of the paper's network on its batch of 50 images.
+_PAPER_STEP = 50 * 2_874_870
+
+
+def relative_work(condition: Condition, size: int) -> float:
+    """What a training step takes, in steps of the paper's network and batch."""
+    step = (
+        condition.training.batch_size * condition.model.architecture(size).training_multiplications
+    )
+    return step * (1 if condition.model.folds else 4) / _PAPER_STEP
+
+
+def chunk_length(steps: int, limit: int) -> int:
+    """How many of an epoch's steps a chunk takes: at most `limit`, and at least 1.
+
+    Chunks are equal where that takes less than twice as many of them as the limit does; otherwise,
+    as for a prime number of steps, they are as long as can be, and the last one is shorter.
+    """
+    limit = max(1, min(steps, limit))
+    divisor = max(d for d in range(1, limit + 1) if steps % d == 0)
+    return divisor if 2 * divisor > limit else -(-steps // -(-steps // limit))
+
+
+def make(study: Study, devices: list[Any], available: int | None = None) -> Plan:
+    """Plans a study.
+
+    Args:
+      study: the study.
+      devices: the devices it may use.
+      available: bytes they have; None to ask them.
+
+    Returns:
+      The plan.
+
+    Raises:
+      OutOfMemory: where not even one repeat fits.
+    """
+    platform = 'gpu' if devices[0].platform in ('gpu', 'cuda', 'rocm') else devices[0].platform
+    mapping = 'map' if platform == 'cpu' else 'vmap'
+    if available is None:
+        available = memory.available_bytes(devices)
+    budget = int(MEMORY_SHARE * available)
+    groups = study.programs()
+    wanted = study.compute.runs_per_program
+    repeats = len(study.repeats)
+    most = max(len(group) for group in groups)
+    if wanted:
+        repeats = min(repeats, max(1, wanted // most))
+
+    def used(count: int) -> int:
+        # A device without a run of its own would only train a copy of another's.
+        return min(len(devices), most * count)
+
+    def need(count: int, cached: bool) -> int:
+        return memory.bytes_needed(study, platform, used(count), count, cached)
+
+    fitting = [n for n in range(1, repeats + 1) if need(n, False) <= budget]
+    if not fitting:
+        raise OutOfMemory(
+            f'one repeat of {most} conditions needs about {need(1, False):,} bytes and '
+            f'{budget:,} may be used; a smaller config.training.batch_size or '
+            'config.evaluation.batch_size, or fewer conditions, would fit'
+        )
+    together = fitting[-1]
+    # Equal units, so that one compilation serves all of them.
+    together = -(-len(study.repeats) // -(-len(study.repeats) // together))
+    cached = study.data.cache == 'always' or (
+        study.data.cache == 'auto' and need(together, True) <= budget
+    )
+    if study.data.cache == 'always' and need(together, True) > budget:
+        fitting = [n for n in range(1, together + 1) if need(n, True) <= budget]
+        if not fitting:
+            raise OutOfMemory(
+                f'the cached data set of one repeat needs about {need(1, True):,} bytes and '
+                f"{budget:,} may be used; config.data.cache = 'auto' would fit"
+            )
+        together = fitting[-1]
+    chunk_steps = []
+    chunk = CPU_CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
+    for group in groups:
+        condition = study.conditions[group[0]]
+        steps = study.data.train_size // condition.training.batch_size
+        per_device = math.ceil(len(group) * together / used(together))
+        work = per_device * relative_work(condition, study.data.image_size)
+        limit = min(study.compute.steps_per_chunk, max(1, int(chunk / work)))
+        chunk_steps.append(chunk_length(steps, limit))
+    return Plan(
+        platform, used(together), mapping, cached, together, tuple(chunk_steps),
+        need(together, cached), backend.threads(),
+    )  # fmt: skip
+
+
+def check(plan: Plan, study: Study) -> None:
+    """Refuses a plan that was written down, unless it is one for the study.
+
+    Raises:
+      ValueError: with the field, its value and what would be right.
+    """
+
+    def refuse(field: str, rule: str) -> None:
+        raise ValueError(f'{field} is {getattr(plan, field)!r}, and it must be {rule}')
+
+    for field in dataclasses.fields(plan):
+        # A bool is an int to Python, and no number of devices.
+        if field.type in (bool, int, str) and type(getattr(plan, field.name)) is not field.type:
+            refuse(field.name, f'a value of type {field.type.__name__}')
+    if plan.platform not in ('cpu', 'gpu', 'tpu'):
+        refuse('platform', 'cpu, gpu or tpu')
+    if plan.mapping not in ('map', 'vmap'):
+        refuse('mapping', 'map or vmap')
+    if not 1 <= plan.devices <= len(study.runs):
+        refuse('devices', f'from 1 to the {len(study.runs)} runs')
+    if not 1 <= plan.repeats_per_unit <= len(study.repeats):
+        refuse('repeats_per_unit', f'from 1 to the {len(study.repeats)} repeats')
+    if plan.bytes_predicted < 0:
+        refuse('bytes_predicted', 'at least 0')
+    programs = study.programs()
+    if len(plan.chunk_steps) != len(programs):
+        refuse('chunk_steps', f'{len(programs)} numbers, one for each program')
+    for chunk, group in zip(plan.chunk_steps, programs, strict=True):
+        steps = study.data.train_size // study.conditions[group[0]].training.batch_size
+        if type(chunk) is not int or not 1 <= chunk <= steps:
+            refuse('chunk_steps', f'integers from 1 to the {steps} steps of an epoch')

@@ -1,0 +1,45 @@
+"""Tests of imbreg_jax.study.architecture: against the network itself, and counted by hand."""
+
+import jax
+import jax.numpy as jnp
+from absl.testing import absltest, parameterized
+
+from imbreg_jax.model.network import RegressionCNN
+from imbreg_jax.study.architecture import Architecture
+
+
+class ArchitectureTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (52, 5, (10, 20), 50), (20, 5, (3, 4), 6), (27, 3, (2, 7), 1), (16, 4, (1, 1), 9)
+    )
+    def test_counts_what_the_network_has(self, size, kernel, conv, dense):
+        network = RegressionCNN(conv, kernel, dense)
+        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size)))
+        counted = {
+            name: sum(leaf.size for leaf in jax.tree.leaves(layer))
+            for name, layer in shapes['params'].items()
+        }
+        found = Architecture(size, kernel, conv, dense)
+        self.assertEqual({layer.name: layer.parameters for layer in found.layers}, counted)
+        self.assertEqual(found.parameters, sum(counted.values()))
+        self.assertEqual(found.flattened, shapes['params']['dense1']['kernel'].shape[0])
+
+    def test_of_the_paper(self):
+        network = Architecture(52)
+        self.assertEqual(network.sides, (52, 48, 24, 20, 10))
+        # Koehler's network on 52 x 52: 260 + 5,020 + 100,050 + 51.
+        self.assertEqual(network.parameters, 105_381)
+        # 6 x 6 kernels at 24 x 24 and 10 x 10 places; the first layer's input needs no gradient.
+        forward = (24**2 * 10 * 36, 10**2 * 20 * 10 * 36, 2000 * 50, 50)
+        self.assertEqual(network.training_multiplications, 3 * sum(forward) - forward[0])
+        self.assertEqual(network.widest, 10 * 48**2)
+
+    def test_the_smallest_image_of_a_network_leaves_one_pixel(self):
+        for kernel_size in (1, 2, 3, 5, 8):
+            least = Architecture(1, kernel_size).least_image_size
+            self.assertEqual(Architecture(least, kernel_size).sides[-1], 1)
+            self.assertEqual(Architecture(least - 1, kernel_size).sides[-1], 0)
+
+
+if __name__ == '__main__':
+    absltest.main()

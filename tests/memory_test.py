@@ -1,0 +1,88 @@
+"""Tests of imbreg_jax.compute.memory: what is predicted is needed."""
+
+import jax
+import numpy as np
+from absl.testing import absltest, parameterized
+
+import quick_compilation
+import small_study
+from imbreg_jax import study as study_lib
+from imbreg_jax.compute import memory
+
+
+class _Accelerator:
+    """A GPU of a memory that this machine lacks."""
+
+    platform = 'gpu'
+
+    def __init__(self, bytes_limit):
+        self.bytes_limit = bytes_limit
+
+    def memory_stats(self):
+        return {'bytes_limit': self.bytes_limit}
+
+
+class MemoryTest(parameterized.TestCase):
+    def test_of_a_cached_repeat_is_its_table(self):
+        study = small_study.study()
+        device = small_study.trained().engine.device_data
+        tables = sum(leaf.nbytes for leaf in jax.tree.leaves(device))
+        predicted = memory.of(study, study.conditions[0], 'gpu')
+        self.assertEqual(predicted.per_repeat * len(study.repeats), tables)
+
+    def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self):
+        """What a run adds to the training program, all runs at once, paper's network and batch."""
+        config = study_lib.default_config()
+        config.repeats, config.data.cache = 1, 'never'
+        config.data.train_size, config.data.validation_size = 100, 10
+        study = study_lib.resolve(config)
+        needed = []
+        # Buffers are laid out before the optimisations that this leaves out.
+        quick_compilation.setUpModule()
+        self.addCleanup(quick_compilation.tearDownModule)
+        with small_study.precision():
+            engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
+            state = jax.eval_shape(engine.initialize)
+            run = (engine.run_data, engine.targets['train'], engine._order(0))
+            for runs in (1, 3):
+                shapes = jax.tree.map(
+                    lambda a, runs=runs: jax.ShapeDtypeStruct(
+                        (runs, *a.shape[1:]), a.dtype, sharding=engine.axis.sharding
+                    ),
+                    (state, run),
+                )
+                shared = engine.shared | {'epoch': np.int32(0), 'chunk': np.int32(0)}
+                compiled = engine.programs.chunk.lower(*shapes, {}, shared).compile()
+                found = compiled.memory_analysis()
+                needed.append(
+                    found.argument_size_in_bytes
+                    + found.output_size_in_bytes
+                    - found.alias_size_in_bytes
+                    + found.temp_size_in_bytes
+                )
+        per_run = (needed[1] - needed[0]) / 2
+        predicted = memory.of(study, study.conditions[0], 'gpu').per_run
+        self.assertBetween(predicted / per_run, 0.5, 2)
+
+    def test_of_this_machine_is_found(self):
+        available = memory.available_bytes(jax.devices())
+        self.assertBetween(available, 2**24, 2**50)
+
+    def test_of_several_accelerators_is_the_smallests_times_their_number(self):
+        devices = [_Accelerator(5 * 2**30), _Accelerator(3 * 2**30)]
+        self.assertEqual(memory.available_bytes(devices), 6 * 2**30)
+
+    @parameterized.parameters(
+        (1, 10, 1, 10),  # one device holds every repeat's table
+        (1, 10, 2, 10),
+        (1, 10, 4, 12),  # blocks of 3 runs, the last one filled up
+        (3, 10, 2, 10),  # conditions share their repeat's table
+        (3, 10, 4, 16),  # 8 runs of 3 conditions may touch 4 repeats
+        (1, 3, 3, 3),
+    )
+    def test_of_tables_counts_those_of_each_device(self, conditions, repeats, devices, tables):
+        self.assertEqual(memory.noise_tables(conditions, repeats, devices), tables)
+
+
+if __name__ == '__main__':
+    absltest.main()
