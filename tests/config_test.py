@@ -589,7 +589,11 @@ class ConfigFileTest(parameterized.TestCase):
         ('repeats', ['--config.repeats=3'], 3),
         ('repeats', ['--config.repeats=3', '--config.repeats=4'], 4),
         ('training.learning_rate', ['-config.training.learning_rate', '1'], 1.0),
-        ('train_distribution', ['--config.train_distribution=normal(5, 0.5)'], 'normal(5, 0.5)'),
+        (
+            'conditions.u1_10.train_distribution',
+            ['--config.conditions.u1_10.train_distribution=normal(5, 0.5)'],
+            'normal(5, 0.5)',
+        ),
         ('test_distributions', ["--config.test_distributions=('u1_10','u1_5')"], ('u1_10', 'u1_5')),
         ('test_distributions', ['--config.test_distributions=u1_5'], ('u1_5',)),
         (
@@ -640,6 +644,7 @@ class ConfigFileTest(parameterized.TestCase):
         ('--config.model.conv_features=(4, 8', 'it must be 2 integers'),
         ('--config.conditions=3', 'config.conditions = 3'),
         ('--config.conditions.u1_5.epochs=3', 'no such field'),
+        ('--config.train_distribution=u1_5', 'it has no effect, as each condition of this config'),
     )
     def test_says_what_is_wrong_with_an_override(self, argument, message):
         self.assertIn(message, self._refusal(f'--config={_SMOKE}', argument))

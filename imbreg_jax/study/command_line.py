@@ -77,6 +77,7 @@ def read_config(
         raise ConfigError(_FILE_FLAG, error.value, error.message) from None
     before = config_lib.plain(config)
     config = override(config, overrides)
+    _check_heard(config, dict(overrides))
     if overrides and 'name' not in dict(overrides):
         _name(config, before)
     return config, remaining
@@ -308,6 +309,26 @@ def _check_known(config: ml_collections.ConfigDict, field: str, text: str) -> No
         )
     known = [*FIELDS, *(name for name in present if name.startswith('conditions.'))]
     raise config_lib.unknown_field(field, _value(text), known)
+
+
+def _check_heard(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
+    """Refuses to override for the whole study what each of its conditions sets for itself."""
+    conditions = config.get('conditions')
+    if not isinstance(conditions, ml_collections.ConfigDict):
+        return  # Refused by whoever resolves it.
+    own = [
+        _leaves(condition) if isinstance(condition, ml_collections.ConfigDict) else set()
+        for condition in conditions.values()
+    ]
+    for field, text in overrides.items():
+        if own and all(field in leaves for leaves in own):
+            raise ConfigError(
+                field,
+                _value(text),
+                'it has no effect, as each condition of this config sets its own; override '
+                f'config.conditions.{next(iter(conditions))}.{field}, or name a config of one '
+                'condition',
+            )
 
 
 def _leaves(values: Mapping[str, Any] | ml_collections.ConfigDict, prefix: str = '') -> set[str]:
