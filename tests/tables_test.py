@@ -85,7 +85,11 @@ class ResultsTableTest(absltest.TestCase):
     def test_a_distribution_that_the_paper_lacks_has_nothing_beside_it(self):
         table = tables.results_table(_frame(_rows([1.0, 2.0], test='triangular(1, 5, 10)')))
         self.assertTrue(np.isnan(table.iloc[0]['mse_paper']))
-        self.assertIn(' -', tables.format_results_table(table))
+        self.assertNotIn('paper', tables.format_results_table(table))
+        rows = [*_rows([1.0, 2.0]), *_rows([1.0, 2.0], test='triangular(1, 5, 10)')]
+        text = tables.format_results_table(tables.results_table(_frame(rows), ['u1_10']))
+        self.assertIn('paper', text)
+        self.assertIn(' -', text)
 
     def test_a_missing_column_is_named(self):
         with self.assertRaisesRegex(ValueError, "no column 'value'"):

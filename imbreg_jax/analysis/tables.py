@@ -35,6 +35,8 @@ class _Printable(dict[int, int]):
 
 _PRINTABLE = _Printable()
 
+_PAPER, _NOTHING = 'paper', '-'  # A heading, and a cell without a value.
+
 
 def printable(text: str) -> str:
     """Returns `text` on one line, without characters that command a terminal or hide text.
@@ -202,7 +204,7 @@ def format_results_table(
       predictors: which predictors to print, in this order.
     """
     labels = labels or {}
-    header = ['trained on', 'tested on', 'MSE', 'paper', 'MAPE %', 'paper', 'MPE %', 'repeats']
+    header = ['trained on', 'tested on', 'MSE', _PAPER, 'MAPE %', _PAPER, 'MPE %', 'repeats']
     body: list[list[str]] = []
     notes: list[str] = []
     for predictor in predictors:
@@ -224,7 +226,13 @@ def format_results_table(
                     + (f' ({row["diverged"]} diverged)' if row['diverged'] else ''),
                 ]
             )
-    lines = [_grid(header, body, 2)]
+    # A column of what the paper prints, where it prints something.
+    shown = [
+        i
+        for i, heading in enumerate(header)
+        if heading != _PAPER or any(row[i] != _NOTHING for row in body)
+    ]
+    lines = [_grid([header[i] for i in shown], [[row[i] for i in shown] for row in body], 2)]
     lines.append('Mean ± standard deviation over repeats; MAPE and MPE in percent of the target.')
     chosen = table[table['predictor'].isin(predictors)]
     if len(chosen) and (chosen['repeats'] < 2).any():
@@ -236,7 +244,7 @@ def format_results_table(
 
 def _paper_text(row: Mapping[str, Any], metric: str, notes: list[str]) -> str:
     if not np.isfinite(row[f'{metric}_paper']):
-        return '-'
+        return _NOTHING
     printed = paper.cell(row['train_distribution'], row['test_distribution'], metric)
     doubt = '' if printed is None or printed.usable else '*'
     if doubt:
