@@ -120,16 +120,18 @@ def _run(study: Study, workdir: str) -> int:
         _say(f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}')
         _end_at_once(run, stop.signal or 0)
     result = outcome[0]
-    if isinstance(result, BaseException):
-        if run.results is not None:
-            # Only the report failed.
-            print(_table(run.results, run.study))
-        return _explain(result, workdir, stop.signal)
-    # All is done and written. Whoever is tired of reading may go.
+    failure = result if isinstance(result, BaseException) else None
+    results = run.results if failure else result
+    if failure and results is None:
+        return _explain(failure, workdir, stop.signal)
+    # All is done and written, but for the report where there is a failure. Whoever is tired of
+    # reading may go.
     terminal.nothing_waits()
     for name in study.compute.stop_signals:
         signal.signal(getattr(signal, name), terminal.stop_at_once)
-    print(_table(result, run.study))
+    print(_table(results, run.study))
+    if failure:
+        return _explain(failure, workdir, stop.signal)
     if run.report is not None:
         print(run.report.terminal_summary())
     return 0

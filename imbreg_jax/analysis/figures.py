@@ -136,9 +136,9 @@ def network_layers(config: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]
     conv1, conv2, hidden, last = network.layers
     shown: list[tuple[str, tuple[int, ...], int]] = [('image', (1, size, size), 0)]
     for layer, before in ((conv1, ''), (conv2, dropouts[0])):
-        wide, convolved, pooled = layer.outputs, layer.side, layer.side // layer.pool
+        wide, side, pooled = layer.outputs, layer.side, layer.pooled
         shown += [
-            (f'convolution {kernel}×{kernel}', (wide, convolved, convolved), layer.parameters),
+            (f'convolution {kernel}×{kernel}', (wide, side, side), layer.parameters),
             (before + pool, (wide, pooled, pooled), 0),
         ]
     return [

@@ -104,7 +104,7 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
     Raises:
       OutOfMemory: where not even one repeat fits.
     """
-    platform = 'gpu' if devices[0].platform in ('gpu', 'cuda', 'rocm') else devices[0].platform
+    platform = backend.platform(devices)
     mapping = 'map' if platform == 'cpu' else 'vmap'
     if available is None:
         available = memory.available_bytes(devices)

@@ -31,6 +31,11 @@ class Layer(NamedTuple):
     pool: int = 1
 
     @property
+    def pooled(self) -> int:
+        """Pixels along a side after the pool, if there is one."""
+        return self.side // self.pool
+
+    @property
     def parameters(self) -> int:
         """Kernel and bias."""
         return self.outputs * (self.inputs * self.kernel**2 + 1)
@@ -42,14 +47,14 @@ class Layer(NamedTuple):
         A convolution and the average pool after it are one convolution with a wider kernel.
         """
         kernel = self.kernel + self.pool - 1
-        return (self.side // self.pool) ** 2 * self.outputs * self.inputs * kernel**2
+        return self.pooled**2 * self.outputs * self.inputs * kernel**2
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """Two valid convolutions, each with a 2x2 average pool, and two dense layers.
 
-    Sides are 0 or less where an image leaves no pixel; only `sides` may be asked for then.
+    Where an image leaves no pixel, sides are 0 or less, and counts mean nothing.
 
     Attributes:
       image_size: pixels along a side of the images.
