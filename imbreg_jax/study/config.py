@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import ml_collections
 import numpy as np
 
-from imbreg_jax.study import distributions, reading
+from imbreg_jax.study import laws as distributions
+from imbreg_jax.study import reading
 from imbreg_jax.study.architecture import Architecture
 
 MISSING = type('Missing', (), {'__repr__': lambda self: 'nothing'})()

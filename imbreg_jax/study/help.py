@@ -7,7 +7,8 @@ import textwrap
 from pathlib import Path
 
 import imbreg_jax
-from imbreg_jax.study import distributions, reading
+from imbreg_jax.study import laws as distributions
+from imbreg_jax.study import reading
 from imbreg_jax.study.config import FIELDS, SECTIONS, Field
 
 _WIDTH = 100
@@ -42,7 +43,7 @@ def help_text(usage: str) -> str:
         'Laws, for train_distribution and test_distributions (numbers by position or by name):',
         *_columns(
             [(name, f'is {expression}') for name, expression in distributions.REGISTRY.items()]
-            + [(form, f'such as {example}') for form, example in distributions.laws()]
+            + [(form, f'such as {example}') for form, example in distributions.forms()]
         ),
     ]
     return '\n'.join(lines)

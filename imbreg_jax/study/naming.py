@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws as distributions
 from imbreg_jax.study.config import FIELDS, OVERRIDABLE, Parse
 
 _LONGEST = 100

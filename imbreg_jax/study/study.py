@@ -10,7 +10,8 @@ import ml_collections
 import numpy as np
 
 from imbreg_jax.study import config as config_lib
-from imbreg_jax.study import distributions, naming
+from imbreg_jax.study import laws as distributions
+from imbreg_jax.study import naming
 from imbreg_jax.study.architecture import Architecture
 
 
