@@ -8,7 +8,8 @@ from pathlib import Path
 
 import imbreg_jax
 from imbreg_jax.study import distributions, reading
-from imbreg_jax.study.config import FIELDS, SECTIONS, Field
+from imbreg_jax.study.fields import Field
+from imbreg_jax.study.settings import FIELDS, SECTIONS
 
 _WIDTH = 100
 _MOST_CONFIG_BYTES = 10**7
