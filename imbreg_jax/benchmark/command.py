@@ -28,7 +28,7 @@ from imbreg_jax import study, terminal
 from imbreg_jax.benchmark import machine, ours, torch_plain
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
-from imbreg_jax.results.workdir import git_commit, now, versions
+from imbreg_jax.results.provenance import git_commit, now, versions
 
 _RUNS = flags.DEFINE_list('runs', ['1', '10'], 'Numbers of runs to train at once.')
 _AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the training against.')

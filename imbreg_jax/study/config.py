@@ -12,7 +12,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from imbreg_jax.study import distributions, suggestions
+from imbreg_jax.study import laws, suggestions
 from imbreg_jax.study.architecture import Architecture
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
 from imbreg_jax.study.fields import NAME, NAME_RULE, Parse, checked, looked_up
@@ -103,9 +103,9 @@ def validate(config: ml_collections.ConfigDict | Mapping[str, Any]) -> None:
     flat_conditions(config, parser())
 
 
-def parser(source: distributions.TableSource | None = None) -> Parse:
-    """`distributions.parse` with this source of tables, which parses each expression once."""
-    return functools.cache(lambda spec: distributions.parse(spec, source))
+def parser(source: laws.TableSource | None = None) -> Parse:
+    """`laws.parse` with this source of tables, which parses each expression once."""
+    return functools.cache(lambda spec: laws.parse(spec, source))
 
 
 def flat_conditions(

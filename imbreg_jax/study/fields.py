@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
 from imbreg_jax.study.suggestions import nearest
 
@@ -46,7 +46,7 @@ STOP_SIGNALS = (
 )
 
 # Makes a distribution of an expression that has been checked, or raises ValueError.
-Parse: TypeAlias = Callable[[str], distributions.Distribution]
+Parse: TypeAlias = Callable[[str], laws.Distribution]
 
 
 class Role(enum.Enum):
@@ -111,9 +111,9 @@ class Kind:
             'str': lambda: 'a string of at most 4096 characters',
             'name': lambda: 'empty, or ' + NAME_RULE.removeprefix('must be '),
             'ints': lambda: f'{self.length} integers, each {low} and {high}',
-            'distribution': lambda: 'a target distribution: ' + distributions.usage(),
+            'distribution': lambda: 'a target distribution: ' + laws.usage(),
             'distributions': lambda: (
-                'one or more target distributions, each once: ' + distributions.usage()
+                'one or more target distributions, each once: ' + laws.usage()
             ),
             'signals': lambda: f'any of {", ".join(STOP_SIGNALS)}, each once',
             'remedy': lambda: looked_up(self.registry, 'usage')(),
@@ -348,7 +348,7 @@ def _to_distribution(name: str, value: Any, parse: Parse) -> Any:
     return distribution.spec if 'table(' in distribution.spec else value.strip()
 
 
-def _check_targets(name: str, value: Any, distribution: distributions.Distribution) -> None:
+def _check_targets(name: str, value: Any, distribution: laws.Distribution) -> None:
     non_positive = float(distribution.cdf(0.0))
     if not non_positive <= _MOST_NON_POSITIVE:
         raise ConfigError(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws
 from imbreg_jax.study.fields import Parse
 from imbreg_jax.study.settings import FIELDS, OVERRIDABLE, determines_results
 
@@ -48,7 +48,7 @@ def condition_name(fields: Mapping[str, Any], parse: Parse) -> str:
     return _shortened('-'.join(parts))
 
 
-def law_name(law: distributions.Distribution) -> str:
+def law_name(law: laws.Distribution) -> str:
     """A law's name as a part of a file's name: an expression with _ for its brackets."""
     return re.sub(r'[^A-Za-z0-9_.-]+', '_', law.name).strip('_.-')
 

@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 
 from imbreg_jax.study import config as config_lib
-from imbreg_jax.study import distributions, naming
+from imbreg_jax.study import laws, naming
 from imbreg_jax.study.fields import CODE, DIAL, Parse, looked_up
 from imbreg_jax.study.settings import (
     CONDITION_SECTIONS,
@@ -44,7 +44,7 @@ class Condition:
     """
 
     name: str
-    distribution: distributions.Distribution
+    distribution: laws.Distribution
     remedy: Any
     task: TaskSettings
     data: DataSettings
@@ -117,7 +117,7 @@ class Study:
     seed: int
     repeats: tuple[int, ...]
     conditions: tuple[Condition, ...]
-    test_distributions: tuple[distributions.Distribution, ...]
+    test_distributions: tuple[laws.Distribution, ...]
     evaluation: EvaluationSettings
     compute: ComputeSettings
     resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
@@ -168,7 +168,7 @@ class Study:
     def from_config(
         cls,
         config: ml_collections.ConfigDict | Mapping[str, Any],
-        source: distributions.TableSource | None = None,
+        source: laws.TableSource | None = None,
     ) -> Self:
         """The same as `resolve`."""
         parse = config_lib.parser(source)
@@ -220,7 +220,7 @@ def _resolved(
 
 def resolve(
     config: ml_collections.ConfigDict | Mapping[str, Any],
-    source: distributions.TableSource | None = None,
+    source: laws.TableSource | None = None,
 ) -> Study:
     """Checks a config and makes its study.
 
@@ -238,7 +238,7 @@ def resolve(
     return Study.from_config(config, source)
 
 
-def restore(held: Mapping[str, Any], source: distributions.TableSource | None = None) -> Study:
+def restore(held: Mapping[str, Any], source: laws.TableSource | None = None) -> Study:
     """The study of a workdir, as what was written down of it says.
 
     No file that it names is opened. An only condition is called as it was when its results were
@@ -261,7 +261,7 @@ def restore(held: Mapping[str, Any], source: distributions.TableSource | None = 
     if not config.get('conditions') and len(named) == 1:
         config = {**config, 'conditions': {name: {} for name in named}}
     config = config_lib.completed(config)
-    return resolve(config, source or distributions.nowhere)
+    return resolve(config, source or laws.nowhere)
 
 
 def adopt(study: Study, held: Study) -> Study:
