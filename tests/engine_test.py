@@ -46,7 +46,11 @@ def _bits(array):
 def _data(engine):
     """Everything random that a unit's runs train on, on the host: {name: [runs, ...]}."""
     run = engine.run_data
-    tree = {'generating': run.rows, 'targets': engine.targets, 'rate': run.dials['training.learning_rate']}
+    tree = {
+        'generating': run.rows,
+        'targets': engine.targets,
+        'rate': run.dials['training.learning_rate'],
+    }
     leaves, _ = jax.tree_util.tree_flatten_with_path(engine.axis.fetch(tree))
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 

@@ -47,7 +47,7 @@ def cut(
       Units, each program's of one size as far as its runs allow.
     """
     gone = {*done, *begun}
-    units = []
+    units: list[Unit] = []
     for program in range(len(study.programs())):
         runs = program_runs(study, program)
         if begun and begun[0] in runs:

@@ -64,7 +64,7 @@ class Programs:
 
     def _predict(self, params, pictures):
         """Predictions [b] of images [b, H, W, channels]."""
-        outputs = self.learner.network.apply({'params': params}, pictures)
+        outputs: Any = self.learner.network.apply({'params': params}, pictures)
         return self.learner.remedy.predict(outputs)
 
     def _walk(self, split, visit):

@@ -147,7 +147,7 @@ class FDS(Remedy):
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """Features [V, B, F] in the statistics of their bins and these bins' neighbours."""
         state: Any = batch.state
-        bins = batch.tables['bin'][batch.index]
+        bins = batch.tables['bin'][batch.places]
         parts = (state.mean, state.variance, state.smooth_mean, state.smooth_variance)
         moved = calibrate(features, *(part[bins] for part in parts))
         return jnp.where(state.epochs > 0, moved, features)

@@ -33,6 +33,7 @@ def register(method: _Method) -> _Method:
 
 def usage() -> str:
     """What would be right, as the end of the sentence 'the field must be …'."""
+
     def form(name: str, kind: type[Remedy]) -> str:
         parts = (f'{part}={field.default!r}' for part, field in declared(kind).items())
         return f'{name}({", ".join(parts)})'

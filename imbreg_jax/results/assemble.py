@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
         '<layer>/<kind>'.
     """
 
-    runs: list[tuple[int, int]]
+    runs: Sequence[tuple[int, int]]
     arrays: dict[str, np.ndarray]
 
 
@@ -151,7 +151,7 @@ def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[An
         if condition is not first and condition.task == first.task:
             continue
         guess = baseline.random_guess(
-            study.seed, run.repeat, study.data.test_size, settings.guess_low, settings.guess_high
+            study.seed, run.repeat, study.test_size, settings.guess_low, settings.guess_high
         )
         scores = metrics(guess, parts['test_target'])
         name = '' if condition is first else condition.name

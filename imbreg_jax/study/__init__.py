@@ -2,8 +2,8 @@
 
 from imbreg_jax.study.command_line import load_config_file
 from imbreg_jax.study.config import default_config, validate
-from imbreg_jax.study.laws import Distribution, parse
 from imbreg_jax.study.errors import ConfigError
+from imbreg_jax.study.laws import Distribution, parse
 from imbreg_jax.study.settings import (
     FIELDS,
     ComputeSettings,

@@ -112,9 +112,7 @@ class Kind:
             'name': lambda: 'empty, or ' + NAME_RULE.removeprefix('must be '),
             'ints': lambda: f'{self.length} integers, each {low} and {high}',
             'distribution': lambda: 'a target distribution: ' + laws.usage(),
-            'distributions': lambda: (
-                'one or more target distributions, each once: ' + laws.usage()
-            ),
+            'distributions': lambda: 'one or more target distributions, each once: ' + laws.usage(),
             'signals': lambda: f'any of {", ".join(STOP_SIGNALS)}, each once',
             'remedy': lambda: looked_up(self.registry, 'usage')(),
         }[self.name]()

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     """What a loss may look at.
 
     Attributes:
-      index: [B] int32, the images' places in the training set.
+      places: [B] int32, the images' places in the training set.
       images: [V, B, H, W, channels].
       targets: [B].
       weights: [B].
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
       losses: (outputs [B, Q]) to the objective's loss [B] of each image.
     """
 
-    index: jax.Array
+    places: jax.Array
     images: jax.Array
     targets: jax.Array
     weights: jax.Array

@@ -113,13 +113,13 @@ def loss_of(
     views = batch.images.reshape(-1, *batch.images.shape[2:])
     conv_key, dense_key = jax.random.split(key)
     variables = {'params': params}
-    features = network.apply(
+    features: Any = network.apply(
         variables, views, at.dials['model.conv_dropout_rate'], conv_key, method='encode'
     )
     shape = batch.images.shape[:2]
     batch = batch._replace(features=features.reshape(*shape, -1))
     mapped = remedy.map_features(batch.features, batch)
-    outputs = network.apply(
+    outputs: Any = network.apply(
         variables, mapped.reshape(*features.shape), at.dials['model.dense_dropout_rate'], dense_key,
         method='head',
     )  # fmt: skip
@@ -161,7 +161,7 @@ def train_step(
     objective = objectives.OBJECTIVES[settings.objective]
     nothing = jnp.zeros((remedy.views, 0, 0))
     batch = Batch(
-        index=index,
+        places=index,
         images=remedy.augment(pictures, jax.random.fold_in(key, 1)),
         targets=wanted,
         weights=weights,
