@@ -250,7 +250,7 @@ def checked(name: str, value: Any, field: Field, parse: Parse) -> Any:
         raise ConfigError(name, value, f'it must be {field.rule}')
     choices = field.choices
     if choices and converted not in choices:
-        near = nearest(str(converted), [choice for choice in choices if isinstance(choice, str)])
+        near = nearest(converted, choices) if isinstance(converted, str) else None
         hint = f'; did you mean {near!r}' if near else ''
         raise ConfigError(name, value, f'it must be {field.rule}{hint}')
     return converted
