@@ -19,7 +19,7 @@ from absl.testing import absltest
 
 import imbreg_jax
 import small_study
-from imbreg_jax import report, runner, study
+from imbreg_jax import report, studies, study
 from imbreg_jax.study import command_line
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -149,7 +149,7 @@ class SnippetsTest(absltest.TestCase):
         self.addCleanup(os.chdir, here)
         fields = {'name': 'paper', 'repeats': 3, 'analysis__bootstrap_resamples': 99}
         balanced = {'u1_10': {'train_distribution': 'u1_10'}}
-        with mock.patch.object(runner.analysis, 'build'):  # As the command below makes it anew.
+        with mock.patch.object(studies.analysis, 'build'):  # As the command below makes it anew.
             imbreg_jax.run_study(small_study.config(balanced, **fields), workdir='workdirs/paper')
 
         small = study.default_config()

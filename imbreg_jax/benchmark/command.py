@@ -171,7 +171,8 @@ def _main(numbers: Sequence[int]) -> None:
 def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dict[str, Any]:
     """Times the training of so many runs, beside what the machine reaches at its best."""
     rates = [training.rate(_SECONDS.value) for _ in range(_ROUNDS.value)]
-    condition, size = training.study.conditions[0], training.study.data.image_size
+    condition = training.study.conditions[0]
+    size = condition.data.image_size
     work = 2 * condition.model.architecture(size).training_multiplications
     rate = statistics.median(rates)
     return {
