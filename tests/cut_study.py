@@ -137,14 +137,14 @@ def run(wanted: str, argv: Sequence[str]) -> int:
         # A device on which the images of so many runs do not fit.
         draw = engine.Engine.__init__
 
-        def too_many(self, study, unit, *args):
+        def too_many(self, programs, unit):
             if len(unit.runs) > points.left:
                 import jax
 
                 raise jax.errors.JaxRuntimeError(
                     'RESOURCE_EXHAUSTED: Out of memory allocating 123456789 bytes.'
                 )
-            draw(self, study, unit, *args)
+            draw(self, programs, unit)
 
         engine.Engine.__init__ = too_many
     at_end(evaluator.Evaluator, 'validation', 'validation')

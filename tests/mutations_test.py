@@ -4,7 +4,7 @@
     python tests/mutations_test.py                     the sample that the test command runs
 
 Each mutation must be refused in one sentence or run to its end and say something sound: never a
-traceback, never a hang, never a silent success on nonsense. `config_test.py` holds the validator
+traceback, never a hang, never a silent success on nonsense. `fields_test.py` holds the validator
 against many more mutations; here the accepted ones are trained.
 """
 
