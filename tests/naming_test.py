@@ -5,13 +5,72 @@ import pathlib
 import re
 
 import ml_collections
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
 
 from imbreg_jax import study
 from imbreg_jax.study import command_line
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}')
+
+# A config's fields, what its study is called, and its condition.
+_DERIVED = (
+    ({}, 'u1_10', 'u1_10'),
+    ({'repeats': 3}, 'u1_10-repeats_3', 'u1_10'),
+    ({'training__epochs': 30}, 'u1_10-epochs_30', 'u1_10-epochs_30'),
+    (
+        {'training__learning_rate': 1e-3, 'model__order': 'relu_pool', 'seed': 1},
+        'u1_10-seed_1-order_relu_pool-learning_rate_0.001',
+        'u1_10-order_relu_pool-learning_rate_0.001',
+    ),
+    ({'train_distribution': 'uniform(1, 10.0)'}, 'u1_10', 'u1_10'),
+    ({'train_distribution': 'normal(5, 0.5)'}, 'normal_5_0.5', 'normal_5_0.5'),
+    (
+        {'train_distribution': 'mixture(u1_5, 0.9, u1_10, 0.1)'},
+        'mixture_uniform_1_5_0.9_uniform_1_10_0.1',
+        'mixture_uniform_1_5_0.9_uniform_1_10_0.1',
+    ),
+    (
+        {'test_distributions': ('u1_10', 'uniform(1, 3)')},
+        'u1_10-test_distributions_u1_10_uniform_1_3',
+        'u1_10',
+    ),
+    ({'test_distributions': ('uniform(1, 10)', 'u1_5', 'n5_5_1')}, 'u1_10', 'u1_10'),
+    ({'model__conv_features': (8, 20)}, 'u1_10-conv_features_8_20', 'u1_10-conv_features_8_20'),
+    ({'training__batch_size': 25}, 'u1_10-batch_size_25', 'u1_10-batch_size_25'),
+    ({'evaluation__batch_size': 25}, 'u1_10-evaluation_batch_size_25', 'u1_10'),
+    ({'task__ddof': 1}, 'u1_10-ddof_1', 'u1_10-ddof_1'),
+    ({'compute__matmul_precision': 'high'}, 'u1_10-matmul_precision_high', 'u1_10'),
+    # What changes no number is no part of a name.
+    ({'compute__steps_per_chunk': 7, 'data__cache': 'never'}, 'u1_10', 'u1_10'),
+    ({'analysis__seed': 3}, 'u1_10', 'u1_10'),
+    ({'evaluation__moment_images': 60_000}, 'u1_10-moment_images_50000', 'u1_10'),
+    ({'data__train_size': 600}, 'u1_10-train_size_600', 'u1_10-train_size_600'),
+)  # fmt: skip
+# A config file, its overrides, and what the study is then called.
+_OVERRIDDEN = (
+    ('u1_10', [], 'u1_10'),
+    ('u1_10', ['repeats=3'], 'u1_10-repeats_3'),
+    ('u1_10', ['repeats=10'], 'u1_10'),
+    ('u1_10', ['repeats=3', 'repeats=10'], 'u1_10'),
+    ('u1_10', ['training.learning_rate=0.0000005'], 'u1_10'),
+    ('u1_10', ['train_distribution=u1_5'], 'u1_5'),
+    ('u1_10', ['train_distribution=normal(5, 0.5)', 'repeats=3'], 'normal_5_0.5-repeats_3'),
+    ('paper', [], 'paper'),
+    ('paper', ['repeats=3', 'training.epochs=1'], 'paper-repeats_3-epochs_1'),
+    ('paper', ["test_distributions=('u1_10',)"], 'paper-test_distributions_u1_10'),
+    ('paper', ['conditions.u1_5.train_distribution=uniform(1, 3)'],
+     'paper-u1_5.train_distribution_uniform_1_3'),
+    ('smoke', ['training.batch_size=25', 'evaluation.batch_size=10'],
+     'smoke-batch_size_25-evaluation_batch_size_10'),
+    ('smoke', ['evaluation.moment_images=700'], 'smoke-moment_images_600'),
+    ('smoke', ['evaluation.moment_images=10000'], 'smoke-moment_images_600'),
+    ('sensitivity', ['repeats=2'], 'sensitivity-repeats_2'),
+    # What changes no number, and a name that is given.
+    ('paper', ['compute.profile', 'data.cache=never', 'analysis.seed=3'], 'paper'),
+    ('paper', ['repeats=3', 'name=mine'], 'mine'),
+    ('paper', ['repeats=3', 'name='], 'u1_10-u1_5-n5_5_1-repeats_3'),
+)  # fmt: skip
 
 
 def _config(conditions=None, **fields) -> ml_collections.ConfigDict:
@@ -28,44 +87,13 @@ def _names(config) -> tuple[str, list[str]]:
     return made.name, [condition.name for condition in made.conditions]
 
 
-class DerivedNameTest(parameterized.TestCase):
+class DerivedNameTest(absltest.TestCase):
     """What a study is called that nobody names."""
 
-    @parameterized.parameters(
-        ({}, 'u1_10', 'u1_10'),
-        ({'repeats': 3}, 'u1_10-repeats_3', 'u1_10'),
-        ({'training__epochs': 30}, 'u1_10-epochs_30', 'u1_10-epochs_30'),
-        (
-            {'training__learning_rate': 1e-3, 'model__order': 'relu_pool', 'seed': 1},
-            'u1_10-seed_1-order_relu_pool-learning_rate_0.001',
-            'u1_10-order_relu_pool-learning_rate_0.001',
-        ),
-        ({'train_distribution': 'uniform(1, 10.0)'}, 'u1_10', 'u1_10'),
-        ({'train_distribution': 'normal(5, 0.5)'}, 'normal_5_0.5', 'normal_5_0.5'),
-        (
-            {'train_distribution': 'mixture(u1_5, 0.9, u1_10, 0.1)'},
-            'mixture_uniform_1_5_0.9_uniform_1_10_0.1',
-            'mixture_uniform_1_5_0.9_uniform_1_10_0.1',
-        ),
-        (
-            {'test_distributions': ('u1_10', 'uniform(1, 3)')},
-            'u1_10-test_distributions_u1_10_uniform_1_3',
-            'u1_10',
-        ),
-        ({'test_distributions': ('uniform(1, 10)', 'u1_5', 'n5_5_1')}, 'u1_10', 'u1_10'),
-        ({'model__conv_features': (8, 20)}, 'u1_10-conv_features_8_20', 'u1_10-conv_features_8_20'),
-        ({'training__batch_size': 25}, 'u1_10-batch_size_25', 'u1_10-batch_size_25'),
-        ({'evaluation__batch_size': 25}, 'u1_10-evaluation_batch_size_25', 'u1_10'),
-        ({'task__ddof': 1}, 'u1_10-ddof_1', 'u1_10-ddof_1'),
-        ({'compute__matmul_precision': 'high'}, 'u1_10-matmul_precision_high', 'u1_10'),
-        # What changes no number is no part of a name.
-        ({'compute__steps_per_chunk': 7, 'data__cache': 'never'}, 'u1_10', 'u1_10'),
-        ({'analysis__seed': 3}, 'u1_10', 'u1_10'),
-        ({'evaluation__moment_images': 60_000}, 'u1_10-moment_images_50000', 'u1_10'),
-        ({'data__train_size': 600}, 'u1_10-train_size_600', 'u1_10-train_size_600'),
-    )  # fmt: skip
-    def test_tells_the_law_and_what_departs_from_the_defaults(self, fields, name, condition):
-        self.assertEqual(_names(_config(**fields)), (name, [condition]))
+    def test_tells_the_law_and_what_departs_from_the_defaults(self):
+        for fields, name, condition in _DERIVED:
+            with self.subTest(str(fields)):
+                self.assertEqual(_names(_config(**fields)), (name, [condition]))
 
     def test_every_field_that_determines_results_and_no_other_is_told(self):
         plain = study.resolve(_config())
@@ -128,7 +156,7 @@ class DerivedNameTest(parameterized.TestCase):
         self.assertEqual(study.resolve(_config(repeats=3)).resolved['name'], 'u1_10-repeats_3')
 
 
-class CommandLineNameTest(parameterized.TestCase):
+class CommandLineNameTest(absltest.TestCase):
     """What a study is called whose fields were overridden on the command line."""
 
     def _name(self, config: str, *overrides: str) -> str:
@@ -137,34 +165,15 @@ class CommandLineNameTest(parameterized.TestCase):
         made, _ = command_line.read_config(['main', f'--config={path}', *arguments])
         return _names(made)[0]
 
-    @parameterized.parameters(
-        ('u1_10', [], 'u1_10'),
-        ('u1_10', ['repeats=3'], 'u1_10-repeats_3'),
-        ('u1_10', ['repeats=10'], 'u1_10'),
-        ('u1_10', ['repeats=3', 'repeats=10'], 'u1_10'),
-        ('u1_10', ['training.learning_rate=0.0000005'], 'u1_10'),
-        ('u1_10', ['train_distribution=u1_5'], 'u1_5'),
-        ('u1_10', ['train_distribution=normal(5, 0.5)', 'repeats=3'], 'normal_5_0.5-repeats_3'),
-        ('paper', [], 'paper'),
-        ('paper', ['repeats=3', 'training.epochs=1'], 'paper-repeats_3-epochs_1'),
-        ('paper', ["test_distributions=('u1_10',)"], 'paper-test_distributions_u1_10'),
-        ('paper', ['conditions.u1_5.train_distribution=uniform(1, 3)'],
-         'paper-u1_5.train_distribution_uniform_1_3'),
-        ('smoke', ['training.batch_size=25', 'evaluation.batch_size=10'],
-         'smoke-batch_size_25-evaluation_batch_size_10'),
-        ('smoke', ['evaluation.moment_images=700'], 'smoke-moment_images_600'),
-        ('smoke', ['evaluation.moment_images=10000'], 'smoke-moment_images_600'),
-        ('sensitivity', ['repeats=2'], 'sensitivity-repeats_2'),
-        # What changes no number, and a name that is given.
-        ('paper', ['compute.profile', 'data.cache=never', 'analysis.seed=3'], 'paper'),
-        ('paper', ['repeats=3', 'name=mine'], 'mine'),
-        ('paper', ['repeats=3', 'name='], 'u1_10-u1_5-n5_5_1-repeats_3'),
-    )  # fmt: skip
-    def test_carries_what_was_overridden(self, config, overrides, name):
-        for order in (
-            itertools.permutations(overrides) if 'repeats=10' not in overrides else [overrides]
-        ):
-            self.assertEqual(self._name(config, *order), name)
+    def test_carries_what_was_overridden(self):
+        for config, overrides, name in _OVERRIDDEN:
+            with self.subTest(str(overrides)):
+                for order in (
+                    itertools.permutations(overrides)
+                    if 'repeats=10' not in overrides
+                    else [overrides]
+                ):
+                    self.assertEqual(self._name(config, *order), name)
 
     def test_two_studies_do_not_meet_in_a_folder_and_one_finds_its_own(self):
         seen: dict[str, dict] = {}
