@@ -412,7 +412,7 @@ main() {
       install test
       cd -- "$here"
       [[ -w $here ]] || set -- -p no:cacheprovider "$@"
-      exec "$python" -m pytest -n 2 --durations=15 "$@"
+      exec "$python" -m pytest -n 2 --dist=loadfile --durations=15 "$@"
       ;;
     install)
       install
