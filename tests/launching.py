@@ -44,6 +44,10 @@ class LaunchCase(absltest.TestCase):
 
     def setUp(self):
         super().setUp()
+        # A command in the background of a script ignores interrupts, and so would all it starts.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.addCleanup(signal.signal, signal.SIGINT, signal.SIG_IGN)
         self.folder = pathlib.Path(self.create_tempdir().full_path)
         self.checkout = self.folder / 'checkout'
         (self.checkout / 'imbreg_jax').mkdir(parents=True)
