@@ -211,6 +211,13 @@ class ConfigTest(absltest.TestCase):
             text = self._refusal(_set(_small(), {'conditions': conditions}))
             self.assertStartsWith(text, 'config.test_distributions = ')
 
+    def test_a_study_of_too_many_runs_is_refused(self):
+        conditions = {f'c{epochs}': {'training': {'epochs': epochs}} for epochs in range(1, 12)}
+        text = self._refusal(_small() | {'repeats': 100_000, 'conditions': conditions})
+        self.assertStartsWith(
+            text, 'config.repeats = 100000: with 11 conditions that makes'
+        )
+
     def test_large_studies_are_valid(self):
         for changes in ({'training.epochs': 100_000}, {'data.train_size': 10**8}):
             study.validate(_set(_small(), changes))
