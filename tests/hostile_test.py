@@ -235,7 +235,7 @@ class PlanTest(absltest.TestCase):
         """(field, value) of all kinds, none of them as it was."""
         values = self.plan.to_json()
         chunks = values['chunk_steps']
-        steps = self.study.data.train_size // self.study.conditions[0].training.batch_size
+        steps = self.study.conditions[0].steps_per_epoch
         odd = (None, True, False, 0, -1, 1.5, 10**30, 'x', '', [], [1], {}, [chunks], 'MAP', 'cpu ')
         special: dict[str, tuple[Any, ...]] = {
             'platform': ('gpu', 'CPU'),
