@@ -177,20 +177,37 @@ class FaultsTest(absltest.TestCase):
                             (workdir / name).read_bytes(), (self.reference / name).read_bytes()
                         )
 
+    def test_damage_a_signal_and_a_kill_one_after_the_other_change_no_byte(self):
+        """One of each, since every start costs seconds; `--cuts=all` has each by itself."""
+        workdir = self._workdir(self.half_way)
+        newest, _, arrays = self._newest(workdir)
+        cutting.flip(workdir / arrays[0])
+        done = self.machine.signal(workdir, [signal.SIGTERM])
+        self.assertEqual(done.returncode, 128 + signal.SIGTERM, done.stderr)
+        self.assertIn(f'checkpoint {newest} (', done.stderr)
+        self.assertIn('is not used; step_', done.stderr)
+        self.assertIn('stopped and saved; to resume, give the same command', done.stderr)
+        self.assertEqual((workdir / '.lock').read_text(), '')
+        self.assert_sentence(done.stderr)
+        self._cut_at(workdir, ['finish:during@1'])
+        done = self.assert_ends_like_the_reference(workdir)
+        self.assertIn('was killed without a word', done.stderr)
+
+    def _newest(self, workdir: pathlib.Path) -> tuple[str, list[pathlib.Path], list[pathlib.Path]]:
+        """The newest checkpoint, its files, and those of them that hold arrays."""
+        newest = sorted((workdir / 'checkpoints').glob('step_*'))[-1]
+        files = sorted(p.relative_to(workdir) for p in newest.rglob('*') if p.is_file())
+        return newest.name, files, [path for path in files if '/d/' in str(path)]
+
+    @_only_with_all
     def test_a_study_killed_at_named_points_ends_with_the_same_bytes(self):
-        if _all():
-            for name, points in _CHAINS.items():
-                with self.subTest(name):
-                    workdir = self._workdir()
-                    self._cut_at(workdir, points)
-                    done = self.assert_ends_like_the_reference(workdir, '')
-                    self.assertIn('was killed without a word', done.stderr)
-                    self.assertTrue((workdir / 'report.html').exists())
-        else:
-            workdir = self._workdir(self.half_way)
-            self._cut_at(workdir, ['finish:during@1'])
-            done = self.assert_ends_like_the_reference(workdir)
-            self.assertIn('was killed without a word', done.stderr)
+        for name, points in _CHAINS.items():
+            with self.subTest(name):
+                workdir = self._workdir()
+                self._cut_at(workdir, points)
+                done = self.assert_ends_like_the_reference(workdir, '')
+                self.assertIn('was killed without a word', done.stderr)
+                self.assertTrue((workdir / 'report.html').exists())
 
     @_only_with_all
     def test_a_study_killed_at_random_times_ends_with_the_same_bytes(self):
@@ -205,21 +222,14 @@ class FaultsTest(absltest.TestCase):
                     self._count()
             self.assert_ends_like_the_reference(workdir)
 
+    @_only_with_all
     def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(self):
-        newest = sorted((self.half_way / 'checkpoints').glob('step_*'))[-1].name
-        files = sorted(
-            path.relative_to(self.half_way)
-            for path in (self.half_way / 'checkpoints' / newest).rglob('*')
-            if path.is_file()
-        )
-        arrays = [path for path in files if '/d/' in str(path)]
-        chosen = [(arrays[0], cutting.flip)]
-        if _all():
-            kinds = (cutting.truncate, cutting.flip, cutting.remove)
-            faults = [(path, fault) for path in files for fault in kinds]
-            of_arrays = [pair for pair in faults if pair[0] in arrays]
-            chosen = [(f, d) for f, d in faults if f.name in ('manifest.json', 'position.json')]
-            chosen += random.Random(_SEED.value).sample(of_arrays, min(4, len(of_arrays)))
+        newest, files, arrays = self._newest(self.half_way)
+        kinds = (cutting.truncate, cutting.flip, cutting.remove)
+        faults = [(path, fault) for path in files for fault in kinds]
+        of_arrays = [pair for pair in faults if pair[0] in arrays]
+        chosen = [(f, d) for f, d in faults if f.name in ('manifest.json', 'position.json')]
+        chosen += random.Random(_SEED.value).sample(of_arrays, min(4, len(of_arrays)))
         for path, fault in chosen:
             with self.subTest(f'{fault.__name__} {path}'):
                 workdir = self._workdir(self.half_way)
@@ -320,10 +330,10 @@ class FaultsTest(absltest.TestCase):
         self.assert_sentence(done.stderr)
         self._count()
 
+    @_only_with_all
     def test_a_signal_saves_and_says_how_to_resume(self):
         workdir = self._workdir()
-        every = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-        for number in every if _all() else every[:1]:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             names = f"--config.compute.stop_signals=('{number.name}',)"
             done = self.machine.signal(workdir, [number], names)
             self.assertEqual(done.returncode, 128 + number, done.stderr)
