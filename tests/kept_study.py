@@ -33,15 +33,20 @@ def config(**fields: Any) -> dict[str, Any]:
 
 def run(workdir: pathlib.Path | None, stop: Any = None, **fields: Any) -> StudyRun:
     """Its run in a workdir, not begun; runs of one process share what they compile."""
-    return _Run(small_study.study_lib.resolve(config(**fields)), workdir, stop)
+    return Run(small_study.study_lib.resolve(config(**fields)), workdir, stop)
 
 
 _programs: dict[str, Any] = {}
+# The plan says what of this programs hang on; the rest is of no concern to them.
+_APART = ('name', 'analysis', 'compute')
 
 
-class _Run(StudyRun):
+class Run(StudyRun):
+    """A run that shares what it compiles with the others of the process."""
+
     def _programs_of(self, unit, plan, devices):
-        key = repr((self.study.resolved, unit.program, plan, devices))
+        parts = {key: self.study.resolved[key] for key in self.study.resolved if key not in _APART}
+        key = repr((parts, unit.program, plan, devices))
         if key not in _programs:
             _programs[key] = super()._programs_of(unit, plan, devices)
         return _programs[key]

@@ -183,7 +183,9 @@ class CompilationTest(kept_study.TestCase):
 
         jax.monitoring.register_event_duration_secs_listener(listen)
         self.addCleanup(jax.monitoring.unregister_event_duration_listener, listen)
-        fields = {'repeats': 3, 'training__epochs': 1, 'compute__runs_per_program': 2}
+        # As in the test above, so that a folder has the compiled programs; the process has none of
+        # them, as this run shares nothing.
+        fields = {'repeats': 3, 'data__cache': 'never', 'compute__runs_per_program': 2}
         with mock.patch.object(UnitRun, 'run', run):
             StudyRun(kept_study.run(None, **fields).study).finish()
         self.assertEqual([runs for runs, _ in made], [2, 2, 2])
