@@ -29,7 +29,7 @@ from imbreg_jax.analysis.canvas import (
 )
 from imbreg_jax.analysis.tables import number
 from imbreg_jax.results import kept_tables
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws as distributions
 from imbreg_jax.study.architecture import Architecture
 
 # After canvas, which sees to it that matplotlib can be imported at all.
