@@ -37,18 +37,15 @@ def run(workdir: pathlib.Path | None, stop: Any = None, **fields: Any) -> StudyR
 
 
 _programs: dict[str, Any] = {}
-# The plan says what of this programs hang on; the rest is of no concern to them.
-_APART = ('name', 'analysis', 'compute')
 
 
 class Run(StudyRun):
     """A run that shares what it compiles with the others of the process."""
 
-    def _programs_of(self, unit, plan, devices):
-        parts = {key: self.study.resolved[key] for key in self.study.resolved if key not in _APART}
-        key = repr((parts, unit.program, plan, devices))
+    def _programs_of(self, parts, plan, devices):
+        key = repr((self.study.resolved, parts, plan, devices))
         if key not in _programs:
-            _programs[key] = super()._programs_of(unit, plan, devices)
+            _programs[key] = super()._programs_of(parts, plan, devices)
         return _programs[key]
 
 

@@ -41,8 +41,8 @@ class ProgressTest(kept_study.TestCase):
     def test_refuses_a_checkpoint_that_does_not_fit(self):
         self.begin_as_reference()
         position = {
-            'unit': 0, 'epoch': 1, 'chunk': 0, 'rows': [], 'outcomes': [], 'seconds': 0.0,
-            'compile_seconds': 0.0,
+            'unit': 0, 'epoch': 1, 'step': 0, 'runs': [[0, 0], [1, 0], [0, 1], [1, 1]],
+            'rows': [], 'outcomes': [], 'plan': {}, 'seconds': 0.0, 'compile_seconds': 0.0,
         }  # fmt: skip
         arrays = [np.zeros(3, np.float32), np.zeros(4)]
         checkpoints.save(self.workdir / 'checkpoints', 4, arrays, position, 2)
