@@ -8,6 +8,7 @@ import pandas as pd
 
 from imbreg_jax.evaluation import baseline, evaluator
 from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
 from imbreg_jax.study import Condition, Study
 
@@ -131,7 +132,8 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             'cnn_calibrated': factor * np.asarray(parts['test_prediction'], np.float64),
         }
         for predictor, predicted in predictors.items():
-            scores = metrics(predicted, parts['test_target'])
+            masks = strata(condition.distribution, parts['test_generating'])
+            scores = metrics(predicted, parts['test_target'], masks)
             rows += [
                 (
                     *head, predictor, run.repeat, law.name, metric,
@@ -166,7 +168,8 @@ def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[An
         guess = baseline.random_guess(
             study.seed, run.repeat, study.test_size, settings.guess_low, settings.guess_high
         )
-        scores = metrics(guess, parts['test_target'])
+        masks = strata(condition.distribution, parts['test_generating'])
+        scores = metrics(guess, parts['test_target'], masks)
         name = '' if condition is first else condition.name
         rows += [
             (name, '', 'random_guess', run.repeat, law.name, metric, float(scores[metric][i]))
