@@ -563,7 +563,7 @@ class FaultsTest(absltest.TestCase):
     @_only_with_all
     def test_memory_that_no_plan_has_is_said_in_a_sentence(self):
         workdir = self._workdir()
-        done = self.machine.start(workdir, 'oom@1')
+        done = self.machine.start(workdir, 'oom@0')
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn('out of memory: 123,456,789 bytes were asked for', done.stderr)
         self.assert_sentence(done.stderr)
