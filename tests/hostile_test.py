@@ -317,7 +317,7 @@ class PlanTest(absltest.TestCase):
         (name,) = checkpoints.names(self.workdir.checkpoints)
         position = json.loads((self.workdir.checkpoints / name / 'position.json').read_text())
         self.assertEqual(position['plan']['chunk_steps'], list(self.plan.chunk_steps))
-        position['chunk'] = position.pop('step')
+        position['runs'] = position.pop('begun')
         checkpoints.save(self.workdir.checkpoints, 0, [], position, 1)
         with self.assertRaisesRegex(CheckpointError, r'\(made by an earlier version\)'):
             self._resume()

@@ -142,6 +142,16 @@ class OutOfMemoryTest(kept_study.TestCase):
         self.assertEqual((self._plan()['cached'], self._plan()['runs_per_unit']), (False, 2))
         self.assert_same_results()
 
+    def test_splits_also_runs_that_are_under_way(self):
+        def too_many(engine, calls):
+            return calls > 2 and len(engine.unit.runs) > 2
+
+        with self._fails(Engine, 'train_chunk', _FULL, too_many):
+            kept_study.run(self.workdir).finish()
+        # Two chunks of all runs; two calls that failed; two units through the other two chunks.
+        self.assertEqual(self.calls, 2 + 2 + 2 * 2)
+        self.assert_same_results()
+
     def test_ends_the_study_where_no_plan_needs_less(self):
         with self._fails(Engine, 'initialize', _FULL, lambda *_: True):
             with self.assertLogs('imbreg_jax', 'WARNING') as logs:
