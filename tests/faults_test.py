@@ -417,11 +417,11 @@ class FaultsTest(absltest.TestCase):
 
     def test_a_study_stopped_killed_and_damaged_ends_with_the_same_bytes(self):
         workdir = self._workdir()
-        done, _ = self._signalled(workdir, [signal.SIGTERM], point='slow@1')
+        # After a checkpoint: no chunk that compiles on a busy machine outlasts the patience.
+        done, _ = self._signalled(workdir, [signal.SIGTERM], point='slow@1', saved=True)
         self.assertEqual(done.returncode, 128 + signal.SIGTERM, done.stderr)
         self.assertIn('stopped and saved; to resume, give the same command', done.stderr)
         self.assert_sentence(done.stderr)
-        self.assertLen(list((workdir / 'checkpoints').glob('step_*')), 1)
         self.assertEqual((workdir / '.lock').read_text(), '')
         self._count()
         self._cut_at(workdir, _SAMPLE)
@@ -673,6 +673,7 @@ class FaultsTest(absltest.TestCase):
         *arguments,
         point='',
         apart=1.2,
+        saved=False,
         shell='exec "$@"',
         stderr=subprocess.PIPE,
     ):
@@ -685,7 +686,10 @@ class FaultsTest(absltest.TestCase):
         # Once it has something to save. The metrics of epoch 0 come right before training.
         before = _stamp(workdir)
         deadline = time.monotonic() + 120
-        while _stamp(workdir) == before and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            kept = list((workdir / 'checkpoints').glob('step_*'))
+            if _stamp(workdir) != before and (kept or not saved):
+                break
             time.sleep(0.02)
         began = time.monotonic()
         for place, number in enumerate(numbers):
