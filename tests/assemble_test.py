@@ -13,10 +13,11 @@ class ResultsTest(absltest.TestCase):
     def _guesses(self, conditions):
         """The random guess's rows of a study whose targets are 1 + condition in every place."""
         study = small_study.study(conditions)
-        tests, count = len(study.test_distributions), study.data.test_size
+        tests, count = len(study.test_distributions), study.test_size
         merged = [
             {
                 'test_target': np.full((tests, count), 1.0 + run.condition_index, np.float32),
+                'test_generating': np.ones((tests, count), np.float32),
                 'test_prediction': np.ones((tests, count), np.float32),
                 'validation_target': np.ones(4, np.float32),
                 'validation_prediction': np.ones(4, np.float32),
@@ -41,7 +42,7 @@ class ResultsTest(absltest.TestCase):
         self.assertEqual(set(rows.train_distribution), {''})
         for name, target in (('', 1.0), ('drawn', 3.0), ('sample', 4.0)):
             for repeat in study.repeats:
-                guess = baseline.random_guess(study.seed, repeat, study.data.test_size, 1, 10)
+                guess = baseline.random_guess(study.seed, repeat, study.test_size, 1, 10)
                 for law in study.test_distributions:
                     own = rows[(rows.condition == name) & (rows.repeat == repeat)]
                     own = own[own.test_distribution == law.name].set_index('metric').value

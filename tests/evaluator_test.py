@@ -9,11 +9,10 @@ import numpy as np
 from absl.testing import absltest
 
 import small_study
-from imbreg_jax.data import images, randomness
+from imbreg_jax.data import images, randomness, synthetic
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.evaluator import MOMENTS
-from imbreg_jax.model.network import DropoutRates
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 # The reference sums in another order: outputs of size 1 to 10, sums of up to 10^3 products in
@@ -49,12 +48,14 @@ def _predict(place, pictures):
     """[n] predictions and [n, features] last hidden features, dropout off."""
     engine, _, _ = _finished()
     with small_study.precision():
-        found = engine.programs.network.apply({'params': _run(place)[2]}, pictures)
-    return tuple(np.asarray(a, np.float64) for a in found)
+        network, variables = engine.programs.learner.network, {'params': _run(place)[2]}
+        features = network.apply(variables, pictures, method='encode')
+        outputs = network.apply(variables, features, method='head')
+    return np.float64(outputs[:, 0]), np.float64(features)
 
 
 def _scaled(generating, noise):
-    return np.float32(generating)[:, None, None] * noise
+    return (np.float32(generating)[:, None, None] * noise)[..., None]
 
 
 class MemoryTest(absltest.TestCase):
@@ -93,15 +94,17 @@ class PredictionTest(absltest.TestCase):
         study = engine.study
         for place in range(4):
             _, repeat, _ = _run(place)
-            noise = small_study.noise(study, repeat, Purpose.TEST_IMAGES, study.data.test_size)
+            noise = small_study.noise(
+                study, repeat, Purpose.TEST_IMAGES, study.conditions[0].data.test_size
+            )
             uniforms = randomness.uniforms(
-                study.seed, repeat, Purpose.TEST_TARGETS, study.data.test_size
+                study.seed, repeat, Purpose.TEST_TARGETS, study.conditions[0].data.test_size
             )
             for i, law in enumerate(study.test_distributions):
                 generating = np.float32(law.ppf(uniforms))
                 np.testing.assert_array_equal(out['test_generating'][place, i], generating)
                 pictures = _scaled(generating, noise)
-                measured = pictures.astype(np.float64).std((1, 2))
+                measured = pictures.astype(np.float64).std((1, 2, 3))
                 np.testing.assert_allclose(out['test_target'][place, i], measured, rtol=1e-6)
                 np.testing.assert_allclose(
                     out['test_prediction'][place, i], _predict(place, pictures)[0], **_CLOSE
@@ -112,11 +115,11 @@ class PredictionTest(absltest.TestCase):
         study = engine.study
         for place in range(4):
             condition, repeat, _ = _run(place)
-            count = study.data.validation_size
+            count = study.conditions[0].data.validation_size
             noise = small_study.noise(study, repeat, Purpose.VALIDATION_IMAGES, count)
             uniforms = randomness.uniforms(study.seed, repeat, Purpose.VALIDATION_TARGETS, count)
             pictures = _scaled(condition.distribution.ppf(uniforms), noise)
-            measured = pictures.astype(np.float64).std((1, 2))
+            measured = pictures.astype(np.float64).std((1, 2, 3))
             np.testing.assert_allclose(out['validation_target'][place], measured, rtol=1e-6)
             np.testing.assert_allclose(
                 out['validation_prediction'][place], _predict(place, pictures)[0], **_CLOSE
@@ -128,11 +131,11 @@ class PredictionTest(absltest.TestCase):
         for place in range(1, 4):
             np.testing.assert_array_equal(out['dense_target'][place], out['dense_target'][0])
         key = randomness.purpose_key(
-            randomness.root_key(study.seed), evaluator.COMMON_REPEAT, Purpose.DENSE_IMAGES
+            randomness.root_key(study.seed), synthetic.COMMON_REPEAT, Purpose.DENSE_IMAGES
         )
         settings = study.evaluation
         indices = np.arange(settings.dense_size, dtype=np.int32)
-        noise = np.asarray(images.noise(key, indices, study.data.image_size))
+        noise = np.asarray(images.noise(key, indices, study.conditions[0].data.image_size))
         generating = np.linspace(settings.dense_low, settings.dense_high, settings.dense_size)
         np.testing.assert_allclose(
             out['dense_prediction'][2], _predict(2, _scaled(generating, noise))[0], **_CLOSE
@@ -140,7 +143,7 @@ class PredictionTest(absltest.TestCase):
 
     def test_sets_are_the_same_for_all_conditions_and_each_repeats_own(self):
         engine, _, out = _finished()
-        self.assertEqual(engine.unit.runs, [(0, 0), (1, 0), (0, 1), (1, 1)])
+        self.assertEqual(engine.unit.runs, ((0, 0), (1, 0), (0, 1), (1, 1)))
         for name in ('test_generating', 'test_target'):
             for first, second in ((0, 1), (2, 3)):
                 np.testing.assert_array_equal(out[name][first], out[name][second])
@@ -165,20 +168,20 @@ class MomentsTest(absltest.TestCase):
             condition, repeat, params = _run(place)
             noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, count)
             uniforms = randomness.uniforms(
-                study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
+                study.seed, repeat, Purpose.TRAIN_TARGETS, study.conditions[0].data.train_size
             )
             pictures = jnp.asarray(_scaled(condition.distribution.ppf(uniforms)[:count], noise))
-            rates = DropoutRates(condition.model.conv_dropout_rate, 0.0)
+            rate = condition.model.conv_dropout_rate
             root = randomness.purpose_key(
                 randomness.root_key(study.seed), repeat, Purpose.MOMENT_MASKS
             )
 
-            def output(mask, i, root=root, params=params, pictures=pictures, rates=rates):
+            def output(mask, i, root=root, params=params, pictures=pictures, rate=rate):
                 key = jax.random.fold_in(jax.random.fold_in(root, mask), i)
-                prediction, _ = engine.programs.network.apply(
-                    {'params': params}, pictures[i][None], rates, key, None, method='with_keys'
+                features = engine.programs.learner.network.apply(
+                    {'params': params}, pictures[i][None], rate, key, method='encode'
                 )
-                return prediction[0] - params['dense2']['bias'][0]
+                return features[0] @ params['dense2']['kernel'][:, 0]
 
             images_of_mask = jax.vmap(output, (None, 0))
             with small_study.precision():
@@ -198,13 +201,13 @@ class MomentsTest(absltest.TestCase):
             condition, repeat, params = _run(place)
             noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, count)
             uniforms = randomness.uniforms(
-                study.seed, repeat, Purpose.TRAIN_TARGETS, study.data.train_size
+                study.seed, repeat, Purpose.TRAIN_TARGETS, study.conditions[0].data.train_size
             )
             pictures = _scaled(condition.distribution.ppf(uniforms)[:count], noise)
             predictions, features = _predict(place, pictures)
             terms = features * np.float64(params['dense2']['kernel'][:, 0])
             bias = float(params['dense2']['bias'][0])
-            y, a = pictures.astype(np.float64).std((1, 2)), predictions - bias
+            y, a = pictures.astype(np.float64).std((1, 2, 3)), predictions - bias
             wanted = {
                 'images': count,
                 'b': bias,

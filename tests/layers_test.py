@@ -42,7 +42,7 @@ def _from_blocks(x, block, channels):
 
 def _to_blocks(x, block, count):
     """Channels each cut on their own and put last: [B, H, W, C] -> [B, n, n, block*block*C]."""
-    cut = [layers.to_blocks(x[..., c], block, count) for c in range(x.shape[-1])]
+    cut = [layers.to_blocks(x[..., c : c + 1], block, count) for c in range(x.shape[-1])]
     return jnp.stack(cut, -1).reshape(x.shape[0], count, count, -1)
 
 
@@ -95,13 +95,13 @@ class FoldTest(Double):
 
 class BlocksTest(Double):
     def test_are_pixels_row_by_row(self):
-        image = jnp.arange(36.0).reshape(1, 6, 6)
+        image = jnp.arange(36.0).reshape(1, 6, 6, 1)
         blocks = layers.to_blocks(image, 2, 3)
         self.assertEqual(blocks.shape, (1, 3, 3, 4))
         np.testing.assert_array_equal(blocks[0, 1, 2], [16, 17, 22, 23])
 
     def test_cut_off_and_fill_up(self):
-        image = jnp.ones((1, 5, 5))
+        image = jnp.ones((1, 5, 5, 1))
         np.testing.assert_array_equal(layers.to_blocks(image, 2, 2), np.ones((1, 2, 2, 4)))
         filled = _from_blocks(layers.to_blocks(image, 4, 2), 4, 1)[0, :, :, 0]
         np.testing.assert_array_equal(filled, np.pad(np.ones((5, 5)), (0, 3)))

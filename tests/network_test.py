@@ -17,22 +17,30 @@ _SMALL = {'conv_features': (3, 4), 'dense_features': 6}
 
 
 def _images(size, count=5):
-    return jnp.asarray(np.random.default_rng(0).standard_normal((count, size, size)) * 3)
+    return jnp.asarray(np.random.default_rng(0).standard_normal((count, size, size, 1)) * 3)
 
 
 def _params(network, size):
     """Parameters in float64 of about PyTorch's size."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size)))['params']
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size, 1)))[
+        'params'
+    ]
     generator = np.random.default_rng(1)
     return jax.tree.map(
         lambda leaf: jnp.asarray(generator.uniform(-1, 1, leaf.shape) / leaf.size**0.25), shapes
     )
 
 
+def _features(network, params, images, key=None, rate=_RATES.conv):
+    """The last hidden features, under the masks that the whole network has with this key."""
+    conv_key = None if key is None else jax.random.split(key)[0]
+    return network.apply({'params': params}, images, rate, conv_key, method='encode')
+
+
 def _loss_and_gradients(network, params, images, key, rates=_RATES):
     def loss(params, images):
-        predictions, features = network.apply({'params': params}, images, rates, key)
-        return jnp.mean((predictions - 3) ** 2), (predictions, features)
+        outputs = network.apply({'params': params}, images, rates, key)
+        return jnp.mean((outputs - 3) ** 2), (outputs, _features(network, params, images, key))
 
     return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, images)
 
@@ -77,7 +85,7 @@ class FastPathTest(Double):
     def test_an_image_does_not_depend_on_its_batch(self):
         network = RegressionCNN(**_SMALL)
         params, images = _params(network, 20), _images(20)
-        predict = jax.jit(lambda images: network.apply({'params': params}, images)[0])
+        predict = jax.jit(lambda images: network.apply({'params': params}, images))
         others = images.at[1:].set(7.0)
         self.assert_close(predict(others)[0], predict(images)[0])
         self.assert_close(predict(images[::-1]), predict(images)[::-1])
@@ -86,7 +94,9 @@ class FastPathTest(Double):
 class ShapeTest(absltest.TestCase):
     def test_of_the_papers_network(self):
         network = RegressionCNN()
-        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 52, 52)))['params']
+        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 52, 52, 1)))[
+            'params'
+        ]
         self.assertEqual(
             jax.tree.map(lambda leaf: leaf.shape, shapes),
             {
@@ -102,8 +112,9 @@ class ShapeTest(absltest.TestCase):
         images = jnp.float32(_images(20, 50))
         params = _params(network, 20)
         params['dense2']['bias'] = jnp.array([-100.0])
-        predictions, features = network.apply({'params': params}, images)
-        self.assertEqual((predictions.shape, features.shape), ((50,), (50, 6)))
+        predictions = network.apply({'params': params}, images)
+        features = _features(network, params, images)
+        self.assertEqual((predictions.shape, features.shape), ((50, 1), (50, 6)))
         self.assertLess(predictions.max(), 0)
         self.assertGreaterEqual(features.min(), 0)
 
@@ -121,9 +132,7 @@ class DropoutTest(Double):
         params = jax.tree.map(jnp.zeros_like, _params(network, size))
         params['conv2']['bias'] = jnp.ones(second)
         params['dense1']['kernel'] = jnp.eye(final**2 * second)
-        _, features = network.apply(
-            {'params': params}, _images(size, count), DropoutRates(rate, 0.5), jax.random.key(3)
-        )
+        features = _features(network, params, _images(size, count), jax.random.key(3), rate)
         return np.asarray(features).reshape(count, final**2, second)
 
     def test_of_channels_drops_whole_channels(self):
@@ -154,26 +163,45 @@ class DropoutTest(Double):
 
     def test_of_dense_features_alone(self):
         network = RegressionCNN(**_SMALL)
-        params, images = _params(network, 20), _images(20)
+        params = _params(network, 20)
+        features = _features(network, params, _images(20))
         key = jax.random.key(4)
-        predictions, features = network.apply(
-            {'params': params}, images, _RATES, None, key, method='with_keys'
-        )
-        self.assert_close(features, network.apply({'params': params}, images)[1])
-        masked = features * layers.dropout_mask(key, _RATES.dense, features.shape)
+        outputs = network.apply({'params': params}, features, 0.5, key, method='head')
+        masked = features * layers.dropout_mask(key, 0.5, features.shape)
         last = params['dense2']
-        self.assert_close(predictions, masked @ last['kernel'][:, 0] + last['bias'][0])
+        self.assert_close(outputs, masked @ last['kernel'] + last['bias'])
 
     def test_of_the_convolution_alone(self):
         network = RegressionCNN(**_SMALL)
         params, images = _params(network, 20), _images(20)
-        predictions, features = network.apply(
-            {'params': params}, images, _RATES, jax.random.key(4), None, method='with_keys'
-        )
-        last = params['dense2']
-        self.assert_close(predictions, features @ last['kernel'][:, 0] + last['bias'][0])
-        _, without = network.apply({'params': params}, images)
+        features = _features(network, params, images, jax.random.key(4))
+        without = _features(network, params, images)
         self.assertGreater(np.abs(features - without).max(), 1e-3)
+
+    @parameterized.parameters('channel', 'element')
+    def test_many_masks_may_share_what_comes_before_them(self, dropout):
+        network = RegressionCNN(conv_dropout=dropout, **_SMALL)
+        variables, images = {'params': _params(network, 20)}, _images(20)
+        maps = network.apply(variables, images, True, method='convolve')
+        for seed in (1, 2):
+            keys = jax.random.split(jax.random.key(seed), len(images))
+            self.assert_close(
+                network.apply(variables, maps, 0.5, keys, method='features'),
+                network.apply(variables, images, 0.5, keys, method='encode'),
+            )
+
+
+class OutputsTest(Double):
+    def test_of_several_channels_and_outputs(self):
+        network = RegressionCNN(channels=3, outputs=2, **_SMALL)
+        shape = (1, 20, 20, 3)
+        params = jax.jit(network.init)(jax.random.key(0), jnp.zeros(shape))['params']
+        self.assertEqual(params['conv1']['kernel'].shape, (5, 5, 3, 3))
+        images = jnp.asarray(np.random.default_rng(0).standard_normal((4, *shape[1:])))
+        plain = RegressionCNN(channels=3, outputs=2, fold=False, **_SMALL)
+        found = network.apply({'params': params}, images)
+        self.assertEqual(found.shape, (4, 2))
+        self.assert_close(found, plain.apply({'params': params}, images))
 
 
 if __name__ == '__main__':

@@ -44,7 +44,7 @@ def _torch_parameters(values, prefix) -> dict[str, dict[str, np.ndarray]]:
 def _ours(order: str, fold: bool) -> dict[str, object]:
     """What our network computes from the recorded weights and images."""
     values = _recorded()
-    images, targets = jnp.asarray(values['images']), jnp.asarray(values['targets'])
+    images, targets = jnp.asarray(values['images'])[..., None], jnp.asarray(values['targets'])
     network = RegressionCNN(
         conv_features=torch_reference.CONV_FEATURES,
         dense_features=torch_reference.DENSE_FEATURES,
@@ -54,8 +54,8 @@ def _ours(order: str, fold: bool) -> dict[str, object]:
     adam = optax.scale_by_adam()
 
     def loss_of(params):
-        outputs, _ = network.apply({'params': params}, images)
-        return objectives.mean_loss(objectives.squared_error, outputs, targets, None), outputs
+        outputs = network.apply({'params': params}, images)[:, 0]
+        return jnp.mean(objectives.squared_error(outputs, targets)), outputs
 
     @jax.jit
     def step(params, moments):
