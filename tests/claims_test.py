@@ -90,7 +90,7 @@ class ClaimsTest(parameterized.TestCase):
             & (study.results['test_distribution'] == 'u1_5')
         ]
         groups = {
-            ('random_guess', 'u1_5', 'u1_5', metric): loading._Values(
+            ('random_guess', 'u1_5', 'u1_5', metric): loading.Values(
                 *(group[name].to_numpy() for name in ('repeat',)),
                 np.full(len(group), 0.5),
                 *(group[name].to_numpy() for name in ('source', 'line')),

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading, paper, statistics
-from imbreg_jax.analysis.tables import number
+from imbreg_jax.analysis import finished, paper, statistics
+from imbreg_jax.analysis.formats import number
 
 STANDS, FAILS, UNDECIDED, UNTESTED = 'stands', 'fails', 'undecided', 'not tested'
 
@@ -117,14 +117,14 @@ class _Question:
     def joint(self, i: int) -> np.ndarray:
         """Returns [2 or 3, n] values of the repeats that pair i (and its reference) share."""
         parts = (*self.pairs[i], *self.references[i : i + 1])
-        return loading.joint([part.values for part in parts])[1]
+        return finished.joint([part.values for part in parts])[1]
 
 
 # A judge asks once and is sent the answers: those of all verdicts are computed together.
 _Asking = Generator[_Question, tuple[Evidence, ...], 'Verdict']
 
 
-def resamples(study: loading.Study) -> int:
+def resamples(study: finished.FinishedStudy) -> int:
     """Returns how often the bootstrap resamples: as configured, or 0 where the study is large."""
     cells = len(study.conditions) * len(study.test_distributions)
     if cells > MOST_BOOTSTRAPPED_CELLS:
@@ -142,7 +142,7 @@ class _Judge:
     """Tests the claims for one variant, predictor and metric."""
 
     def __init__(
-        self, study: loading.Study, variant: loading.Variant, predictor: str, metric: str
+        self, study: finished.FinishedStudy, variant: finished.Variant, predictor: str, metric: str
     ) -> None:
         self._study = study
         self._variant = variant
@@ -212,7 +212,7 @@ class _Judge:
         return _Series(
             f'random guess on {self._on(test)}',
             self._study.baseline(condition, test, self._metric),
-            self._study.source(loading.BASELINE, held, test, self._metric),
+            self._study.source(finished.BASELINE, held, test, self._metric),
         )
 
     def _on(self, test: str) -> str:
@@ -282,7 +282,7 @@ class _Judge:
         for condition in self._variant.conditions.values():
             for test in self._study.test_distributions:
                 guess, network = self._guess(condition, test), self._series(condition, test)
-                shared, (guessed, errors) = loading.joint([guess.values, network.values])
+                shared, (guessed, errors) = finished.joint([guess.values, network.values])
                 if not len(shared):
                     continue
                 won = errors < guessed
@@ -449,7 +449,7 @@ def _decide_note(repeats: int, needed: int | None, subject: str) -> str:
     return f'{subject}: {repeats} repeats cannot decide it; {wanted}.'
 
 
-def verdicts(study: loading.Study) -> list[Verdict]:
+def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
     """Returns the verdict on each claim for each variant, predictor and metric.
 
     A variant beyond the first is left out for the claims that it has no conditions for.
@@ -479,7 +479,9 @@ def verdicts(study: loading.Study) -> list[Verdict]:
     return [found[i] for i, (first, _) in enumerate(asking) if first or found[i].status != UNTESTED]
 
 
-def _answer(study: loading.Study, questions: Sequence[_Question]) -> list[tuple[Evidence, ...]]:
+def _answer(
+    study: finished.FinishedStudy, questions: Sequence[_Question]
+) -> list[tuple[Evidence, ...]]:
     """Returns the evidence on each question, all of it computed together."""
     joints = [question.joint(i) for question in questions for i in range(len(question.pairs))]
     compared = iter(
@@ -556,7 +558,7 @@ def survival(found: list[Verdict]) -> pd.DataFrame:
     )
 
 
-def compared_pairs(study: loading.Study) -> tuple[list[tuple[str, str]], list[str]]:
+def compared_pairs(study: finished.FinishedStudy) -> tuple[list[tuple[str, str]], list[str]]:
     """Returns which conditions are compared: those that differ in one thing.
 
     In the study's first group (alike but for the training law) these are all pairs, or, of more
@@ -613,7 +615,7 @@ def _hashable(value: Any) -> Hashable:
     return tuple(value) if isinstance(value, list) else value
 
 
-def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
+def comparisons(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     """Compares the study's conditions with each other, whatever they are.
 
     Which with which says `compared_pairs`. Holm's correction runs over all rows of a metric.
@@ -636,7 +638,7 @@ def comparisons(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
         for test in study.test_distributions
     ]
     joints = [
-        loading.joint([study.values(predictor, name, test, metric) for name in (first, second)])[1]
+        finished.joint([study.values(predictor, name, test, metric) for name in (first, second)])[1]
         for metric, first, second, test in keys
     ]
     compared = statistics.compare_many(
