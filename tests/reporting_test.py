@@ -14,7 +14,7 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import analysis
-from imbreg_jax.analysis import claims, figures, reporting
+from imbreg_jax.analysis import figures, reporting
 
 _BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
@@ -100,13 +100,14 @@ class ReportTest(absltest.TestCase):
         text = self.report.terminal_summary()
         for claim in range(1, 7):
             self.assertIn(f'  {claim}. ', text)
-        self.assertRegex(text, r'MSE (stands|fails|undecided): ')
+        self.assertRegex(text, r'MSE (stands|fails|same within the margin|undecided): ')
         self.assertIn(str(self.report.path), text)
 
     def test_inconsistencies_and_limits_are_said(self):
         text = html.unescape(self.page)
         self.assertIn("Table 2's percentage on U(1, 5) repeats Table 1's row", text)
-        self.assertIn('at 10 repeats they cover about 90 %', ' '.join(text.split()))
+        self.assertIn('exact sign-flip test stands beside, and decides', ' '.join(text.split()))
+        self.assertIn('22 verdicts are given, each at the level 5 %', text)
         self.assertIn("The settings are not the paper's", text)  # 60 test images.
 
     def test_single_condition_workdirs_give_the_same_report(self):
@@ -200,13 +201,12 @@ class ReportTest(absltest.TestCase):
             mock.patch.object(reporting, '_MOST_VERDICTS', 4),
             mock.patch.object(reporting, '_MOST_NAMED', 2),
             mock.patch.object(reporting, '_MOST_SETTINGS_IN_TERMINAL', 2),
-            mock.patch.object(claims, 'MOST_BOOTSTRAPPED_CELLS', 4),
         ):
             report = analysis.build([workdir], workdir)
             text = report.terminal_summary()
         page = html.unescape(report.path.read_text(encoding='utf-8')).replace('\u00a0', ' ')
         tables = {path.stem: pd.read_csv(path) for path in (workdir / 'tables').glob('*.csv')}
-        for name, rows in (('results', 11), ('comparisons', 8), ('evidence', 20), ('shrinkage', 6)):
+        for name, rows in (('results', 11), ('comparisons', 16), ('evidence', 20), ('shrinkage', 6)):
             with self.subTest(name):
                 self.assertLen(tables[name], rows)
                 self.assertIn(f'The first 3 of {rows} rows; tables/{name}.csv has all', page)
@@ -216,7 +216,6 @@ class ReportTest(absltest.TestCase):
         self.assertIn('more verdicts on this claim are in tables/verdicts.csv', page)
         self.assertIn('and 3 more conditions)', page)
         self.assertIn('Networks of 2 more conditions diverged', page)
-        self.assertIn('Bootstrap intervals are left out in studies of more than 4', page)
         self.assertIn('The verdicts of 3 more settings are in the report.', text)
 
     def test_conditions_without_a_partner_are_named_and_not_compared(self):
@@ -236,7 +235,7 @@ class ReportTest(absltest.TestCase):
             report = analysis.build([workdir], workdir)
         page = html.unescape(report.path.read_text(encoding='utf-8'))
         self.assertIn('Without a partner of that kind: other [U(1,\u00a05)].', page)
-        self.assertNotIn('Paired differences', page)
+        self.assertNotIn('Conditions and their references', page)
         self.assertFalse((workdir / 'tables/comparisons.csv').exists())
 
     def test_a_folder_used_again_keeps_nothing_of_the_study_before(self):

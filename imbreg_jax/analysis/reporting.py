@@ -15,7 +15,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from imbreg_jax.analysis import claims, decomposition, figures, folder, loading, paper, tables
+from imbreg_jax.analysis import comparison, decomposition, figures, folder, loading, paper, tables
+from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.tables import number
 
 # What a page shows of a large study; the tables in CSV hold all of it.
@@ -160,16 +161,6 @@ def _listed(parts: Sequence[str], what: str, glue: str = ' ') -> str:
     if len(parts) <= _MOST_NAMED:
         return glue.join(parts)
     return glue.join([*parts[:_MOST_NAMED], f'and {len(parts) - _MOST_NAMED:,} more {what}'])
-
-
-def _bootstrap_notes(study: loading.Study) -> list[str]:
-    if claims.resamples(study):
-        return []
-    return [
-        'Bootstrap intervals are left out in studies of more than '
-        f'{claims.MOST_BOOTSTRAPPED_CELLS} conditions times test distributions; no verdict hangs '
-        'on them.'
-    ]
 
 
 def _results(study: loading.Study, table: pd.DataFrame) -> _Table:
@@ -317,38 +308,15 @@ def _verdict_table(found: Sequence[claims.Verdict]) -> _Table:
 # Columns of a paired comparison, behind a verdict or not.
 _STATISTICS = (
     'pairs',
-    'difference',
-    't interval',
-    'BCa interval',
-    'p (t, Holm)',
-    'p (Wilcoxon, uncorrected)',
-    "Cohen's d",
-    "Cliff's delta",
-    'p (TOST)',
+    'first / second',
+    'interval',
+    'p (t)',
+    'p (sign flips)',
+    'p (same)',
+    'p (same, sign flips)',
+    'detectable',
     'repeats needed',
 )
-
-
-def _evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
-    """Returns a row per comparison behind a verdict, named as `claims.comparisons` names them."""
-    rows = []
-    for v in found:
-        for e in v.evidence:
-            rows.append(
-                {
-                    'claim': v.claim,
-                    'variant': v.variant,
-                    'predictor': v.predictor,
-                    'metric': v.metric,
-                    'first': e.first,
-                    'second': e.second,
-                    **e.comparison.columns(
-                        e.holm_p_value, e.equivalence.p_value if e.equivalence else math.nan
-                    ),
-                    'source': e.source,
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def _statistics_cells(row: Mapping[Hashable, Any]) -> list[_Cell]:
@@ -356,19 +324,18 @@ def _statistics_cells(row: Mapping[Hashable, Any]) -> list[_Cell]:
     s = row['source']
     return [
         _Cell(str(row['repeats']), row['repeats'], s, 'number'),
-        _number(row['difference'], s, 3),
-        _range(row['t_low'], row['t_high'], s),
-        _range(row['bca_low'], row['bca_high'], s),
-        _p(row['holm_p'], s),
-        _p(row['wilcoxon_p'], s),
-        _number(row['cohens_d'], s, 3),
-        _number(row['cliffs_delta'], s, 3),
-        _p(row['tost_p'], s),
-        _needed(row['repeats_needed'], row['repeats'], s),
+        _number(row['effect'], s, suffix='' if row['scale'] == 'ratio' else ' (difference)'),
+        _range(row['low'], row['high'], s),
+        _p(row['p'], s),
+        _p(row['flip_p'], s),
+        _p(row['same_p'], s),
+        _p(row['flip_same_p'], s),
+        _number(row['detectable'], s),
+        _needed(row['repeats_needed'], s),
     ]
 
 
-def _evidence_table(study: loading.Study, table: pd.DataFrame) -> _Table:
+def _evidence_table(table: pd.DataFrame) -> _Table:
     rows = [
         [
             _Cell(str(row['claim']), row['claim'], '', 'number'),
@@ -382,7 +349,7 @@ def _evidence_table(study: loading.Study, table: pd.DataFrame) -> _Table:
     ]
     return _Table(
         'evidence-table',
-        'First minus second; a claim of order expects more than 0',
+        'First over second; a claim of order expects more than 1, and its tests are one-sided',
         [
             'claim',
             'predictor',
@@ -392,14 +359,13 @@ def _evidence_table(study: loading.Study, table: pd.DataFrame) -> _Table:
             *_STATISTICS,
         ],
         rows,
-        _bootstrap_notes(study),
     )
 
 
-def _needed(needed: float | None, repeats: int, source: str) -> _Cell:
-    if repeats < 2:
+def _needed(needed: float, source: str) -> _Cell:
+    if math.isnan(needed):
         return _Cell(tables.UNDEFINED, '', source, 'number')
-    if needed is None or not math.isfinite(needed):
+    if math.isinf(needed):
         return _Cell('> 10,000', 1e9, source, 'number')
     return _Cell(f'{int(needed):,}', float(needed), source, 'number')
 
@@ -412,21 +378,28 @@ def _comparison_table(study: loading.Study, table: pd.DataFrame, predictor: str)
             _text(study.test_distributions[row['test_distribution']].label),
             _text(claims.METRIC_NAMES[row['metric']]),
             *_statistics_cells(row),
+            _p(row['holm_p'], row['source']),
         ]
         for row in table.to_dict('records')
     ]
     return _Table(
         f'comparisons-{predictor.replace("_", "-")}',
-        f'Paired differences, predictor {predictor}',
+        f'Conditions and their references, predictor {predictor}',
         [
             'first',
             'second',
             'tested on',
             'metric',
             *_STATISTICS,
+            'p (t, Holm)',
         ],
         rows,
-        _bootstrap_notes(study),
+        [
+            'first / second: the ratio of the errors (of MPE, which has a sign, their difference). '
+            'p (same): that the ratio is within the margin. detectable: the smallest ratio that '
+            'these repeats could have shown; repeats needed: to show one of 1 + margin; both with '
+            "power 0.8 at the strictest step of Holm's correction."
+        ],
     )
 
 
@@ -434,13 +407,12 @@ def _comparison_sentence(study: loading.Study) -> str:
     """Says which conditions are compared with which."""
     if len(study.conditions) < 2:
         return 'The study has one condition: there is nothing to compare it with.'
-    pairs, lone = claims.compared_pairs(study)
-    text = 'Compared are conditions that differ in one thing, the training law or a setting.'
-    if len(study.variants()[0].conditions) > claims.MOST_CONDITIONS_IN_PAIRS:
-        second = study.conditions[pairs[0][1]].title
-        text += (
-            f' Those that differ in the law alone are too many for pairs: each against {second}.'
-        )
+    _, lone = comparison.pairs(study)
+    title = study.conditions[comparison.reference(study)].title
+    text = (
+        f'The reference is {title}. Each condition is compared, for each thing that sets it apart '
+        'from the reference, with the condition that differs from it in that thing alone.'
+    )
     if lone:
         titles = [study.conditions[name].title for name in lone]
         text += f' Without a partner of that kind: {_listed(titles, "conditions", ", ")}.'
@@ -460,7 +432,7 @@ def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: s
             )
             if row['total']
             else _number(row[part], s, 3)
-            for part in decomposition.PARTS
+            for part in (*decomposition.PARTS, *decomposition.REVERSED)
         ]
         rows.append(
             [
@@ -482,6 +454,7 @@ def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: s
             'trained on',
             'tested on',
             *decomposition.PART_LABELS.values(),
+            *decomposition.REVERSED_LABELS.values(),
             'sum',
             'MSE in results.csv',
             'factor',
@@ -491,7 +464,9 @@ def _decomposition_table(study: loading.Study, table: pd.DataFrame, predictor: s
             'factor: the common c in prediction ≈ c · target. About '
             f'{decomposition.NODES}/n of the scatter between the n images of a run counts as '
             'difference between repeats. Constant offset: what a constant explains beyond the '
-            "factor, common to all runs; a run's own offset is a difference between repeats."
+            "factor, common to all runs; a run's own offset is a difference between repeats. Taken "
+            'first, the offset has all that a constant explains, and the factor what is left; the '
+            'sum is that of the first five columns.'
         ],
     )
 
@@ -674,13 +649,15 @@ def _verdict_summary(found: Sequence[claims.Verdict]) -> str:
     if not main:
         return "None of the paper's claims can be tested with these conditions."
     counts = {
-        s: sum(v.status == s for v in main) for s in (claims.STANDS, claims.FAILS, claims.UNDECIDED)
+        s: sum(v.status == s for v in main)
+        for s in (claims.STANDS, claims.FAILS, claims.SAME, claims.UNDECIDED)
     }
     untested = sum(v.predictor == 'cnn' and v.status == claims.UNTESTED for v in found)
     text = (
         "Verdicts on the paper's claims (one for each claim and metric): "
         f'{counts["stands"]} stand, '
-        f'{counts["fails"]} fail, {counts["undecided"]} undecided'
+        f'{counts["fails"]} fail, {counts[claims.SAME]} the same within the margin, '
+        f'{counts["undecided"]} undecided'
     )
     return text + (f', {untested} not tested.' if untested else '.')
 
@@ -689,7 +666,7 @@ def _most_telling(verdicts: Sequence[claims.Verdict]) -> list[claims.Verdict]:
     """Returns the verdicts to print; of too many those that a reader wants to see at once."""
     if len(verdicts) <= _MOST_VERDICTS:
         return list(verdicts)
-    order = (claims.FAILS, claims.UNDECIDED, claims.STANDS, claims.UNTESTED)
+    order = (claims.FAILS, claims.UNDECIDED, claims.SAME, claims.STANDS, claims.UNTESTED)
     return sorted(verdicts, key=lambda v: order.index(v.status))[:_MOST_VERDICTS]
 
 
@@ -705,6 +682,7 @@ def _survival_sentence(table: pd.DataFrame) -> str:
         for answer, opening in (
             ('yes', 'Claims that stand before and after'),
             ('no', 'Claims that stood and fail after it'),
+            (claims.SAME, 'Claims that stood and are the same within the margin after it'),
             ('undecided', 'Claims that stood and are undecided after it'),
         )
         if named(answer)
@@ -800,10 +778,6 @@ def _provenance(study: loading.Study) -> list[str]:
         'Hover, click or '
         'focus a number for its file and lines (line 1 of results.csv is its header).'
     )
-    lines += _bootstrap_notes(study) or [
-        f'Bootstrap: {study.option("bootstrap_resamples", 9999):,} resamples, seed '
-        f'{study.option("seed", 0)}.'
-    ]
     return lines
 
 
@@ -855,14 +829,14 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
     found = claims.verdicts(study)
     decomposed = {p: decomposition.table(study, p) for p in study.predictors}
     shrunk = decomposition.shrinkage(study)
-    compared = {p: claims.comparisons(study, p) for p in study.predictors}
+    compared = {p: comparison.table(study, p) for p in study.predictors}
     printed = {p: tables.paper_tables(study, p) for p in study.predictors}
     survives = claims.survival(found)
     excluded = tables.ruled_out(study)
     summary = decomposition.shrinkage_summary(shrunk)
     drawn = figures.draw(study, decomposed['cnn'], shrunk)
 
-    evidence = _evidence_frame(found)
+    evidence = claims.evidence_frame(found)
     page: dict[str, _Table] = {}
 
     def show(
@@ -872,11 +846,11 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
         page[name] = _first(make(frame.head(_MOST_ROWS)), len(frame), file or name)
         frames[file or name] = frame
 
-    frames: dict[str, pd.DataFrame] = {'verdicts': _verdict_frame(found)}
+    frames: dict[str, pd.DataFrame] = {'verdicts': claims.frame(found)}
     by_claim = _verdict_table(found)
     page['verdicts'] = _first(by_claim, len(by_claim.rows), 'verdicts')
     show('results', functools.partial(_results, study), results)
-    show('evidence', functools.partial(_evidence_table, study), evidence)
+    show('evidence', _evidence_table, evidence)
     files: dict[str, str | bytes] = {}
     for predictor in study.predictors:
         suffix = '' if predictor == 'cnn' else '_calibrated'
@@ -913,7 +887,9 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
         files[f'figures/{figure.name}.svg'] = figure.svg
         files[f'figures/{figure.name}.png'] = figure.png
 
-    files['report.html'] = _render(study, found, page, printed, drawn, survives, excluded, summary)
+    files['report.html'] = _render(
+        study, found, page, printed, drawn, survives, excluded, summary, compared
+    )
     folder.write(
         out,
         {
@@ -922,24 +898,6 @@ def build(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str
         },
     )
     return Report(out / 'report.html', study, results, found)
-
-
-def _verdict_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                'claim': v.claim,
-                'statement': v.statement,
-                'variant': v.variant,
-                'predictor': v.predictor,
-                'metric': v.metric,
-                'status': v.status,
-                'reason': v.reason,
-                'note': v.note,
-            }
-            for v in found
-        ]
-    )
 
 
 def _printed_text(value: Any) -> Any:
@@ -957,6 +915,7 @@ def _render(
     survives: pd.DataFrame,
     excluded: pd.DataFrame,
     summary: pd.DataFrame,
+    compared: dict[str, pd.DataFrame],
 ) -> str:
     def paper_tables(predictor: str) -> list[_Table]:
         return [
@@ -1018,7 +977,7 @@ def _render(
                 'more': len(verdicts) - len(_most_telling(verdicts)),
                 # What is not as the paper has it is what a reader wants to see at once.
                 'open': any(
-                    v.status in (claims.FAILS, claims.UNDECIDED)
+                    v.status in (claims.FAILS, claims.SAME, claims.UNDECIDED)
                     for v in verdicts
                     if v.predictor == 'cnn'
                 ),
@@ -1040,6 +999,11 @@ def _render(
             if name in page and page[name].rows
         ],
         comparison_sentence=_comparison_sentence(study),
+        expected_errors=comparison.expected_errors(
+            sum(v.status != claims.UNTESTED for v in found),
+            sum(map(comparison.families, compared.values())),
+            comparison.level(study),
+        ),
         decomposition_tables=[
             page[name] for name in ('decomposition', 'decomposition_calibrated') if name in page
         ],
