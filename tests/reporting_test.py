@@ -206,7 +206,12 @@ class ReportTest(absltest.TestCase):
             text = report.terminal_summary()
         page = html.unescape(report.path.read_text(encoding='utf-8')).replace('\u00a0', ' ')
         tables = {path.stem: pd.read_csv(path) for path in (workdir / 'tables').glob('*.csv')}
-        for name, rows in (('results', 11), ('comparisons', 16), ('evidence', 20), ('shrinkage', 6)):
+        for name, rows in (
+            ('results', 11),
+            ('comparisons', 16),
+            ('evidence', 20),
+            ('shrinkage', 6),
+        ):
             with self.subTest(name):
                 self.assertLen(tables[name], rows)
                 self.assertIn(f'The first 3 of {rows} rows; tables/{name}.csv has all', page)
