@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import loading, paper, tables
+from imbreg_jax.analysis import finished, paper, tables
 from imbreg_jax.compute import backend, out_of_memory
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.evaluation import evaluator
@@ -506,7 +506,7 @@ class StudyRun:
         self.journal.add(assemble.in_order(self.study, rows))
 
     def _say_what_ended_far_above(self) -> None:
-        for row in loading.ended_far_above(pd.DataFrame(self.journal.rows)).itertuples():
+        for row in finished.ended_far_above(pd.DataFrame(self.journal.rows)).itertuples():
             logger.warning(
                 '%s, repeat %d, ended far above where training began and counts all the same: '
                 'validation MSE %s, %s before; a smaller config.training.learning_rate may hold it',

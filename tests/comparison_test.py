@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from scipy import stats
 
 import simulated_study
-from imbreg_jax.analysis import comparison, loading, statistics
+from imbreg_jax.analysis import comparison, finished, loading, statistics
 
 _RELU, _WIDE = {'model.order': 'relu_pool'}, {'model.dense_features': 99}
 _LAW = {'train_distribution': 'u1_5'}
@@ -129,7 +129,7 @@ class ComparisonTest(parameterized.TestCase):
         self.assertEqual(set(table['repeats'][table['first'] == 'n5_5_1']), {10})
         for (metric, test), rows in table.groupby(['metric', 'test_distribution']):
             for row in rows.to_dict('records'):
-                a, b = loading.joint(
+                a, b = finished.joint(
                     [study.values('cnn', row[side], test, metric) for side in ('first', 'second')]
                 )[1]
                 if metric == 'mpe':

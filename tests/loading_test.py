@@ -10,7 +10,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import finished, loading
 
 
 class LoadingTest(absltest.TestCase):
@@ -120,7 +120,7 @@ class LoadingTest(absltest.TestCase):
                 for epoch, value in reversed(list(enumerate(values)))
             ]
         )
-        found = loading.ended_far_above(rows)
+        found = finished.ended_far_above(rows)
         self.assertEqual(list(found.condition), ['worse', 'no_number'])
         self.assertEqual(list(found.repeat), [4, 4])
         self.assertEqual(list(found.before), [37.0, 37.0])
@@ -174,8 +174,8 @@ class LoadingTest(absltest.TestCase):
         self.assertEqual(
             study.variants(),
             [
-                loading.Variant('', {'u1_10': 'paper'}),
-                loading.Variant(
+                finished.Variant('', {'u1_10': 'paper'}),
+                finished.Variant(
                     'model.order = relu_pool', {'u1_10': 'relu_pool', 'u1_5': 'relu_pool_u1_5'}
                 ),
             ],

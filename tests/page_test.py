@@ -16,7 +16,7 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax import analysis
-from imbreg_jax.analysis import reporting
+from imbreg_jax.analysis.render import html as page_html
 
 _BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
@@ -37,7 +37,7 @@ _LINKS = ('href', 'xlink:href', 'src', 'action', 'formaction', 'data', 'srcdoc',
 _PLAIN_TAGS = frozenset(
     'html head meta title link style body div table caption thead tbody tr th td button p '
     'details summary ol ul li figure figcaption strong em span code nav a header main h1 h2 h3 '
-    'script svg g defs clippath path rect text tspan use image pattern'.split()
+    'script section svg g defs clippath path rect text tspan use image pattern'.split()
 )
 
 
@@ -159,8 +159,8 @@ class PageTest(absltest.TestCase):
     def test_the_script_ends_no_element(self):
         # Within a page a script ends at the first of these, quoted or not.
         self.assertNotRegex(self.page.scripts[0], r'(?i)</script|<!--')
-        folder = pathlib.Path(reporting.__file__).parent
-        self.assertEqual(self.page.scripts[0], (folder / 'report.js').read_text(encoding='utf-8'))
+        folder = pathlib.Path(page_html.__file__).parent
+        self.assertEqual(self.page.scripts[0], (folder / 'page.js').read_text(encoding='utf-8'))
 
     @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
     def test_in_a_browser_no_label_runs_and_tables_sort(self):

@@ -21,7 +21,7 @@ from xml.sax import saxutils, xmlreader
 
 import numpy as np
 
-from imbreg_jax.analysis.tables import printable
+from imbreg_jax.analysis.formats import printable
 
 
 @contextlib.contextmanager
@@ -179,8 +179,8 @@ def shortened_sentence(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
-    """A finished figure.
+class Finished:
+    """A finished figure, as files and for a page.
 
     Attributes:
       name: name of its files, without ending; letters, digits and '_'.
@@ -254,8 +254,8 @@ class _Inline(saxutils.XMLGenerator):
         return value
 
 
-def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Figure:
-    """Turns a drawing into a figure; equal drawings give equal bytes."""
+def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Finished:
+    """Turns a drawing into files; equal drawings give equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     for axes in drawing.axes:
         if axes.axison and not axes.has_data():
@@ -275,4 +275,4 @@ def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> F
     text = svg.getvalue().replace(
         "font-family: 'DejaVu Sans'", "font-family: 'DejaVu Sans', Verdana, sans-serif"
     )
-    return Figure(name, title, caption, text, png.getvalue())
+    return Finished(name, title, caption, text, png.getvalue())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading, statistics
+from imbreg_jax.analysis import finished, statistics
 
 METRIC_NAMES = {'mse': 'MSE', 'mape': 'MAPE', 'mae': 'MAE', 'mpe': 'MPE'}
 UNITS = {'mse': '', 'mape': ' %', 'mae': '', 'mpe': ' %'}
@@ -40,12 +40,12 @@ class Pair(NamedTuple):
     changed: str
 
 
-def level(study: loading.Study) -> float:
+def level(study: finished.FinishedStudy) -> float:
     """Returns the level of every test: 1 − `analysis.confidence`."""
     return 1 - study.option('confidence', 0.95)
 
 
-def reference(study: loading.Study) -> str:
+def reference(study: finished.FinishedStudy) -> str:
     """Returns the name of the condition that others are compared with.
 
     The one that the study declares; else the first that is trained on the widest uniform law that
@@ -62,7 +62,7 @@ def reference(study: loading.Study) -> str:
     return next(balanced, next(iter(study.conditions)))
 
 
-def pairs(study: loading.Study) -> tuple[list[Pair], list[str]]:
+def pairs(study: finished.FinishedStudy) -> tuple[list[Pair], list[str]]:
     """Returns which conditions are compared, and which have no partner.
 
     Returns:
@@ -138,7 +138,7 @@ def columns(comparison: statistics.Comparison) -> dict[str, Any]:
     }
 
 
-def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
+def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     """Compares each condition with its reference, on every test distribution.
 
     A family is what is held against one condition for one changed field, in one metric: Holm's
@@ -163,7 +163,7 @@ def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
     compared = statistics.compare_many(
         [
             tuple(
-                loading.joint(
+                finished.joint(
                     [
                         study.values(predictor, name, test, metric)
                         for name in (pair.first, pair.second)

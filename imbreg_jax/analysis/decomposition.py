@@ -26,7 +26,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import finished
 
 PARTS = ('scale', 'offset', 'bias', 'repeats', 'images')
 PART_LABELS = {
@@ -115,7 +115,7 @@ def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     }
 
 
-def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
+def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     """Decomposes the MSE of every condition on every test distribution.
 
     Args:
@@ -191,7 +191,7 @@ def shrinkage_factors(moments: Mapping[str, float], dense_dropout_rate: float) -
     }
 
 
-def shrinkage(study: loading.Study) -> pd.DataFrame:
+def shrinkage(study: finished.FinishedStudy) -> pd.DataFrame:
     """Predicts and measures the shrinkage of every network.
 
     Returns:

@@ -15,13 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import comparison, loading, statistics
-from imbreg_jax.analysis.comparison import METRIC_NAMES, UNITS
+from imbreg_jax.analysis import comparison, finished, statistics
+from imbreg_jax.analysis.comparison import UNITS
+from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.paper.printed import ALL_TESTS, BALANCED, MISSING, NORMAL
-from imbreg_jax.analysis.tables import number
-
-__all__ = ['METRIC_NAMES', 'STATEMENTS', 'Claim', 'Evidence', 'Verdict', 'applies', 'verdicts']
 
 STANDS, FAILS, UNDECIDED = 'stands', 'fails', 'undecided'
 SAME = 'same within the margin'
@@ -201,8 +199,8 @@ class _Series:
 class _Question:
     """One claim about one group of conditions, its pairs of series, and the evidence on them."""
 
-    study: loading.Study
-    variant: loading.Variant
+    study: finished.FinishedStudy
+    variant: finished.Variant
     claim: int
     predictor: str
     metric: str
@@ -251,7 +249,7 @@ class _Question:
         return _Series(
             f'random guess on {self._on(test)}',
             self.study.baseline(condition, test, self.metric),
-            self.study.source(loading.BASELINE, held, test, self.metric),
+            self.study.source(finished.BASELINE, held, test, self.metric),
         )
 
     def _on(self, test: str) -> str:
@@ -291,7 +289,7 @@ class _Question:
         beaten = total = 0
         losing: list[tuple[int, str]] = []
         for place, (guess, network) in enumerate(self.pairs):
-            shared, (guessed, errors) = loading.joint([guess.values, network.values])
+            shared, (guessed, errors) = finished.joint([guess.values, network.values])
             won = errors < guessed
             total, beaten = total + len(shared), beaten + int(won.sum())
             title, on = network.label.split('-networks on ', 1)
@@ -421,9 +419,11 @@ def _weakest(evidence: Sequence[Evidence]) -> Evidence:
 # Verdicts of a study
 
 
-def _variants(study: loading.Study) -> list[loading.Variant]:
+def _variants(study: finished.FinishedStudy) -> list[finished.Variant]:
     """Returns the groups of conditions that the paper's claims are about."""
     laws = {BALANCED, NORMAL, MISSING}
+    if not laws & set(study.test_distributions):
+        return []
     task = printed.settings()['task.name']
     return [
         variant
@@ -436,12 +436,12 @@ def _variants(study: loading.Study) -> list[loading.Variant]:
     ]
 
 
-def applies(study: loading.Study) -> bool:
-    """Whether a study has any of the paper's conditions: its task, and a law that it trains on."""
+def applies(study: finished.FinishedStudy) -> bool:
+    """Whether a study has a condition of the paper's: its task, trained and tested on its laws."""
     return bool(_variants(study))
 
 
-def verdicts(study: loading.Study) -> list[Verdict]:
+def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
     """Returns the verdict on each claim for each variant, predictor and metric.
 
     Empty where the paper's claims do not apply. A variant beyond the first is left out for the
@@ -462,7 +462,7 @@ def verdicts(study: loading.Study) -> list[Verdict]:
     pairs = [pair for question in asked for pair in question.pairs]
     compared = iter(
         statistics.compare_many(
-            [tuple(loading.joint([part.values for part in pair])[1]) for pair in pairs],
+            [tuple(finished.joint([part.values for part in pair])[1]) for pair in pairs],
             margin=study.option('equivalence_margin', 0.1),
             level=comparison.level(study),
             directed=True,
@@ -477,33 +477,6 @@ def verdicts(study: loading.Study) -> list[Verdict]:
             for (first, second), c, p in zip(question.pairs, own, corrected, strict=True)
         )
     return [entry.decide() if isinstance(entry, _Question) else entry for entry in found]
-
-
-def frame(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Returns a row per verdict, a column for each thing that a `Verdict` says."""
-    names = ('claim', 'statement', 'variant', 'predictor', 'metric', 'status', 'reason', 'note')
-    return pd.DataFrame([{name: getattr(v, name) for name in names} for v in found])
-
-
-def evidence_frame(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Returns a row per comparison behind a verdict.
-
-    Its columns are claim, variant, predictor, metric, first, second, those of
-    `comparison.columns` (p and flip_p one-sided: first > second), and source.
-    """
-    return pd.DataFrame(
-        [
-            {
-                **{name: getattr(v, name) for name in ('claim', 'variant', 'predictor', 'metric')},
-                'first': e.first,
-                'second': e.second,
-                **comparison.columns(e.comparison),
-                'source': e.source,
-            }
-            for v in found
-            for e in v.evidence
-        ]
-    )
 
 
 def survival(found: Sequence[Verdict]) -> pd.DataFrame:

@@ -1,0 +1,245 @@
+"""How conditions look and what they are called in every figure, and which of them are drawn.
+
+Drawn narrow enough to read on a phone. Colours are Okabe and Ito's (safe for the colour-blind),
+fixed for each condition; markers and line styles tell the same apart in greyscale.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+from imbreg_jax.analysis import canvas
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.section import Figure, only
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+
+# A figure with more would be too long to read, and in the end too large to draw; tables have all.
+MOST_CURVES = 12
+MOST_ROWS = 24
+_MOST_GROUPS = 2
+_FEW_CONDITIONS = 6
+_SHORT_LABEL = 14
+TICK_WIDTH = 24
+
+_OF_LAWS = {
+    'u1_10': ('#0072B2', 'o', '-'),
+    'u1_5': ('#E69F00', 's', '--'),
+    'n5_5_1': ('#009E73', '^', '-.'),
+}
+_OTHER_COLOURS = (
+    '#CC79A7',
+    '#56B4E9',
+    '#D55E00',
+    '#8C7A00',
+    '#9467BD',
+    '#0072B2',
+    '#E69F00',
+    '#009E73',
+)
+_OTHER_MARKERS = ('D', 'v', 'P', 'X', '<', '>', 'h', '*')
+_OTHER_LINES = (':', (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a condition is drawn everywhere: colour, marker and line style."""
+
+    color: str
+    marker: str
+    line: Any
+
+
+def styles(study: FinishedStudy) -> dict[str, Style]:
+    """Returns how each condition is drawn; the paper's laws look the same in every study."""
+    found: dict[str, Style] = {}
+    taken: set[str] = set()
+    others = 0
+    for name, condition in study.conditions.items():
+        law = condition.train.name
+        if law in _OF_LAWS and law not in taken:
+            taken.add(law)
+            found[name] = Style(*_OF_LAWS[law])
+        else:
+            found[name] = Style(
+                _OTHER_COLOURS[others % len(_OTHER_COLOURS)],
+                # Shifted a place each time the colours start again, so that no pair comes twice.
+                _OTHER_MARKERS[(others + others // len(_OTHER_COLOURS)) % len(_OTHER_MARKERS)],
+                _OTHER_LINES[others % len(_OTHER_LINES)],
+            )
+            others += 1
+    return found
+
+
+def titles(study: FinishedStudy) -> dict[str, str]:
+    """Returns condition -> title, short enough to be drawn."""
+    return canvas.short_labels({name: c.title for name, c in study.conditions.items()})
+
+
+def test_labels(study: FinishedStudy) -> dict[str, str]:
+    """Returns test distribution -> label, short enough to be drawn."""
+    return canvas.short_labels({name: t.label for name, t in study.test_distributions.items()})
+
+
+def law_labels(study: FinishedStudy) -> dict[str, str]:
+    """Returns spec of a training law -> label, short enough to be drawn."""
+    return canvas.short_labels({c.train.spec: c.train.label for c in study.conditions.values()})
+
+
+def figure(
+    study: FinishedStudy,
+    name: str,
+    title: str,
+    caption: str,
+    draw: Callable[[], mpl_figure.Figure],
+    conditions: Sequence[str] = (),
+    tests: Sequence[str] = (),
+) -> Figure:
+    """Returns a figure; its caption gives the full text of names that are drawn shortened.
+
+    Args:
+      study: what it is about.
+      name: what to name its files after.
+      title: what it shows.
+      caption: how to read it, and which files its numbers are from.
+      draw: returns the drawing.
+      conditions: those that are named in it.
+      tests: the test distributions that are.
+    """
+    short, on, laws = titles(study), test_labels(study), law_labels(study)
+    shown = [(short[c], study.conditions[c].title) for c in conditions]
+    shown += [(on[t], study.test_distributions[t].label) for t in tests]
+    trained = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
+    shown += [(label, full) for label, full in trained if label in title]
+    return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)
+
+
+def laws(study: FinishedStudy, names: Sequence[str]) -> dict[str, str]:
+    """Returns spec -> the first condition trained on it, for each distinct training law."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(study.conditions[name].train.spec, name)
+    return found
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return 3 if max(map(len, labels), default=0) < _SHORT_LABEL else 1
+
+
+def legend_height(labels: Sequence[str]) -> float:
+    """Returns inches to add for a legend of more than one row."""
+    return 0.2 * (math.ceil(len(labels) / _legend_columns(labels)) - 1) if labels else 0.0
+
+
+def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
+    """Names what the panels show, each label once."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        # Not get_legend_handles_labels: it leaves out labels that begin with an underscore.
+        artists: list[Any] = [*axes.lines, *axes.containers]
+        for artist in artists:
+            label = str(artist.get_label())
+            if not re.fullmatch(r'_(child|container)\d+|_nolegend_|', label):
+                found.setdefault(label, artist)
+    if found:
+        labels = list(found)
+        drawing.legend(
+            list(found.values()),
+            labels,
+            loc='outside upper left',
+            ncols=_legend_columns(labels),
+        )
+
+
+class Group(NamedTuple):
+    """Conditions that share a figure of curves.
+
+    Attributes:
+      suffix: of the name of its files.
+      heading: of its title.
+      conditions: in order.
+    """
+
+    suffix: str
+    heading: str
+    conditions: list[str]
+
+
+def groups(study: FinishedStudy) -> list[Group]:
+    """Returns the conditions as figures of curves can carry them.
+
+    Of many conditions those of a law share a figure, and those that are the only ones of their law
+    share figures of several laws; at most `_MOST_GROUPS` are drawn.
+    """
+    every = list(study.conditions)
+    if len(every) <= _FEW_CONDITIONS:
+        return [Group('', '', every)]
+    by_law: dict[str, list[str]] = {}
+    for name in every:
+        by_law.setdefault(study.conditions[name].train.spec, []).append(name)
+    labels = law_labels(study)
+    shared = [
+        (f'_{study.conditions[names[0]].train.name}', f', trained on {labels[spec]}', names)
+        for spec, names in by_law.items()
+        if len(names) > 1
+    ]
+    alone = [names[0] for names in by_law.values() if len(names) == 1]
+    found = []
+    for suffix, heading, names in [*shared, ('_other', ', other laws' if shared else '', alone)]:
+        for start in range(0, len(names), MOST_CURVES):
+            part = f' ({start // MOST_CURVES + 1})' if len(names) > MOST_CURVES else ''
+            members = names[start : start + MOST_CURVES]
+            found.append(Group(suffix + part, heading + part, members))
+    return found[:_MOST_GROUPS]
+
+
+def drawn(study: FinishedStudy) -> list[str]:
+    """Returns the conditions that figures of curves show."""
+    return [name for group in groups(study) for name in group.conditions]
+
+
+def figures(
+    study: FinishedStudy,
+    name: str,
+    title: str,
+    caption: str,
+    draw: Callable[[list[str]], mpl_figure.Figure],
+    conditions: Collection[str],
+) -> list[Figure]:
+    """Returns a figure of curves for each of `groups`.
+
+    Args:
+      study: what they are about.
+      name: what to name their files after.
+      title: what they show.
+      caption: how to read them.
+      draw: conditions -> the drawing.
+      conditions: those that there is something to draw of.
+    """
+    more = only(len(drawn(study)), len(study.conditions), 'conditions')
+    found = []
+    for group in groups(study):
+        shown = [name for name in group.conditions if name in conditions]
+        if shown:
+            found.append(
+                figure(
+                    study,
+                    name + group.suffix,
+                    title + group.heading,
+                    caption + more,
+                    functools.partial(draw, shown),
+                    shown,
+                )
+            )
+    return found
+
+
+def target(study: FinishedStudy) -> str:
+    """Returns what a target of the study is, with its unit where it has one."""
+    task = study.config.get('task', {}).get('name', 'std')
+    return f'target ({"std of pixel intensity" if task == "std" else task})'

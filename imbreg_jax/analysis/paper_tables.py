@@ -1,0 +1,197 @@
+"""The paper's Tables 1 to 5 regenerated from a study, and which of them rule it out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import paper, statistics
+from imbreg_jax.analysis.finished import FinishedStudy, Variant
+
+
+def as_printed(study: FinishedStudy) -> frozenset[str]:
+    """Returns the conditions of a study that the paper's numbers may stand beside.
+
+    See `paper.as_printed`; '' is the random guess.
+    """
+    found = [paper.as_printed(h['config'], h['conditions']) for h in study.headers]
+    guess = all('' in names for names in found)
+    return frozenset().union(*found) - (set() if guess else {''})
+
+
+def _cell_row(
+    study: FinishedStudy, predictor: str, condition: str, cell: paper.Cell
+) -> dict[str, Any]:
+    """Returns ours, the paper's and the difference for one printed cell."""
+    used = predictor if condition else 'random_guess'
+    values = study.values(used, condition, cell.tested_on, cell.metric).to_numpy(float)
+    confidence = study.option('confidence', 0.95)
+    mean = values.mean() if values.size else np.nan
+    # Table 5 pools repeats and test distributions, so its ± is that of all the values together.
+    pooled = values
+    if cell.tested_on == paper.ALL_TESTS:
+        pooled = np.concatenate(
+            [
+                study.values(used, condition, test, cell.metric).to_numpy(float)
+                for test in study.averaged_tests()
+            ]
+        )
+    low, high = statistics.mean_interval(values, confidence)
+    expected = statistics.prediction_interval(values, paper.repeats(), confidence)
+    on = study.test_distributions.get(cell.tested_on)
+    return {
+        'trained_on': study.conditions[condition].title if condition else 'Baseline',
+        'tested_on': on.label if on else 'all three',
+        'metric': cell.metric,
+        'repeats': values.size,
+        'mean': mean,
+        'std': pooled.std(ddof=1) if values.size > 1 else np.nan,
+        'low': low,
+        'high': high,
+        'paper_mean': cell.mean,
+        'paper_std': cell.std,
+        'paper_marks': ','.join(cell.marks),
+        'difference': mean - cell.mean,
+        'expected_low': expected[0],
+        'expected_high': expected[1],
+        'paper_inside': _inside(cell, expected),
+        'p_value': statistics.prediction_p_value(values, paper.repeats(), cell.mean),
+        'source': study.source(used, condition, cell.tested_on, cell.metric),
+    }
+
+
+def _inside(cell: paper.Cell, expected: statistics.Interval) -> str:
+    if not np.isfinite(expected[0]):
+        return 'no spread'
+    answer = 'yes' if expected[0] <= cell.mean <= expected[1] else 'no'
+    return answer if cell.usable else f'{answer} (doubtful cell)'
+
+
+def paper_tables(
+    study: FinishedStudy, predictor: str = 'cnn', variant: Variant | None = None
+) -> dict[int, pd.DataFrame]:
+    """Regenerates the paper's Tables 1 to 5.
+
+    Args:
+      study: the loaded study.
+      predictor: 'cnn' or 'cnn_calibrated'.
+      variant: the group of conditions to take; the study's first by default.
+
+    Returns:
+      Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
+      repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
+      (interval of the mean), paper_mean, paper_std, paper_marks (`paper.inconsistencies()`),
+      difference, expected_low and expected_high (where the mean of as many repeats as the paper's
+      falls), paper_inside, p_value, source. Tables without a trained condition are left out.
+    """
+    variant = variant or study.variants()[0]
+    found = {}
+    for table in range(1, 6):
+        rows = []
+        trained = False
+        for cell in paper.table(table):
+            tests = (
+                paper.test_distributions()
+                if cell.tested_on == paper.ALL_TESTS
+                else [cell.tested_on]
+            )
+            if any(test not in study.test_distributions for test in tests):
+                continue
+            if cell.trained_on and cell.trained_on not in variant.conditions:
+                continue
+            trained = trained or bool(cell.trained_on)
+            condition = variant.conditions[cell.trained_on] if cell.trained_on else ''
+            rows.append(_cell_row(study, predictor, condition, cell))
+        if trained:
+            found[table] = pd.DataFrame(rows)
+    return found
+
+
+def ruled_out(study: FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
+    """Says for each condition which of the paper's printed tables rule it out.
+
+    A table rules a condition out if one of its cells is too far from what the condition predicts
+    for the mean of 10 repeats: Student's t on the prediction, Holm-corrected over all cells of the
+    condition, at the level 1 − confidence. Cells in which the paper contradicts itself and the
+    baseline do not count.
+
+    Args:
+      study: the loaded study.
+      predictor: 'cnn' or 'cnn_calibrated'.
+
+    Returns:
+      A row per condition and table: variant, condition, table, ruled_out ('yes', 'no' or 'no
+      spread'), tested_on, metric, mean, paper_mean, holm_p (these four of the cell that fits
+      worst), source.
+    """
+    alpha = 1 - study.option('confidence', 0.95)
+    rows = []
+    for variant in study.variants():
+        for train, condition in variant.conditions.items():
+            cells = [
+                c
+                for c in paper.cells()
+                if c.trained_on == train
+                and c.usable
+                and (
+                    c.tested_on in study.test_distributions
+                    or (
+                        c.tested_on == paper.ALL_TESTS
+                        and set(paper.test_distributions()) <= set(study.test_distributions)
+                    )
+                )
+            ]
+            # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
+            distinct = {(c.tested_on, c.metric, c.mean): c for c in cells}
+            compared = {
+                key: _cell_row(study, predictor, condition, c) for key, c in distinct.items()
+            }
+            corrected = dict(
+                zip(
+                    compared,
+                    statistics.holm([r['p_value'] for r in compared.values()]),
+                    strict=True,
+                )
+            )
+            for table in sorted({c.table for c in cells}):
+                keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
+                worst = min(keys, key=lambda key: np.nan_to_num(corrected[key], nan=2.0))
+                p, row = corrected[worst], compared[worst]
+                verdict = 'no spread' if not np.isfinite(p) else 'yes' if p < alpha else 'no'
+                rows.append(
+                    {
+                        'variant': variant.name,
+                        'condition': condition,
+                        'table': table,
+                        'ruled_out': verdict,
+                        'tested_on': row['tested_on'],
+                        'metric': row['metric'],
+                        'mean': row['mean'],
+                        'paper_mean': row['paper_mean'],
+                        'holm_p': p,
+                        'source': row['source'],
+                    }
+                )
+    columns = [
+        'variant',
+        'condition',
+        'table',
+        'ruled_out',
+        'tested_on',
+        'metric',
+        'mean',
+        'paper_mean',
+        'holm_p',
+        'source',
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def spread_sentence(number_of_table: int) -> str:
+    """Returns what the ± of one of the paper's tables is taken over."""
+    if number_of_table == 5:
+        return (
+            'Mean ± standard deviation (n − 1) over all repeats and test distributions together; '
+            'interval and range are over the means of repeats.'
+        )
+    return 'Mean ± standard deviation (n − 1) over repeats.'
