@@ -225,7 +225,7 @@ class ReportTest(absltest.TestCase):
             report = analysis.build([workdir], workdir)
         page = html.unescape(report.path.read_text(encoding='utf-8')).replace('\u00a0', ' ')
         tables = {path.stem: pd.read_csv(path) for path in (workdir / 'tables').glob('*.csv')}
-        for name, rows in (('results', 11), ('comparisons', 8), ('evidence', 20)):
+        for name, rows in (('results', 11), ('comparisons', 16), ('evidence', 20)):
             with self.subTest(name):
                 self.assertLen(tables[name], rows)
                 self.assertIn(f'The first 3 of {rows} rows; tables/{name}.csv has all', page)
@@ -251,7 +251,7 @@ class ReportTest(absltest.TestCase):
             report = analysis.build([workdir], workdir)
         page = html.unescape(report.path.read_text(encoding='utf-8'))
         self.assertIn('Without a partner: other [U(1,\u00a05)].', page)
-        self.assertNotIn('Paired differences', page)
+        self.assertNotIn('held against, predictor', page)
         self.assertFalse((workdir / 'tables/comparisons.csv').exists())
 
     def test_a_folder_used_again_keeps_nothing_of_the_study_before(self):

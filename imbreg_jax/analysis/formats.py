@@ -89,8 +89,8 @@ def _printed(mean: float, std: float, marks: str = '') -> str:
 
 
 def count_or_more(most: int) -> 'Kind':
-    """Returns the kind of a count that is only known to be above `most` where it has no value."""
-    return Kind('number', _if_finite('{:,.0f}', f'> {most:,}'))
+    """Returns the kind of a count that is known to be above `most` where it is infinite."""
+    return Kind('number', lambda value: f'> {most:,}' if math.isinf(value) else COUNT.show(value))
 
 
 @dataclasses.dataclass(frozen=True)

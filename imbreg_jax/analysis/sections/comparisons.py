@@ -1,26 +1,26 @@
-"""Conditions compared with each other, pair by pair."""
+"""Conditions compared with the study's reference, one change at a time."""
 
 import pandas as pd
 
-from imbreg_jax.analysis import claims, formats
+from imbreg_jax.analysis import comparison, formats, statistics
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
 
-NEEDED = formats.count_or_more(10_000)
+NEEDED = formats.count_or_more(statistics.MOST_REPEATS)
 
 
 def statistics_columns() -> list[Column]:
     """Returns the columns of a paired comparison, behind a verdict or not."""
     return [
         Column('repeats', 'pairs', formats.COUNT, 'source'),
-        Column('difference', 'difference', formats.ROUGH, 'source'),
-        Column(('t_low', 't_high'), 't interval', formats.INTERVAL, 'source'),
-        Column(('bca_low', 'bca_high'), 'BCa interval', formats.INTERVAL, 'source'),
-        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
-        Column('wilcoxon_p', 'p (Wilcoxon, uncorrected)', formats.P_VALUE, 'source'),
-        Column('cohens_d', "Cohen's d", formats.ROUGH, 'source'),
-        Column('cliffs_delta', "Cliff's delta", formats.ROUGH, 'source'),
-        Column('tost_p', 'p (TOST)', formats.P_VALUE, 'source'),
+        Column('scale', 'as'),
+        Column('effect', 'first to second', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('p', 'p (t)', formats.P_VALUE, 'source'),
+        Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
+        Column('same_p', 'p (same)', formats.P_VALUE, 'source'),
+        Column('flip_same_p', 'p (same, sign flips)', formats.P_VALUE, 'source'),
+        Column('detectable', 'detectable', formats.NUMBER, 'source'),
         Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
     ]
 
@@ -30,21 +30,39 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
         Column('first', 'first', labels=study.titles),
         Column('second', 'second', labels=study.titles),
         Column('test_distribution', 'tested on', labels=study.labels),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         *statistics_columns(),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
-    title = f'Paired differences, predictor {predictor}'
-    return Table(f'comparisons{suffix}', title, frame, columns, folded=bool(suffix))
+    title = f'Conditions and what they are held against, predictor {predictor}'
+    return Table(f'comparisons{suffix}', title, frame, columns, _NOTES, bool(suffix))
+
+
+_NOTES = (
+    'First to second: the ratio of their errors, paired by repeat (of MPE, which has a sign, the '
+    'difference). p (same): that the ratio is within the margin. Detectable: the smallest ratio '
+    'that these repeats could have shown; repeats needed: to show one of 1 + margin; both with '
+    "power 0.8 at the strictest step of Holm's correction, which runs over what is held against "
+    'one condition for one thing in one metric.',
+)
 
 
 def _build(study: FinishedStudy) -> Content:
-    frames = {p: claims.comparisons(study, p) for p in study.predictors}
-    _, lone = claims.compared_pairs(study)
+    frames = {p: comparison.table(study, p) for p in study.predictors}
+    _, lone = comparison.pairs(study)
     alone = f' Without a partner: {listed([study.titles[n] for n in lone])}.' if lone else ''
+    reference = study.titles[comparison.reference(study)]
     return Content(
-        f'{len(frames["cnn"])} comparisons.{alone}',
+        f'{len(frames["cnn"])} comparisons; the reference is {reference}.{alone}',
         [_table(study, frame, predictor) for predictor, frame in frames.items()],
+        notes=[
+            'Each condition is compared, for each thing that sets it apart from the reference, '
+            'with the condition that differs from it in that thing alone.',
+            comparison.expected_errors(
+                0, sum(map(comparison.families, frames.values())), comparison.level(study)
+            ),
+        ],
     )
 
 

@@ -62,6 +62,10 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
         Column('total', 'sum', formats.NUMBER, 'source'),
         Column('mse', 'MSE in results.csv', formats.NUMBER, recorded),
         Column('factor', 'factor', formats.NUMBER, 'source'),
+        *(
+            Column((part, 'total'), heading, formats.SHARE, 'source')
+            for part, heading in decomposition.REVERSED_LABELS.items()
+        ),
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
     title = f'MSE taken apart (unit squared and share), predictor {predictor}'
@@ -72,7 +76,8 @@ _NOTES = (
     f'factor: the common c in prediction ≈ c · target. About {decomposition.NODES}/n of the '
     'scatter between the n images of a run counts as difference between repeats. Constant offset: '
     "what a constant explains beyond the factor, common to all runs; a run's own offset is a "
-    'difference between repeats.',
+    'difference between repeats. What falls to the factor and what to the constant hangs on which '
+    'comes first: the last two columns have the other order.',
 )
 
 
@@ -91,9 +96,9 @@ def _build(study: FinishedStudy) -> Content:
         [_table(study, frame, predictor) for predictor, frame in frames.items()],
         figures,
         [
-            'The MSE of a cell is split exactly: errors are projected on ever larger spaces of '
+            'The MSE of a cell is taken apart: errors are projected on ever larger spaces of '
             'functions of the target (a common factor; a constant; a piecewise linear curve; one '
-            'such curve for each run), and the squared steps add up to the MSE.'
+            'such curve for each run), and the squared steps add up to the MSE exactly.'
         ],
     )
 
@@ -105,7 +110,7 @@ def _figure(
         study,
         f'decomposition{suffix}',
         f'What the MSE is made of{heading}',
-        'Condition → test distribution. Exact shares that add up (predictions.npz).'
+        'Condition → test distribution. Shares that add up (predictions.npz).'
         + (only(len(shown), total, 'rows') or more),
         lambda: draw(study, shown),
         list(dict.fromkeys(shown['condition'])),

@@ -3,15 +3,15 @@
 Shown for studies that have a condition of the paper's, whatever else they have.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, claims, formats, look, paper, paper_tables
+from imbreg_jax.analysis import canvas, comparison, formats, look, paper, paper_tables
 from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
 from imbreg_jax.analysis.sections import comparisons, results
 
@@ -19,13 +19,6 @@ from imbreg_jax.analysis.sections import comparisons, results
 from matplotlib import figure as mpl_figure  # isort: skip
 
 _BAD = {'yes': 'fails', 'no': 'stands'}  # To be ruled out is the bad news.
-
-
-def applies(study: FinishedStudy) -> bool:
-    """Whether a network of the study is trained on a law of the paper's and tested on one."""
-    laws = paper.test_distributions()
-    trained = any(condition.train.name in laws for condition in study.conditions.values())
-    return trained and any(test in laws for test in study.test_distributions)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -48,7 +41,7 @@ def _overview(found: pd.DataFrame) -> Table:
     """A row per claim and setting, with a status for each metric and predictor."""
     frame = found.assign(
         column=[
-            claims.METRIC_NAMES[metric] + ('' if predictor == 'cnn' else ' calibrated')
+            comparison.METRIC_NAMES[metric] + ('' if predictor == 'cnn' else ' calibrated')
             for metric, predictor in zip(found['metric'], found['predictor'], strict=True)
         ]
     )
@@ -69,33 +62,31 @@ def _overview(found: pd.DataFrame) -> Table:
 
 def _verdicts(found: pd.DataFrame) -> Table:
     # What is not as the paper has it is what a reader wants to see at once.
-    order = {claims.FAILS: 0, claims.UNDECIDED: 1}
+    order = {claims.FAILS: 0, claims.UNDECIDED: 1, claims.SAME: 1}
     frame = found.sort_values(
         'status', key=lambda s: s.map(lambda v: order.get(v, 2)), kind='stable'
     )
     columns = [
         Column('claim', 'claim', formats.COUNT),
         *_settings(frame['variant']),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column('predictor', 'predictor'),
         Column('status', 'verdict', formats.STATUS),
         Column('reason', 'because', formats.TEXT),
-        Column('note', 'what would decide', formats.TEXT),
+        Column('note', 'what could have been shown', formats.TEXT),
     ]
     return Table('verdicts', 'The numbers behind the verdicts', frame, columns, folded=True)
 
 
 def evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
-    """Returns a row per comparison behind a verdict, named as `claims.comparisons` names them."""
+    """Returns a row per comparison behind a verdict, named as `comparison.table` names them."""
     return pd.DataFrame(
         [
             {
                 **{f: getattr(v, f) for f in ('claim', 'variant', 'predictor', 'metric')},
                 'first': e.first,
                 'second': e.second,
-                **e.comparison.columns(
-                    e.holm_p_value, e.equivalence.p_value if e.equivalence else math.nan
-                ),
+                **comparison.columns(e.comparison),
                 'source': e.source,
             }
             for v in found
@@ -108,12 +99,12 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
     columns = [
         Column('claim', 'claim', formats.COUNT),
         Column('predictor', 'predictor'),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column('first', 'first'),
         Column('second', 'second'),
         *comparisons.statistics_columns(),
     ]
-    title = 'Every comparison behind the verdicts: first minus second'
+    title = 'Every comparison behind the verdicts: first to second, one-sided'
     return Table('evidence', title, evidence_frame(found), columns, folded=True)
 
 
@@ -123,7 +114,7 @@ def _survival(found: list[claims.Verdict]) -> Table:
         Column('claim', 'claim', formats.COUNT),
         *_settings(frame['variant']),
         Column('statement', 'statement', formats.TEXT),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column('cnn', 'as trained', formats.STATUS),
         Column('cnn_calibrated', 'calibrated', formats.STATUS),
         Column('survives', 'survives?', formats.STATUS, labels={'': formats.NOTHING}),
@@ -148,7 +139,7 @@ def printed_table(
     columns = [
         Column('trained_on', 'trained on'),
         Column('tested_on', 'tested on'),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
         Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
         Column(
@@ -187,7 +178,7 @@ def _ruled_out(study: FinishedStudy) -> Table:
         Column('table', 'table', formats.COUNT),
         Column('ruled_out', 'ruled out?'),
         Column('tested_on', 'tested on'),
-        Column('metric', 'metric', labels=claims.METRIC_NAMES),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column('mean', 'ours', formats.NUMBER, 'source'),
         Column('paper_mean', 'paper', formats.NUMBER, lambda r: f'the paper, Table {r["table"]}'),
         Column('holm_p', 'p (Holm)', formats.P_VALUE, 'source'),
@@ -303,16 +294,29 @@ def headline(found: Sequence[claims.Verdict]) -> str:
     if not main:
         return "None of the paper's claims can be tested with these conditions."
     counts = {
-        s: sum(v.status == s for v in main) for s in (claims.STANDS, claims.FAILS, claims.UNDECIDED)
+        s: sum(v.status == s for v in main)
+        for s in (claims.STANDS, claims.FAILS, claims.SAME, claims.UNDECIDED)
     }
     return (
         "Verdicts on the paper's claims (one for each claim and metric): "
-        f'{counts["stands"]} stand, {counts["fails"]} fail, {counts["undecided"]} undecided.'
+        f'{counts["stands"]} stand, {counts["fails"]} fail, {counts[claims.SAME]} the same within '
+        f'the margin, {counts["undecided"]} undecided.'
     )
 
 
-def _notes(study: FinishedStudy) -> list[str]:
+_RULES = (
+    'Stands or fails: shown by a one-sided t test on log ratios paired by repeat; an order of '
+    'several is claimed of each pair, and fails where the reverse of one is shown (Holm). Same '
+    'within the margin: the order is open, but the ratio is shown to be within the margin. '
+    'Undecided: these repeats cannot tell. The exact sign-flip test stands beside, and decides '
+    'nothing.'
+)
+
+
+def _notes(study: FinishedStudy, verdicts: int) -> list[str]:
     found = []
+    if verdicts:
+        found += [_RULES, comparison.expected_errors(verdicts, 0, comparison.level(study))]
     departures = study.departures()
     if departures:
         found.append(
@@ -335,7 +339,7 @@ def _build(study: FinishedStudy) -> Content:
     tables.append(_ruled_out(study))
     if 'cnn_calibrated' in study.predictors:
         tables.append(_survival(found))
-    return Content(headline(found), tables, _figures(study), _notes(study))
+    return Content(headline(found), tables, _figures(study), _notes(study, len(found)))
 
 
-SECTION = Section('paper', 'The paper', applies, _build)
+SECTION = Section('paper', 'The paper', claims.applies, _build)
