@@ -13,8 +13,10 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax.analysis import canvas, decomposition, loading, look
+from imbreg_jax.analysis.paper import section as paper_section
+from imbreg_jax.analysis.registry import SECTIONS
+from imbreg_jax.analysis.sections import decomposition as decomposition_section
 from imbreg_jax.analysis.sections import (
-    SECTIONS,
     error_curve,
     learning_curves,
     network,
@@ -22,8 +24,6 @@ from imbreg_jax.analysis.sections import (
     shrinkage,
     targets,
 )
-from imbreg_jax.analysis.sections import decomposition as decomposition_section
-from imbreg_jax.analysis.sections import paper as paper_section
 
 
 def _contents(study):

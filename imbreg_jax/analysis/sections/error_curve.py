@@ -11,7 +11,7 @@ from imbreg_jax.analysis import canvas, formats, look, statistics
 from imbreg_jax.analysis.canvas import INK, MUTED
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
-from imbreg_jax.analysis.section import Column, Content, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Section, Table
 from imbreg_jax.analysis.sections import targets as targets_section
 
 # After canvas, which sees to it that matplotlib can be imported at all.
@@ -162,26 +162,26 @@ def draw_predictions(
 
 
 def _build(study: FinishedStudy) -> Content:
-    shown = [name for name in look.drawn(study) if study.repeats(name)]
+    shown, more = look.drawn(study), look.left_out(study)
     frame = table(study, shown)
-    from_ = 'Dense evaluation set of predictions.npz'
+    set_ = 'Dense evaluation set of predictions.npz'
     figures = [
-        *look.figures(
+        look.figure(
             study,
             'error_curve',
             'Error as a curve of the true target',
-            f'{from_} in bins of equally many images. Bias: mean of prediction − target, band: '
-            'interval of its mean over repeats. Beneath: where the training targets lie.',
-            lambda names: draw(study, frame, names),
+            f'{set_} in bins of equally many images. Bias: mean of prediction − target, band: '
+            'interval of its mean over repeats. Beneath: where the training targets lie.' + more,
+            lambda: draw(study, frame, shown),
             shown,
         ),
-        *look.figures(
+        look.figure(
             study,
             'predicted_against_true',
             'Predicted against true',
-            f'{from_}. Points: the first repeat; line: mean over repeats; dashed: exact; shaded: '
-            'the range of training targets.',
-            lambda names: draw_predictions(study, frame, names),
+            f'{set_}. Points: the first repeat; line: mean over repeats; dashed: exact; shaded: '
+            'the range of training targets.' + more,
+            lambda: draw_predictions(study, frame, shown),
             shown,
         ),
     ]
@@ -213,8 +213,7 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[st
             at = number(curve['target'].iloc[i], 3)
             told = f'{percent[i]:+.1f} % at a target of {at} ({study.titles[name]})'
             worst = (abs(percent[i]), told)
-    first = only(len(conditions), len(study.conditions), 'conditions').split(';')[0].strip()
-    among = f' ({first[0].lower()}{first[1:]})' if first else ''
+    among = f' (of {len(conditions)} conditions)' if look.left_out(study) else ''
     if not worst[1]:
         return 'No bin of the dense evaluation set lies among the training targets.'
     return f'Within the range of training targets the bias is at most {worst[1]}{among}.'
