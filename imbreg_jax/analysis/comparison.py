@@ -8,6 +8,7 @@ setting, and each setting against the reference's setting under the same law.
 """
 
 import collections
+import functools
 import re
 from collections.abc import Hashable
 from typing import Any, NamedTuple
@@ -43,6 +44,11 @@ class Pair(NamedTuple):
 def level(study: finished.FinishedStudy) -> float:
     """Returns the level of every test: 1 − `analysis.confidence`."""
     return 1 - study.option('confidence', 0.95)
+
+
+def margin(study: finished.FinishedStudy) -> float:
+    """Returns how far from 1 a ratio may be and still count as the same."""
+    return study.option('equivalence_margin', 0.1)
 
 
 def reference(study: finished.FinishedStudy) -> str:
@@ -173,29 +179,32 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
             for metric, pair, test in keys
         ],
         ratio=[metric not in SIGNED for metric, _, _ in keys],
-        margin=study.option('equivalence_margin', 0.1),
+        margin=margin(study),
         level=level(study),
         tests=[sizes[family] for family in families],
         seed=study.option('seed', 0),
     )
-    rows = [
-        {
-            **pair._asdict(),
-            'test_distribution': test,
-            'metric': metric,
-            **columns(comparison),
-            'holm_p': np.nan,
-            'source': '; '.join(
-                study.source(predictor, name, test, metric) for name in (pair.first, pair.second)
-            ),
-        }
-        for (metric, pair, test), comparison in zip(keys, compared, strict=True)
-    ]
-    found = pd.DataFrame(rows)
-    if rows:
-        by_family = found.groupby(['metric', 'second', 'changed'], sort=False)['p']
-        found['holm_p'] = by_family.transform(statistics.holm)
-    return found
+    corrected = np.full(len(keys), np.nan)
+    members: dict[tuple[str, str, str], list[int]] = {}
+    for i, family in enumerate(families):
+        members.setdefault(family, []).append(i)
+    for own in members.values():
+        corrected[own] = statistics.holm([compared[i].p_value for i in own])
+    # A reference is named as often as it is compared with.
+    source = functools.cache(functools.partial(study.source, predictor))
+    return pd.DataFrame(
+        [
+            {
+                **pair._asdict(),
+                'test_distribution': test,
+                'metric': metric,
+                **columns(comparison),
+                'holm_p': p,
+                'source': '; '.join(source(name, test, metric) for name in pair[:2]),
+            }
+            for (metric, pair, test), comparison, p in zip(keys, compared, corrected, strict=True)
+        ]
+    )
 
 
 def families(compared: pd.DataFrame) -> int:

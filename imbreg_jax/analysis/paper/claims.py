@@ -9,25 +9,22 @@ tests against a margin (`analysis.equivalence_margin`). The sign-flip test is pr
 """
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import comparison, finished, statistics
-from imbreg_jax.analysis.comparison import UNITS
+from imbreg_jax.analysis.finished import BASELINE
 from imbreg_jax.analysis.formats import number
-from imbreg_jax.analysis.paper import printed
+from imbreg_jax.analysis.paper import printed, wording
 from imbreg_jax.analysis.paper.printed import ALL_TESTS, BALANCED, MISSING, NORMAL
+from imbreg_jax.analysis.paper.wording import Evidence
 
 STANDS, FAILS, UNDECIDED = 'stands', 'fails', 'undecided'
 SAME = 'same within the margin'
 # No verdict: the study lacks what the claim is about.
 UNTESTED = 'not tested'
-
-_MOST_NAMED = 5
-_MOST_NOTES = 10
 
 # A condition by its training law, and what it is tested on.
 _Cell = tuple[str, str]
@@ -85,25 +82,6 @@ CLAIMS = {
     ),
 }
 STATEMENTS = {index: claim.statement for index, claim in CLAIMS.items()}
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """One paired comparison behind a verdict.
-
-    Attributes:
-      first: what the first values are.
-      second: what the second values are.
-      comparison: its statistics; p values are of first > second.
-      reversed_p_value: of first < second, Holm-corrected over the pairs of the claim.
-      source: files and rows of the numbers.
-    """
-
-    first: str
-    second: str
-    comparison: statistics.Comparison
-    reversed_p_value: float
-    source: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,253 +148,150 @@ def judge_same(part: statistics.Comparison, level: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------
-# Sentences
-
-
-def p_text(p: float) -> str:
-    """Returns 'p = 0.012', 'p < 0.001' or 'p undefined'."""
-    if not math.isfinite(p):
-        return 'p undefined'
-    return 'p < 0.001' if p < 0.001 else f'p = {p:.3f}'
-
-
-def _listed(names: Sequence[str], most: int = _MOST_NAMED) -> str:
-    """Returns the first names, and how many more there are."""
-    more = f' and {len(names) - most:,} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
+# Verdicts of a study
 
 
 @dataclasses.dataclass(frozen=True)
-class _Series:
-    """What a verdict compares: values by repeat, what to call them, where they come from."""
+class _Pair:
+    """What is compared: two labels, the repeats that both have [n], their values there [2, n]."""
 
-    label: str
-    values: pd.Series
+    first: str
+    second: str
+    repeats: pd.Index
+    values: np.ndarray
     source: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Question:
-    """One claim about one group of conditions, its pairs of series, and the evidence on them."""
+    """One claim about one group of conditions."""
 
     study: finished.FinishedStudy
     variant: finished.Variant
     claim: int
     predictor: str
     metric: str
-    pairs: list[tuple[_Series, _Series]] = dataclasses.field(default_factory=list)
-    evidence: tuple[Evidence, ...] = ()
 
-    def ask(self) -> str:
-        """Looks up what is to be compared; returns what of it the study lacks, or ''."""
-        claim, tests = CLAIMS[self.claim], self.study.test_distributions
-        cells = [cell for pair in claim.pairs for cell in pair]
-        lacking = [law for law, _ in cells if law not in self.variant.conditions]
-        if lacking:
-            return f'No condition is trained on {", ".join(dict.fromkeys(lacking))}.'
-        wanted = printed.test_distributions()
-        needed = [t for _, test in cells for t in (wanted if test == ALL_TESTS else (test,))]
-        lacking = [test for test in needed if test not in tests]
-        if lacking:
-            return f'The study does not test on {", ".join(dict.fromkeys(lacking))}.'
-        if claim.kind == 'every':
-            self.pairs = [
-                (self._guess(name, test), self._networks(name, test))
-                for name in self.variant.conditions.values()
-                for test in tests
-            ]
-            self.pairs = [
-                pair
-                for pair in self.pairs
-                if len(pair[0].values.index.intersection(pair[1].values.index))
-            ]
-            if not self.pairs:
-                return 'No run has both a value and a baseline to hold it against.'
-        for pair in claim.pairs:
-            first, second = (
-                self._networks(self.variant.conditions[law], test) for law, test in pair
-            )
-            self.pairs.append((first, second))
+    def lacking(self) -> str:
+        """Says what the claim is about and the study has not; '' where it has all."""
+        cells = [cell for pair in CLAIMS[self.claim].pairs for cell in pair]
+        laws = [law for law, _ in cells if law not in self.variant.conditions]
+        if laws:
+            return f'No condition is trained on {", ".join(dict.fromkeys(laws))}.'
+        every = printed.test_distributions()
+        needed = [t for _, test in cells for t in (every if test == ALL_TESTS else (test,))]
+        tests = [test for test in needed if test not in self.study.test_distributions]
+        if tests:
+            return f'The study does not test on {", ".join(dict.fromkeys(tests))}.'
         return ''
 
-    def _networks(self, condition: str, test: str) -> _Series:
-        key = (self.predictor, condition, test, self.metric)
-        label = f'{self.study.conditions[condition].title}-networks on {self._on(test)}'
-        return _Series(label, self.study.values(*key), self.study.source(*key))
-
-    def _guess(self, condition: str, test: str) -> _Series:
-        held = self.study.baseline_condition(condition, test, self.metric)
-        return _Series(
-            f'random guess on {self._on(test)}',
-            self.study.baseline(condition, test, self.metric),
-            self.study.source(finished.BASELINE, held, test, self.metric),
-        )
-
-    def _on(self, test: str) -> str:
-        return 'all tests' if test == ALL_TESTS else self.study.test_distributions[test].label
-
-    def verdict(self, status: str, reason: str, note: str = '') -> Verdict:
-        return Verdict(
-            self.claim,
-            self.variant.name,
-            self.predictor,
-            self.metric,
-            status,
-            reason,
-            note,
-            self.evidence,
-        )
+    def pairs(self) -> list[_Pair]:
+        """Returns what is to be compared."""
+        conditions = self.variant.conditions
+        if CLAIMS[self.claim].kind != 'every':
+            return [
+                self._pair(*((self.predictor, conditions[law], test) for law, test in pair))
+                for pair in CLAIMS[self.claim].pairs
+            ]
+        cells = [(name, test) for name in conditions.values() for test in self._tests]
+        found = [self._pair((BASELINE, *cell), (self.predictor, *cell)) for cell in cells]
+        return [pair for pair in found if len(pair.repeats)]
 
     @property
-    def _level(self) -> float:
-        return comparison.level(self.study)
+    def _tests(self) -> Mapping[str, finished.Distribution]:
+        return self.study.test_distributions
 
-    def decide(self) -> Verdict:
-        """Returns the verdict on the evidence."""
-        kind, parts = CLAIMS[self.claim].kind, [e.comparison for e in self.evidence]
-        if kind == 'every':
-            return self._every()
-        if kind == 'order':
-            status, notes = judge_order(parts, self._level), self._notes()
-        elif kind == 'little':
-            status, notes = judge_little(parts[0], self._level), self._margin_note()
+    def _pair(self, *sides: tuple[str, str, str]) -> _Pair:
+        labels, values, sources = [], [], []
+        for predictor, condition, test in sides:
+            on = 'all tests' if test == ALL_TESTS else self._tests[test].label
+            if predictor == BASELINE:
+                labels.append(f'random guess on {on}')
+                values.append(self.study.baseline(condition, test, self.metric))
+                condition = self.study.baseline_condition(condition, test, self.metric)
+            else:
+                labels.append(f'{self.study.conditions[condition].title}-networks on {on}')
+                values.append(self.study.values(predictor, condition, test, self.metric))
+            sources.append(self.study.source(predictor, condition, test, self.metric))
+        first, second = labels
+        repeats, joint = finished.joint(values)
+        return _Pair(first, second, repeats, joint, '; '.join(sources))
+
+    def verdict(
+        self, status: str, reason: str, note: str = '', evidence: Sequence[Evidence] = ()
+    ) -> Verdict:
+        """Returns the verdict that these words say."""
+        name = self.variant.name
+        return Verdict(
+            self.claim, name, self.predictor, self.metric, status, reason, note, tuple(evidence)
+        )
+
+    def decide(self, pairs: Sequence[_Pair], evidence: Sequence[Evidence]) -> Verdict:
+        """Returns the verdict on what was compared."""
+        kind, parts = CLAIMS[self.claim].kind, [e.comparison for e in evidence]
+        level, margin = comparison.level(self.study), comparison.margin(self.study)
+        said = (comparison.UNITS[self.metric], level, margin)
+        if kind == 'little':
+            status, reason = judge_little(parts[0], level), wording.little(evidence[0], *said)
+            note = wording.open_margin(parts[0])
+        elif kind == 'same':
+            status, reason = judge_same(parts[0], level), wording.same(evidence[0], *said)
+            note = wording.open_margin(parts[0])
         else:
-            status, notes = judge_same(parts[0], self._level), self._margin_note()
-        reason = '; '.join(self._numbers(e, status) for e in self.evidence) + '.'
-        return self.verdict(status, reason, notes if status == UNDECIDED else '')
+            status = judge_order(parts, level)
+            note = wording.open_orders(evidence, level, margin)
+            if kind == 'every':
+                status, reason, note = self._every(pairs, evidence, said, status, note)
+            else:
+                reason = wording.order(evidence, *said, status == SAME)
+        return self.verdict(status, f'{reason}.', note if status == UNDECIDED else '', evidence)
 
-    def _every(self) -> Verdict:
-        beaten = total = 0
-        losing: list[tuple[int, str]] = []
-        for place, (guess, network) in enumerate(self.pairs):
-            shared, (guessed, errors) = finished.joint([guess.values, network.values])
-            won = errors < guessed
-            total, beaten = total + len(shared), beaten + int(won.sum())
-            title, on = network.label.split('-networks on ', 1)
-            losing += [
-                (
-                    place,
-                    f'{title} repeat {shared[i]} on {on} '
-                    f'({number(errors[i])} against {number(guessed[i])})',
-                )
-                for i in np.flatnonzero(~won)
-            ]
+    def _every(
+        self,
+        pairs: Sequence[_Pair],
+        evidence: Sequence[Evidence],
+        said: tuple[str, float, float],
+        status: str,
+        note: str,
+    ) -> tuple[str, str, str]:
+        """Returns status, reason and note where one network that loses refutes the claim."""
+        losing = [(place, i) for place, p in enumerate(pairs) for i in _lost(p)]
+        total = sum(len(pair.repeats) for pair in pairs)
         reason = (
-            f'In {beaten} of {total} pairs of network and test set the network has '
+            f'In {total - len(losing)} of {total} pairs of network and test set the network has '
             'less error than the random guess of its repeat'
         )
         if losing:
-            reason += f'; not so {_listed([name for _, name in losing])}'
-        chosen = [self.evidence[place] for place, _ in losing] or self.evidence
-        status = judge_order([e.comparison for e in self.evidence], self._level)
-        reason += f'; the pair that decides: {self._numbers(_weakest(chosen), status)}.'
+            named = [_named(pairs[place], i) for place, i in losing[: wording.MOST_NAMED]]
+            reason += f'; not so {wording.listed(named, len(losing))}'
+            status = FAILS
+        chosen = [evidence[place] for place in dict.fromkeys(p for p, _ in losing)] or evidence
+        decides = wording.order([wording.weakest(chosen)], *said, status == SAME)
+        reason += f'; the pair that decides: {decides}'
+        members = set(self.variant.conditions.values())
         diverged = [
             f'{self.study.conditions[condition].title} repeat {repeat}'
             for condition, repeat in self.study.diverged
-            if condition in self.variant.conditions.values()
+            if condition in members
         ]
         if diverged:
-            reason += f' Not counted, since diverged: {_listed(diverged)}.'
-        if losing:  # One counterexample refutes "every".
-            return self.verdict(FAILS, reason)
-        note = self._notes() if status == UNDECIDED else ''
-        if diverged and status in (STANDS, SAME):
-            # A network that diverged beats nothing, and its error is not known.
-            status, note = UNDECIDED, 'The networks that diverged have no error to compare.'
-        return self.verdict(status, reason, note)
-
-    def _numbers(self, evidence: Evidence, status: str) -> str:
-        """Says a comparison in words, with the tests that its claim is judged by."""
-        c, unit = evidence.comparison, UNITS[self.metric]
-        text = (
-            f'{evidence.first} {number(c.first_mean)}{unit} against {evidence.second} '
-            f'{number(c.second_mean)}{unit}'
-        )
-        if not math.isfinite(c.effect):
-            return text
-        text += f': ratio {number(c.effect)}'
-        if not math.isfinite(c.low):
-            return text
-        kind = CLAIMS[self.claim].kind
-        margin = self.study.option('equivalence_margin', 0.1)
-        within = f'within {1 - margin:g} to {1 + margin:g}'
-        larger = f'larger {_both(c.p_value, c.flip_p_value)}'
-        if c.reversed_p_value < c.p_value:
-            holm = ' with Holm' if len(self.evidence) > 1 else ''
-            larger += f', smaller{holm} {p_text(evidence.reversed_p_value)}'
-        same = f'{within} {_both(c.equivalence_p_value, c.flip_equivalence_p_value)}'
-        tests = {
-            'little': f'below {1 + margin:g} {_both(c.below_p_value, c.flip_below_p_value)}, above '
-            f'it {p_text(1 - c.below_p_value)}',
-            'same': f'{same}, outside {p_text(c.outside_p_value)}',
-        }.get(kind, f'{larger}, {same}' if status == SAME else larger)
-        return (
-            f'{text} ({100 * (1 - 2 * self._level):g} % t interval {number(c.low)} to '
-            f'{number(c.high)}; {c.repeats} pairs; {tests})'
-        )
-
-    def _notes(self) -> str:
-        """Says what could have been shown, of each pair whose order stays open."""
-        margin = 1 + self.study.option('equivalence_margin', 0.1)
-        found = []
-        for e in self.evidence:
-            c = e.comparison
-            if c.p_value < self._level:
-                continue
-            pair = f'{e.first} against {e.second}: '
-            if c.equivalence_p_value < self._level:
-                found.append(f'{pair}the same within the margin.')
-            elif not math.isfinite(c.detectable):
-                found.append(pair + _no_test(c))
-            else:
-                found.append(
-                    f'{pair}{c.repeats} repeats could have shown a ratio of '
-                    f'{number(c.detectable)}; {_repeats(c.repeats_needed)} would show one of '
-                    f'{margin:g} (power {statistics.POWER:g}).'
-                )
-        if len(found) > _MOST_NOTES:
-            found[_MOST_NOTES:] = [f'{len(found) - _MOST_NOTES:,} more such notes are left out.']
-        return ' '.join(found)
-
-    def _margin_note(self) -> str:
-        c = self.evidence[0].comparison
-        if not math.isfinite(c.detectable):
-            return _no_test(c)
-        return (
-            f'{c.repeats} repeats tell a ratio from the margin that is off it by a factor of '
-            f'{number(c.detectable)} (power {statistics.POWER:g}).'
-        )
+            reason += f'. Not counted, since diverged: {wording.listed(diverged, len(diverged))}'
+            if status in (STANDS, SAME):
+                # A network that diverged beats nothing, and its error is not known.
+                return UNDECIDED, reason, 'The networks that diverged have no error to compare.'
+        return status, reason, note
 
 
-def _both(p: float, flip_p: float) -> str:
-    return f'{p_text(p)}, by sign flips {p_text(flip_p)}'
+def _lost(pair: _Pair) -> list[int]:
+    """Returns the places of the repeats whose network has no less error than its guess."""
+    guessed, errors = pair.values
+    return np.flatnonzero(~(errors < guessed)).tolist()
 
 
-def _no_test(c: statistics.Comparison) -> str:
-    if c.repeats > 1:
-        return 'errors of 0, or lost, have no ratio, so no test.'
-    return f'{c.repeats} repeat{"" if c.repeats == 1 else "s"}: no spread, so no test.'
-
-
-def _repeats(needed: float) -> str:
-    if math.isfinite(needed):
-        return f'about {needed:,.0f}'
-    return f'more than {statistics.MOST_REPEATS:,}'
-
-
-def _weakest(evidence: Sequence[Evidence]) -> Evidence:
-    """Returns the comparison that speaks least for first > second: what a conjunction hangs on."""
-
-    def support(found: Evidence) -> tuple[float, float]:
-        # With one repeat there is no test: the ratio speaks; p values may also vanish alike.
-        p, effect = (found.comparison.p_value, found.comparison.effect)
-        return (p if math.isfinite(p) else 1.0, -effect if math.isfinite(effect) else math.inf)
-
-    return max(evidence, key=support)
-
-
-# ------------------------------------------------------------------------------------------------
-# Verdicts of a study
+def _named(pair: _Pair, i: int) -> str:
+    title, on = pair.second.rsplit('-networks on ', 1)
+    guessed, error = (number(value) for value in pair.values[:, i])
+    return f'{title} repeat {pair.repeats[i]} on {on} ({error} against {guessed})'
 
 
 def _variants(study: finished.FinishedStudy) -> list[finished.Variant]:
@@ -447,36 +322,39 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
     Empty where the paper's claims do not apply. A variant beyond the first is left out for the
     claims that it has no conditions for.
     """
-    found: list[Verdict | _Question] = []
-    for variant in _variants(study):
-        for claim in CLAIMS:
-            for predictor in study.predictors:
-                for metric in CLAIMS[claim].metrics:
-                    question = _Question(study, variant, claim, predictor, metric)
-                    lacking = question.ask()
-                    if not lacking:
-                        found.append(question)
-                    elif not variant.name:
-                        found.append(question.verdict(UNTESTED, lacking))
-    asked = [entry for entry in found if isinstance(entry, _Question)]
-    pairs = [pair for question in asked for pair in question.pairs]
+    asked = [
+        _Question(study, variant, claim, predictor, metric)
+        for variant in _variants(study)
+        for claim in CLAIMS
+        for predictor in study.predictors
+        for metric in CLAIMS[claim].metrics
+    ]
+    lacking = [question.lacking() for question in asked]
+    pairs = [[] if no else question.pairs() for question, no in zip(asked, lacking, strict=True)]
+    # All at once: see `statistics`.
     compared = iter(
         statistics.compare_many(
-            [tuple(finished.joint([part.values for part in pair])[1]) for pair in pairs],
-            margin=study.option('equivalence_margin', 0.1),
+            [(pair.values[0], pair.values[1]) for own in pairs for pair in own],
+            margin=comparison.margin(study),
             level=comparison.level(study),
             directed=True,
             seed=study.option('seed', 0),
         )
     )
-    for question in asked:
-        own = [next(compared) for _ in question.pairs]
-        corrected = statistics.holm([c.reversed_p_value for c in own])
-        question.evidence = tuple(
-            Evidence(first.label, second.label, c, float(p), f'{first.source}; {second.source}')
-            for (first, second), c, p in zip(question.pairs, own, corrected, strict=True)
-        )
-    return [entry.decide() if isinstance(entry, _Question) else entry for entry in found]
+    found = []
+    for question, no, own in zip(asked, lacking, pairs, strict=True):
+        if own:
+            parts = [next(compared) for _ in own]
+            corrected = statistics.holm([c.reversed_p_value for c in parts])
+            evidence = [
+                Evidence(pair.first, pair.second, c, float(p), pair.source)
+                for pair, c, p in zip(own, parts, corrected, strict=True)
+            ]
+            found.append(question.decide(own, evidence))
+        elif not question.variant.name:
+            nobody = 'No run has both a value and a baseline to hold it against.'
+            found.append(question.verdict(UNTESTED, no or nobody))
+    return found
 
 
 def survival(found: Sequence[Verdict]) -> pd.DataFrame:
