@@ -16,13 +16,13 @@ __version__ = '0.1.0'
 
 if TYPE_CHECKING:
     from imbreg_jax import study
-    from imbreg_jax.results.trained import load
-    from imbreg_jax.runner import run_study
+    from imbreg_jax.studies import run_study
+    from imbreg_jax.trained import load
 
 __all__ = ['load', 'run_study', 'study']
 
 # Importing the package must not start JAX: a config is checked without it.
-_HOMES = {'load': 'imbreg_jax.results.trained', 'run_study': 'imbreg_jax.runner'}
+_HOMES = {'load': 'imbreg_jax.trained', 'run_study': 'imbreg_jax.studies'}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import logging
 import os
 import select
 import signal
@@ -174,6 +175,18 @@ def nothing_waits() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, Stream):
             stream.patience = LAST_PATIENCE_SECONDS
+
+
+def say(text: str) -> None:
+    """Says something in one line on standard error."""
+    print(' '.join(text.split()), file=sys.stderr, flush=True)
+
+
+def log_to_stderr() -> None:
+    """Shows what is logged, each record in a line, and of the libraries warnings alone."""
+    logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
+    for noisy in ('absl', 'orbax', 'jax'):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _fill_descriptors() -> None:

@@ -62,7 +62,7 @@ _KEPT = """
 import sys
 import jax, jax.numpy as jnp
 import small_study
-from imbreg_jax import runner
+from imbreg_jax import studies
 from imbreg_jax.compute import backend
 
 settings = {'compute__compilation_cache': True, 'compute__compilation_cache_dir': sys.argv[1]}

@@ -159,11 +159,20 @@ class FilesTest(absltest.TestCase):
     def test_results_are_written_in_full_precision(self):
         values = [1 / 3, math.nan, 1e-300, 0.1 + 0.2]
         rows = [('c', 'u1_10', 'cnn', 0, 'u1_10', 'mse', value) for value in values]
-        text = files.results_csv(pd.DataFrame(rows, columns=list(files.COLUMNS))).decode()
-        header, *lines = text.splitlines()
+        rows.append(('', '', 'random_guess', 3, 'u1_10', 'mape', 80.0))
+        table = pd.DataFrame(rows, columns=list(files.COLUMNS))
+        content = files.results_csv(table)
+        header, *lines = content.decode().splitlines()
         self.assertEqual(header, ','.join(files.COLUMNS))
         found = [float(line.rsplit(',', 1)[1]) for line in lines]
-        np.testing.assert_array_equal(found, values)
+        np.testing.assert_array_equal(found, [*values, 80.0])
+        pd.testing.assert_frame_equal(files.read_results_csv(content), table, check_exact=True)
+
+    def test_what_is_no_table_of_results_is_refused(self):
+        header = ','.join(files.COLUMNS) + '\n'
+        for content in (b'', b'a,b\n1,2\n', (header + 'c,u,cnn,0,u,mse,x\n').encode()):
+            with self.assertRaises(ValueError):
+                files.read_results_csv(content)
 
 
 if __name__ == '__main__':

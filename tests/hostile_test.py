@@ -18,7 +18,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
@@ -28,13 +27,15 @@ from absl.testing import absltest
 
 import imbreg_jax
 import small_study
-from imbreg_jax import runner
 from imbreg_jax.analysis import loading
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.results import checkpoints
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import Workdir, WorkdirError
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.runner import planning
+from imbreg_jax.runner.progress import Position, Progress
+from imbreg_jax.runner.stop import Stopped, StopRequest
+from imbreg_jax.runner.study_run import StudyRun
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _HOSTILE = flags.DEFINE_enum('hostile', 'some', ['some', 'all'], 'How many alterations.')
@@ -127,8 +128,7 @@ class HostileTest(absltest.TestCase):
 
     @classmethod
     def _finish(cls, workdir: pathlib.Path) -> None:
-        with mock.patch.object(runner.analysis, 'build'):  # What it says is not the matter here.
-            runner.StudyRun(cls.study, workdir).finish()
+        StudyRun(cls.study, workdir).finish()
 
     def _altered(self, of: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
         """Copies of a workdir, each with one file altered, and what was done to it."""
@@ -192,10 +192,10 @@ class HostileTest(absltest.TestCase):
         if _HOSTILE.value != 'all':
             self.skipTest('only with --hostile=all')
         begun = self.root / 'begun'
-        stop = runner.StopRequest()
+        stop = StopRequest()
         stop.signal = signal.SIGTERM
-        with self.assertRaises(runner.Stopped):
-            runner.StudyRun(self.study, begun, stop).finish()
+        with self.assertRaises(Stopped):
+            StudyRun(self.study, begun, stop).finish()
         refused = same = 0
         for what, workdir in self._altered(begun):
             with self.subTest(what):
@@ -220,20 +220,16 @@ class PlanTest(absltest.TestCase):
         with Workdir(self.path) as self.workdir:
             self.workdir.write_config(self.study, ['cpu 0'], 'cpu', {})
             self.workdir.write_plan(self.plan.to_json())
-        self._begin(self.plan)
+        progress = Progress(self.study, self.workdir)
+        progress.restore(self.plan)
+        progress.save(Position(), [])
 
-    def _run(self, plan: plan_lib.Plan | None = None) -> runner.StudyRun:
-        run = runner.StudyRun(self.study, self.path)
-        run.workdir.held = self.workdir.held
-        plan = plan or run._plan(self.devices)
-        run._units = engine_lib.units(self.study, plan)
-        run._chunk_steps = plan.chunk_steps
-        run._binding = runner.workdir_lib.binding(plan.to_json())
-        return run
+    def _taken(self) -> plan_lib.Plan:
+        """The plan that the study goes on under."""
+        return planning.plan_for(self.study, self.workdir, self.devices)
 
-    def _begin(self, plan: plan_lib.Plan) -> None:
-        run = self._run(plan)
-        run._save({'unit': 0, 'epoch': 0, 'chunk': 0}, [])
+    def _resume(self) -> None:
+        Progress(self.study, self.workdir).restore(self._taken())
 
     def _alternatives(self) -> Iterator[tuple[str, Any]]:
         """(field, value) of all kinds, none of them as it was."""
@@ -262,8 +258,8 @@ class PlanTest(absltest.TestCase):
                     yield field, other
 
     def test_that_was_not_altered_is_taken(self):
-        self.assertEqual(self._run()._plan(self.devices), self.plan)
-        self._run()._restore()
+        self.assertEqual(self._taken(), self.plan)
+        self._resume()
 
     def test_with_any_bit_flipped_is_refused(self):
         content = self.workdir.plan.read_bytes()
@@ -273,7 +269,7 @@ class PlanTest(absltest.TestCase):
                 altered[place] ^= 1 << bit
                 self.workdir.plan.write_bytes(altered)
                 with self.assertRaises(WorkdirError, msg=bytes(altered)) as caught:
-                    self._run()
+                    self._taken()
                 self.assertNotIn('\n', str(caught.exception))
 
     def test_with_any_field_altered_is_refused(self):
@@ -286,11 +282,11 @@ class PlanTest(absltest.TestCase):
                     continue
                 self.workdir.plan.write_text(json.dumps(altered))
                 with self.assertRaises(WorkdirError, msg=field):
-                    self._run()
+                    self._taken()
         for field, value in self._alternatives():
             self.workdir.plan.write_text(json.dumps(held | {field: value}))
             with self.assertRaises(WorkdirError, msg=f'{field} = {value}'):
-                self._run()
+                self._taken()
 
     def test_rewritten_as_a_whole_is_refused_or_changes_no_number(self):
         for field, value in self._alternatives():
@@ -302,12 +298,11 @@ class PlanTest(absltest.TestCase):
                     else:  # as before plans had one
                         self.workdir.plan.write_text(json.dumps(values))
                     try:
-                        run = self._run()
-                        run._restore()
+                        self._resume()
                     except (WorkdirError, CheckpointError) as error:
                         self.assertNotIn('\n', str(error))
                         continue
-                    taken = run._plan(self.devices)
+                    taken = self._taken()
                     free = {'cached': taken.cached, 'bytes_predicted': taken.bytes_predicted}
                     self.assertEqual(dataclasses.replace(self.plan, **free), taken)
                     self.assertIs(type(taken.cached), bool)
@@ -317,7 +312,7 @@ class PlanTest(absltest.TestCase):
         position = json.loads((self.workdir.checkpoints / name / 'position.json').read_text())
         self.assertEqual(position.pop('plan')['chunk_steps'], list(self.plan.chunk_steps))
         checkpoints.save(self.workdir.checkpoints, 0, [], position, 1)
-        self._run()._restore()
+        self._resume()
 
 
 if __name__ == '__main__':

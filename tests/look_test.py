@@ -26,22 +26,13 @@ class LookTest(absltest.TestCase):
         for part in ('color', 'marker', 'line'):
             self.assertLen({getattr(style, part) for style in together.values()}, 3)
 
-    def test_very_many_conditions_make_a_bounded_number_of_figures(self):
-        laws = [f'normal({5 + i / 100:g}, 1)' for i in range(120)]
-        study = self._study([*laws, *laws[:3], *laws[:2]])
-        groups = look.groups(study)
-        self.assertLen(groups, 2)
-        self.assertLessEqual(max(len(group.conditions) for group in groups), look.MOST_CURVES)
-        self.assertEqual(groups[0].conditions, ['c0', 'c120', 'c123'])
-        self.assertEqual(groups[0].heading, ', trained on normal(5, 1)')
-        few = look.groups(self._study(laws[:3]))
-        self.assertEqual(few, [look.Group('', '', ['c0', 'c1', 'c2'])])
-
-    def test_a_figure_says_how_many_of_the_conditions_it_shows(self):
+    def test_of_very_many_conditions_the_first_are_drawn_and_the_caption_says_so(self):
         study = self._study([f'normal({5 + i / 100:g}, 1)' for i in range(30)])
-        figures = look.figures(study, 'name', 'Title', 'Caption.', lambda names: None, ['c3'])
-        self.assertEqual([figure.name for figure in figures], ['name_other (1)'])
-        self.assertIn('The first 24 of 30 conditions', figures[0].caption)
+        self.assertEqual(look.drawn(study), [f'c{i}' for i in range(look.MOST_CURVES)])
+        self.assertIn('The first 12 of 30 conditions', look.left_out(study))
+        self.assertLen({look.styles(study)[name] for name in look.drawn(study)}, look.MOST_CURVES)
+        few = self._study(['u1_10', 'u1_5'])
+        self.assertEqual((look.drawn(few), look.left_out(few)), (['c0', 'c1'], ''))
 
     def test_a_shortened_name_is_given_in_full(self):
         law = 'mixture(' + ', '.join(['normal(5.5, 1), 0.01'] * 30) + ')'

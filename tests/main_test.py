@@ -1,25 +1,15 @@
-"""Tests of imbreg_jax.main: what a command line ends with. Signals and faults: faults_test.py."""
+"""Tests of imbreg_jax.main: what is refused before anything starts."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-import types
 from unittest import mock
 
-import pandas as pd
 from absl.testing import absltest, parameterized
 
-import small_study
-from imbreg_jax import main, runner
-from imbreg_jax.analysis import AnalysisError
-from imbreg_jax.compute.plan import OutOfMemory
-from imbreg_jax.results.checkpoints import CheckpointError
-from imbreg_jax.results.workdir import WorkdirError
-from imbreg_jax.study import ConfigError
+from imbreg_jax import command, main
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SMOKE = os.path.join(_ROOT, 'configs', 'smoke.py')
@@ -68,195 +58,19 @@ class RefusalTest(parameterized.TestCase):
         self.assertNotIn('Traceback', done.stderr)
 
 
-class StatusTest(parameterized.TestCase):
-    """The exit status and the sentence for each way in which a study can end."""
-
+class StartTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
-        for name in ('SIGTERM', 'SIGINT'):
-            number = getattr(signal, name)
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
-        self.workdir = os.path.join(self.create_tempdir().full_path, 'w')
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        self.run = self.enter_context(mock.patch.object(command, 'run', return_value=7))
 
-    def _main(self, finish, *arguments: str) -> tuple[int, str]:
-        """Runs the command line with a study that does what `finish` does."""
-        stderr = self.enter_context(mock.patch.object(main.sys, 'stderr', _Stderr()))
-        with mock.patch.object(runner.StudyRun, 'finish', finish):
-            status = main.main(
-                ['main', f'--config={_SMOKE}', f'--workdir={self.workdir}', *arguments]
-            )
-        return status, stderr.text
-
-    @parameterized.parameters(
-        (ConfigError('a', 1, 'it must be 2'), 2, 'config.a = 1: it must be 2.'),
-        (WorkdirError('no such luck'), 2, 'no such luck'),
-        (CheckpointError('none is good'), 2, 'none is good'),
-        (OutOfMemory('too large'), 2, 'too large'),
-        (AnalysisError('no rows'), 1, 'no rows'),
-        (OSError(28, 'No space left on device', '/a/b'), 1, '/a/b: No space left on device; what'),
-        (OSError(28, 'No space left on device'), 1, 'w: No space left on device; what was'),
-        (MemoryError('of the host'), 1, 'out of memory (of the host); what was finished is kept'),
-    )
-    def test_an_expected_end_is_one_sentence(self, error, expected, message):
-        def finish(run):
-            raise error
-
-        status, text = self._main(finish)
-        self.assertEqual(status, expected)
-        self.assertIn(message, text)
-        self.assertEqual(text.count('\n'), 1)
-
-    def test_an_error_of_ours_keeps_its_traceback(self):
-        def finish(run):
-            return 1 / 0
-
-        with self.assertRaises(ZeroDivisionError):
-            self._main(finish)
-
-    @parameterized.parameters('SIGTERM', 'SIGINT', 'SIGUSR1')
-    def test_a_signal_asks_for_a_stop(self, name):
-        number = getattr(signal, name)
-        self.addCleanup(signal.signal, number, signal.getsignal(number))
-
-        def finish(run):
-            os.kill(os.getpid(), number)
-            while run.stop.signal is None:
-                time.sleep(0.01)
-            time.sleep(0.3)  # A chunk that lasts: who waits for it is told so.
-            raise runner.Stopped
-
-        status, text = self._main(finish, f"--config.compute.stop_signals=('{name}',)")
-        self.assertEqual(status, 128 + number)
-        self.assertIn(f'{name}: stopping as soon as what is in hand is saved', text)
-        self.assertIn('stopped and saved; to resume, give the same command again (workdir', text)
-
-    def test_a_chunk_that_outlasts_the_patience_is_abandoned(self):
-        release = threading.Event()
-        self.addCleanup(release.set)
-
-        def finish(run):
-            os.kill(os.getpid(), signal.SIGTERM)
-            release.wait(30)
-
-        ended = mock.Mock(side_effect=SystemExit)
-        with (
-            mock.patch.object(main, 'GRACE_SECONDS', 0.2),
-            mock.patch.object(main, '_end_at_once', ended),
-            self.assertRaises(SystemExit),
-        ):
-            self._main(finish)
-        self.assertEqual(ended.call_args.args[1], signal.SIGTERM)
-
-    def _handled(self, signals) -> tuple[runner.StopRequest, mock.Mock, mock.Mock]:
-        """Delivers (second, name) to the handlers; returns the request, the run and `_exit`."""
-        stop, run = runner.StopRequest(), mock.Mock()
-        main._handle_signals(('SIGTERM', 'SIGINT'), stop, run)
-        with (
-            mock.patch.object(main.terminal.os, '_exit') as end,
-            mock.patch.object(main.time, 'monotonic') as now,
-        ):
-            for now.return_value, name in signals:
-                signal.raise_signal(getattr(signal, name))
-        return stop, run, end
-
-    @parameterized.parameters('SIGINT', 'SIGTERM')
-    def test_a_second_interrupt_ends_at_once(self, first):
-        stop, run, end = self._handled([(5.0, first), (6.5, 'SIGINT')])
-        end.assert_called_once_with(130)
-        run.workdir.end.assert_called_once_with()
-        self.assertEqual(stop.signal, getattr(signal, first))
-
-    def test_one_interrupt_that_comes_twice_is_one(self):
-        stop, run, end = self._handled([(5.0, 'SIGINT'), (5.0, 'SIGINT'), (5.9, 'SIGINT')])
-        end.assert_not_called()
-        run.workdir.end.assert_not_called()
-        self.assertEqual(stop.signal, signal.SIGINT)
-
-    def test_a_scheduler_that_repeats_itself_ends_nothing(self):
-        _, _, end = self._handled([(5.0, 'SIGTERM'), (8.0, 'SIGTERM')])
-        end.assert_not_called()
-
-    def test_nobody_who_reads_is_needed_for_a_stop(self):
-        def finish(run):
-            os.kill(os.getpid(), signal.SIGINT)
-            while run.stop.signal is None:
-                time.sleep(0.01)
-            time.sleep(0.3)
-            raise runner.Stopped
-
-        read, write = os.pipe()
-        os.close(read)
-        with open(write, 'w') as broken, mock.patch.object(main.sys, 'stderr', broken):
-            with mock.patch.object(runner.StudyRun, 'finish', finish):
-                status = main.main(['main', f'--config={_SMOKE}', f'--workdir={self.workdir}'])
-        self.assertEqual(status, 130)
-
-    def _finished(self, *names: str, summary: str = 'Verdicts: none'):
-        """A stand-in for `finish` whose study has these conditions."""
-        rows = [
-            (name, 'u1_10', 'cnn', k, 'u1_10', 'mse', 1.0 + k) for name in names for k in (0, 1)
-        ]
-        columns = 'condition train_distribution predictor repeat test_distribution metric value'
-
-        def finish(run):
-            run.report = mock.Mock()
-            run.report.terminal_summary.return_value = summary
-            return pd.DataFrame(rows, columns=columns.split())
-
-        return finish
-
-    def test_a_finished_study_prints_its_table_and_verdicts(self):
-        stdout = self.enter_context(mock.patch.object(main.sys, 'stdout', io.StringIO()))
-        status, _ = self._main(self._finished('u1_10'))
-        self.assertEqual(status, 0)
-        self.assertIn('U(1, 10)', stdout.getvalue())
-        self.assertIn('1.500 ± 0.707', stdout.getvalue())
-        self.assertIn('\nVerdicts: none\n', stdout.getvalue())
-
-    def test_conditions_that_share_a_law_are_told_apart(self):
-        stdout = self.enter_context(mock.patch.object(main.sys, 'stdout', io.StringIO()))
-        conditions = {'u1_10': {}, 'no_dropout': {'model.conv_dropout_rate': 0.0}}
-        study = small_study.study(
-            {name: {'train_distribution': 'u1_10'} | more for name, more in conditions.items()}
-        )
-        with mock.patch.object(main, 'resolve', return_value=study):
-            self._main(self._finished(*conditions))
-        lines = stdout.getvalue().splitlines()[2:4]
-        first = {' '.join(line.split('  ')[0].split()) for line in lines}
-        self.assertEqual(first, {'U(1, 10)', 'no_dropout [U(1, 10)]'})
-
-    def test_conditions_whose_laws_share_a_label_are_told_apart(self):
-        conditions = [
-            types.SimpleNamespace(
-                name=name,
-                distribution=types.SimpleNamespace(name=name, label='table targets.csv', spec=name),
-            )
-            for name in 'ab'
-        ]
-        self.assertEqual(
-            main._titles(types.SimpleNamespace(conditions=conditions)),
-            {'a': 'table targets.csv (a)', 'b': 'table targets.csv (b)'},
-        )
-
-    @parameterized.parameters('/dev/full', 'ascii', 'gone')
-    def test_a_terminal_that_cannot_print_changes_no_status(self, kind):
-        if kind == 'gone':
-            read, write = os.pipe()
-            os.close(read)
-            stdout = open(write, 'w')
-        elif kind == 'ascii':
-            path = self.create_tempfile().full_path
-            stdout = open(path, 'w', encoding='ascii')
-        else:
-            stdout = open(kind, 'w')
-        with stdout, mock.patch.object(main.sys, 'stdout', stdout):
-            status, text = self._main(self._finished('u1_10', summary='−5 ± 1'))
-            self.assertEqual((status, text.strip()), (0, ''))
-        if kind == 'ascii':
-            with open(path, encoding='ascii') as file:
-                printed = file.read()
-            self.assertIn('1.500 +- 0.707', printed)
-            self.assertIn('\n-5 +- 1\n', printed)
+    def test_a_study_is_run_in_its_workdir(self):
+        for arguments, workdir in (([], 'workdirs/smoke-seed_3'), (['--workdir=w'], 'w')):
+            with self.subTest(workdir):
+                status = main.main(['main', f'--config={_SMOKE}', '--config.seed=3', *arguments])
+                self.assertEqual(status, 7)
+                study, named = self.run.call_args.args
+                self.assertEqual((study.seed, named), (3, workdir))
 
 
 class InterruptTest(absltest.TestCase):
@@ -275,28 +89,6 @@ class InterruptTest(absltest.TestCase):
                     env=os.environ | {'PYTHONPATH': folder.full_path},
                 )  # fmt: skip
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (130, '', ''))
-
-
-class _Stderr:
-    """Collects what is printed, and what is written to its file descriptor."""
-
-    def __init__(self):
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-
-    def write(self, text: str) -> int:
-        return os.write(self._write, text.encode())
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def fileno(self) -> int:
-        return self._write
-
-    @property
-    def text(self) -> str:
-        os.write(self._write, b' ')  # An empty pipe cannot be read.
-        return os.read(self._read, 10**5).decode()
 
 
 if __name__ == '__main__':

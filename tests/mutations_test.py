@@ -15,15 +15,15 @@ import random
 import signal
 import time
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from absl import flags
 from absl.testing import absltest
 
 import small_study
-from imbreg_jax import runner, study
+from imbreg_jax import studies, study
 from imbreg_jax.compute.plan import OutOfMemory
+from imbreg_jax.runner.study_run import StudyRun
 from imbreg_jax.study import FIELDS, ConfigError
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -150,8 +150,8 @@ class MutationsTest(absltest.TestCase):
         began = time.monotonic()
         try:
             whole = _MUTATIONS.value == 'all'
-            with mock.patch.object(runner.analysis, 'build', _build if whole else mock.Mock()):
-                results = runner.StudyRun(resolved, workdir).finish()
+            begun = studies.reported(resolved, workdir) if whole else StudyRun(resolved, workdir)
+            results = begun.finish()
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
@@ -165,9 +165,6 @@ class MutationsTest(absltest.TestCase):
         sound = networks[~networks.repeat.isin(diverged)]
         # What is not said to have diverged is a number.
         self.assertTrue(np.isfinite(sound.value).all(), sound)
-
-
-_build = runner.analysis.build
 
 
 if __name__ == '__main__':

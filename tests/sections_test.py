@@ -13,8 +13,10 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax.analysis import canvas, decomposition, loading, look
+from imbreg_jax.analysis.paper import section as paper_section
+from imbreg_jax.analysis.registry import SECTIONS
+from imbreg_jax.analysis.sections import decomposition as decomposition_section
 from imbreg_jax.analysis.sections import (
-    SECTIONS,
     error_curve,
     learning_curves,
     network,
@@ -22,8 +24,6 @@ from imbreg_jax.analysis.sections import (
     shrinkage,
     targets,
 )
-from imbreg_jax.analysis.sections import decomposition as decomposition_section
-from imbreg_jax.analysis.sections import paper as paper_section
 
 
 def _contents(study):
@@ -240,11 +240,13 @@ class ContentTest(absltest.TestCase):
         errors = -0.2 * y + runs + 0.5 * rng.standard_normal((3, y.size))
         curve = error_curve.error_curve(y, errors, bins=20)
         # A bin's mean error over 3 runs of 1,000 images: standard error 0.5/√3000.
-        np.testing.assert_allclose(curve.bias, -0.2 * curve.target, atol=4 * 0.5 / np.sqrt(3000))
+        np.testing.assert_allclose(
+            curve['bias'], -0.2 * curve['target'], atol=4 * 0.5 / np.sqrt(3000)
+        )
         # A standard deviation from 3,000 draws: relative error 1/√6000.
-        np.testing.assert_allclose(curve.image_std, 0.5, rtol=4 / np.sqrt(6000))
+        np.testing.assert_allclose(curve['image_std'], 0.5, rtol=4 / np.sqrt(6000))
         # Between repeats 0.1, blurred by the images of a bin: 0.5/√1000 for each run.
-        np.testing.assert_allclose(curve.repeat_std, 0.1, atol=3 * 0.5 / np.sqrt(1000))
+        np.testing.assert_allclose(curve['repeat_std'], 0.1, atol=3 * 0.5 / np.sqrt(1000))
 
     def test_errors_on_the_dense_set_are_to_each_conditions_own_target(self):
         study = _study()

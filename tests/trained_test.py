@@ -1,8 +1,7 @@
-"""Tests of imbreg_jax.results.trained: trained networks back from a workdir."""
+"""Tests of imbreg_jax.trained: trained networks back from a workdir."""
 
 import json
 import pathlib
-from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -10,10 +9,10 @@ from absl.testing import absltest, parameterized
 import imbreg_jax
 import simulated_study
 import small_study
-from imbreg_jax import runner
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation.evaluator import COMMON_REPEAT
 from imbreg_jax.results.workdir import WorkdirError
+from imbreg_jax.runner.study_run import StudyRun
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 
@@ -27,8 +26,7 @@ class TrainedTest(parameterized.TestCase):
             first_repeat=3,
         )
         cls.folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'trained_test' / 'workdir'
-        with mock.patch.object(runner.analysis, 'build'):  # What it says is not the matter here.
-            runner.StudyRun(cls.study, cls.folder).finish()
+        StudyRun(cls.study, cls.folder).finish()
         cls.networks = imbreg_jax.load(cls.folder)
 
     def _dense_images(self) -> np.ndarray:

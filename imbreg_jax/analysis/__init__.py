@@ -1,8 +1,8 @@
 """What a finished study says: a report of sections, each with a sentence, tables and figures.
 
 Reads only `config.json`, `results.csv`, `metrics.jsonl` and `predictions.npz` of one or several
-workdirs. `build(workdirs, out)` does all of it; `section` says what a section is, and `sections`
-has one file for each.
+workdirs. `build(workdirs, out)` does all of it; `section` says what a section is, and `registry`
+which there are.
 """
 
 import importlib
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imbreg_jax.analysis.reading import AnalysisError
+    from imbreg_jax.analysis.registry import SECTIONS
     from imbreg_jax.analysis.reporting import Report, build
     from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
-    from imbreg_jax.analysis.sections import SECTIONS
 
 __all__ = [
     'SECTIONS',
@@ -32,7 +32,7 @@ _PLACES = {
     'reading': ('AnalysisError',),
     'reporting': ('Report', 'build'),
     'section': ('Column', 'Content', 'Figure', 'Section', 'Table'),
-    'sections': ('SECTIONS',),
+    'registry': ('SECTIONS',),
 }
 
 

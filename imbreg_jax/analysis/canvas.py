@@ -49,6 +49,7 @@ with _backend_after_import():
     import matplotlib
     import matplotlib.style
     from matplotlib import figure as mpl_figure
+    from matplotlib import layout_engine
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
 _THEMED = {
@@ -106,7 +107,9 @@ def canvas(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[mpl_figure.Figure, np.ndarray]:
     """Returns a drawing of the common width, `height` inches high, and its [rows, columns] axes."""
-    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout='constrained')
+    # Text is a little wider at another resolution than that at which it was laid out: some room.
+    layout = layout_engine.ConstrainedLayoutEngine(w_pad=0.08)
+    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout=layout)
     return drawing, drawing.subplots(rows, columns, squeeze=False, **options)
 
 

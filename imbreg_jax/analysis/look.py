@@ -5,11 +5,10 @@ fixed for each condition; markers and line styles tell the same apart in greysca
 """
 
 import dataclasses
-import functools
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from imbreg_jax.analysis import canvas
 from imbreg_jax.analysis.finished import FinishedStudy
@@ -22,8 +21,6 @@ from matplotlib import figure as mpl_figure  # isort: skip
 # A figure with more would be too long to read, and in the end too large to draw; tables have all.
 MOST_CURVES = 12
 MOST_ROWS = 24
-_MOST_GROUPS = 2
-_FEW_CONDITIONS = 6
 _SHORT_LABEL = 14
 TICK_WIDTH = 24
 
@@ -156,87 +153,14 @@ def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
         )
 
 
-class Group(NamedTuple):
-    """Conditions that share a figure of curves.
-
-    Attributes:
-      suffix: of the name of its files.
-      heading: of its title.
-      conditions: in order.
-    """
-
-    suffix: str
-    heading: str
-    conditions: list[str]
-
-
-def groups(study: FinishedStudy) -> list[Group]:
-    """Returns the conditions as figures of curves can carry them.
-
-    Of many conditions those of a law share a figure, and those that are the only ones of their law
-    share figures of several laws; at most `_MOST_GROUPS` are drawn.
-    """
-    every = list(study.conditions)
-    if len(every) <= _FEW_CONDITIONS:
-        return [Group('', '', every)]
-    by_law: dict[str, list[str]] = {}
-    for name in every:
-        by_law.setdefault(study.conditions[name].train.spec, []).append(name)
-    labels = law_labels(study)
-    shared = [
-        (f'_{study.conditions[names[0]].train.name}', f', trained on {labels[spec]}', names)
-        for spec, names in by_law.items()
-        if len(names) > 1
-    ]
-    alone = [names[0] for names in by_law.values() if len(names) == 1]
-    found = []
-    for suffix, heading, names in [*shared, ('_other', ', other laws' if shared else '', alone)]:
-        for start in range(0, len(names), MOST_CURVES):
-            part = f' ({start // MOST_CURVES + 1})' if len(names) > MOST_CURVES else ''
-            members = names[start : start + MOST_CURVES]
-            found.append(Group(suffix + part, heading + part, members))
-    return found[:_MOST_GROUPS]
-
-
 def drawn(study: FinishedStudy) -> list[str]:
-    """Returns the conditions that figures of curves show."""
-    return [name for group in groups(study) for name in group.conditions]
+    """Returns the conditions that figures of curves show: the first that have runs that count."""
+    return study.trained[:MOST_CURVES]
 
 
-def figures(
-    study: FinishedStudy,
-    name: str,
-    title: str,
-    caption: str,
-    draw: Callable[[list[str]], mpl_figure.Figure],
-    conditions: Collection[str],
-) -> list[Figure]:
-    """Returns a figure of curves for each of `groups`.
-
-    Args:
-      study: what they are about.
-      name: what to name their files after.
-      title: what they show.
-      caption: how to read them.
-      draw: conditions -> the drawing.
-      conditions: those that there is something to draw of.
-    """
-    more = only(len(drawn(study)), len(study.conditions), 'conditions')
-    found = []
-    for group in groups(study):
-        shown = [name for name in group.conditions if name in conditions]
-        if shown:
-            found.append(
-                figure(
-                    study,
-                    name + group.suffix,
-                    title + group.heading,
-                    caption + more,
-                    functools.partial(draw, shown),
-                    shown,
-                )
-            )
-    return found
+def left_out(study: FinishedStudy) -> str:
+    """Returns a sentence for the caption of a figure of `drawn` where it shows not all."""
+    return only(len(drawn(study)), len(study.trained), 'conditions')
 
 
 def target(study: FinishedStudy) -> str:

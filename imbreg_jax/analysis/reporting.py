@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from imbreg_jax.analysis import canvas, folder, loading
 from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.render import csv, html, markdown, terminal
 from imbreg_jax.analysis.section import Content, Section
-from imbreg_jax.analysis.sections import SECTIONS
 
 
 @dataclasses.dataclass(frozen=True)

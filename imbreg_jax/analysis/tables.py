@@ -21,6 +21,7 @@ __all__ = ['format_results_table', 'number', 'printable', 'results', 'results_ta
 
 METRICS = ('mse', 'mape', 'mpe')
 PREDICTORS = ('cnn', 'cnn_calibrated', 'random_guess')
+_PER_METRIC = ('mean', 'std', 'paper', 'paper_std')
 _IF_ANY = formats.Kind('number', lambda count: f'{count:,}' if count else formats.NOTHING)
 
 
@@ -104,25 +105,9 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
                 row[f'{metric}_paper'] = printed.mean if printed else np.nan
                 row[f'{metric}_paper_std'] = printed.std if printed else np.nan
         rows.append(row)
-    columns = [
-        'condition',
-        'train_distribution',
-        'predictor',
-        'test_distribution',
-        'repeats',
-        'diverged',
-        'mse_mean',
-        'mse_std',
-        'mse_paper',
-        'mse_paper_std',
-        'mape_mean',
-        'mape_std',
-        'mape_paper',
-        'mape_paper_std',
-        'mpe_mean',
-        'mpe_std',
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'repeats']
+    columns += ['diverged', *(f'{m}_{what}' for m in ('mse', 'mape') for what in _PER_METRIC)]
+    return pd.DataFrame(rows, columns=[*columns, 'mpe_mean', 'mpe_std'])
 
 
 def results(

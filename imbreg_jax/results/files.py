@@ -264,6 +264,22 @@ def results_csv(table: pd.DataFrame) -> bytes:
     return buffer.getvalue().encode()
 
 
+def read_results_csv(content: bytes) -> pd.DataFrame:
+    """The table of `results_csv`'s bytes, value for value.
+
+    Raises:
+      ValueError: they are of no such table.
+    """
+    table = pd.read_csv(
+        io.BytesIO(content),
+        dtype=dict.fromkeys(COLUMNS, str) | {'repeat': int},
+        keep_default_na=False,
+        usecols=list(COLUMNS),
+    )
+    # Python's float, not the parser's: it is exact whatever the version of pandas.
+    return table.assign(value=[float(text) for text in table['value']])
+
+
 def sha256(path: Path) -> str:
     """A regular file's SHA-256, in hexadecimal; raises OSError, see `open_regular`."""
     digest = hashlib.sha256()

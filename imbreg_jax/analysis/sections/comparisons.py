@@ -1,5 +1,6 @@
 """Conditions compared with the study's reference, one change at a time."""
 
+import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import comparison, formats, statistics
@@ -29,6 +30,7 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
     columns = [
         Column('first', 'first', labels=study.titles),
         Column('second', 'second', labels=study.titles),
+        Column('changed', 'differ in'),
         Column('test_distribution', 'tested on', labels=study.labels),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         *statistics_columns(),
@@ -52,9 +54,8 @@ def _build(study: FinishedStudy) -> Content:
     frames = {p: comparison.table(study, p) for p in study.predictors}
     _, lone = comparison.pairs(study)
     alone = f' Without a partner: {listed([study.titles[n] for n in lone])}.' if lone else ''
-    reference = study.titles[comparison.reference(study)]
     return Content(
-        f'{len(frames["cnn"])} comparisons; the reference is {reference}.{alone}',
+        _headline(study, frames['cnn']) + alone,
         [_table(study, frame, predictor) for predictor, frame in frames.items()],
         notes=[
             'Each condition is compared, for each thing that sets it apart from the reference, '
@@ -63,6 +64,26 @@ def _build(study: FinishedStudy) -> Content:
                 0, sum(map(comparison.families, frames.values())), comparison.level(study)
             ),
         ],
+    )
+
+
+def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
+    """Says how many comparisons show a difference, and the largest ratio among them."""
+    text = f'The reference is {study.titles[comparison.reference(study)]}.'
+    if not len(frame):
+        return text
+    shown = frame[frame['holm_p'] < comparison.level(study)]
+    text += f' Of {len(frame):,} comparisons {len(shown):,} show a difference'
+    ratios = shown[shown['scale'] == 'ratio']
+    if not len(ratios):
+        return f'{text}.'
+    row = ratios.loc[np.log(ratios['effect']).abs().idxmax()]
+    first, second = study.titles[row['first']], study.titles[row['second']]
+    metric, on = comparison.METRIC_NAMES[row['metric']], study.labels[row['test_distribution']]
+    ends = formats.interval(row['low'], row['high'])
+    return (
+        f'{text}, the largest in {metric} on {on}: {first} has {formats.number(row["effect"])} '
+        f'times ({ends}) that of {second}.'
     )
 
 

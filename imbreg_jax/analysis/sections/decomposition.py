@@ -8,7 +8,7 @@ from imbreg_jax.analysis import canvas, decomposition, formats, look
 from imbreg_jax.analysis.canvas import INK, MUTED
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Section, Table, only
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import figure as mpl_figure  # isort: skip
@@ -84,37 +84,26 @@ _NOTES = (
 def _build(study: FinishedStudy) -> Content:
     frames = {p: decomposition.table(study, p) for p in study.predictors}
     frame = frames['cnn']
-    more = only(len(look.drawn(study)), len(study.conditions), 'conditions')
-    figures: list[Figure] = []
-    for suffix, heading, names in look.groups(study):
-        rows = frame[frame['condition'].isin(names)]
-        shown = rows[: look.MOST_ROWS]
-        if len(shown):
-            figures.append(_figure(study, shown, suffix, heading, len(rows), more))
+    shown = frame.head(look.MOST_ROWS)
+    drawing = look.figure(
+        study,
+        'decomposition',
+        'What the MSE is made of',
+        'Condition → test distribution. Shares that add up (predictions.npz).'
+        + only(len(shown), len(frame), 'rows'),
+        lambda: draw(study, shown),
+        list(dict.fromkeys(shown['condition'])),
+        list(dict.fromkeys(shown['test_distribution'])),
+    )
     return Content(
         _headline(study, frame),
         [_table(study, frame, predictor) for predictor, frame in frames.items()],
-        figures,
+        [drawing],
         [
             'The MSE of a cell is taken apart: errors are projected on ever larger spaces of '
             'functions of the target (a common factor; a constant; a piecewise linear curve; one '
             'such curve for each run), and the squared steps add up to the MSE exactly.'
         ],
-    )
-
-
-def _figure(
-    study: FinishedStudy, shown: pd.DataFrame, suffix: str, heading: str, total: int, more: str
-) -> Figure:
-    return look.figure(
-        study,
-        f'decomposition{suffix}',
-        f'What the MSE is made of{heading}',
-        'Condition → test distribution. Shares that add up (predictions.npz).'
-        + (only(len(shown), total, 'rows') or more),
-        lambda: draw(study, shown),
-        list(dict.fromkeys(shown['condition'])),
-        list(dict.fromkeys(shown['test_distribution'])),
     )
 
 

@@ -1,6 +1,5 @@
 """The error as a curve of the true target: where networks are biased, and how far they scatter."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from imbreg_jax.analysis import canvas, formats, look, statistics
 from imbreg_jax.analysis.canvas import INK, MUTED
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
-from imbreg_jax.analysis.section import Column, Content, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Section, Table
 from imbreg_jax.analysis.sections import targets as targets_section
 
 # After canvas, which sees to it that matplotlib can be imported at all.
@@ -25,60 +24,35 @@ _PANEL_WIDTH = 23
 _SMALL_TARGET = 0.75
 
 
-@dataclasses.dataclass(frozen=True)
-class ErrorCurve:
-    """Error against the true target: [B] values for B bins of the dense set.
-
-    Attributes:
-      target: mean target of the bin.
-      bias: mean error over runs and images.
-      bias_low: lower end of the t interval of the bias over runs; NaN with one run.
-      bias_high: upper end.
-      image_std: scatter between images within a run (root mean variance over runs).
-      repeat_std: standard deviation over runs of the bin's mean error; NaN with one run.
-    """
-
-    target: np.ndarray
-    bias: np.ndarray
-    bias_low: np.ndarray
-    bias_high: np.ndarray
-    image_std: np.ndarray
-    repeat_std: np.ndarray
-
-
 def error_curve(
     targets: np.ndarray, errors: np.ndarray, bins: int = _BINS, confidence: float = 0.95
-) -> ErrorCurve:
-    """Returns bias and spread as a function of the target.
+) -> pd.DataFrame:
+    """Returns bias and spread as a function of the target, a row for each bin.
 
     Args:
       targets: [m] targets in increasing order.
       errors: [R, m] prediction − target.
       bins: number of bins with equally many images.
       confidence: of the interval of the bias.
+
+    Returns:
+      target (mean of the bin), bias (mean error over runs and images), bias_low and bias_high (its
+      t interval over runs), image_std (scatter between images within a run: root mean variance over
+      runs), repeat_std (of the bin's mean error, over runs). NaN what takes two runs and has one.
     """
-    groups = np.array_split(np.arange(len(targets)), min(bins, max(1, len(targets) // 4)))
-    mean = np.stack([errors[:, g].mean(axis=1) for g in groups], axis=1)
-    middle = np.array([targets[g].mean() for g in groups])
-    # Within a bin the target itself varies: take the line through it out before measuring scatter.
-    variance = []
-    for g in groups:
+    rows = []
+    for g in np.array_split(np.arange(len(targets)), min(bins, max(1, len(targets) // 4))):
+        mean = errors[:, g].mean(axis=1)
+        # Within a bin the target itself varies: take the line through it out of the scatter.
         y = targets[g] - targets[g].mean()
-        residual = errors[:, g] - errors[:, g].mean(axis=1, keepdims=True)
+        residual = errors[:, g] - mean[:, None]
         slope = residual @ y / (y @ y) if y.any() else np.zeros(len(errors))
-        variance.append(
-            ((residual - slope[:, None] * y) ** 2).sum(axis=1).mean() / max(len(g) - 2, 1)
-        )
-    intervals = np.array([statistics.mean_interval(column, confidence) for column in mean.T])
-    repeat_std = mean.std(axis=0, ddof=1) if len(errors) > 1 else np.full(len(groups), np.nan)
-    return ErrorCurve(
-        middle,
-        mean.mean(axis=0),
-        intervals[:, 0],
-        intervals[:, 1],
-        np.sqrt(np.array(variance)),
-        repeat_std,
-    )
+        scatter = ((residual - slope[:, None] * y) ** 2).sum(axis=1).mean() / max(len(g) - 2, 1)
+        low, high = statistics.mean_interval(mean, confidence)
+        repeat_std = mean.std(ddof=1) if len(mean) > 1 else np.nan
+        rows.append((targets[g].mean(), mean.mean(), low, high, np.sqrt(scatter), repeat_std))
+    columns = ['target', 'bias', 'bias_low', 'bias_high', 'image_std', 'repeat_std']
+    return pd.DataFrame(rows, columns=columns)
 
 
 def dense(study: FinishedStudy, condition: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,18 +66,10 @@ def dense(study: FinishedStudy, condition: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def table(study: FinishedStudy, conditions: Sequence[str]) -> pd.DataFrame:
-    """Returns the error curves of conditions with runs that count.
-
-    Columns: condition and the fields of `ErrorCurve`; a row per condition and bin.
-    """
+    """Returns the error curves of conditions with runs that count, beside a column condition."""
     confidence = study.option('confidence', 0.95)
-    frames = [
-        pd.DataFrame(columns=['condition', *(f.name for f in dataclasses.fields(ErrorCurve))])
-    ]
-    for name in conditions:
-        curve = error_curve(*dense(study, name), confidence=confidence)
-        frames.append(pd.DataFrame({'condition': name, **dataclasses.asdict(curve)}))
-    return pd.concat(frames[1:] or frames, ignore_index=True)
+    curves = {name: error_curve(*dense(study, name), confidence=confidence) for name in conditions}
+    return pd.concat(curves, names=['condition', None]).reset_index(level=0)
 
 
 def _robust_limits(
@@ -196,26 +162,26 @@ def draw_predictions(
 
 
 def _build(study: FinishedStudy) -> Content:
-    shown = [name for name in look.drawn(study) if study.repeats(name)]
+    shown, more = look.drawn(study), look.left_out(study)
     frame = table(study, shown)
-    from_ = 'Dense evaluation set of predictions.npz'
+    set_ = 'Dense evaluation set of predictions.npz'
     figures = [
-        *look.figures(
+        look.figure(
             study,
             'error_curve',
             'Error as a curve of the true target',
-            f'{from_} in bins of equally many images. Bias: mean of prediction − target, band: '
-            'interval of its mean over repeats. Beneath: where the training targets lie.',
-            lambda names: draw(study, frame, names),
+            f'{set_} in bins of equally many images. Bias: mean of prediction − target, band: '
+            'interval of its mean over repeats. Beneath: where the training targets lie.' + more,
+            lambda: draw(study, frame, shown),
             shown,
         ),
-        *look.figures(
+        look.figure(
             study,
             'predicted_against_true',
             'Predicted against true',
-            f'{from_}. Points: the first repeat; line: mean over repeats; dashed: exact; shaded: '
-            'the range of training targets.',
-            lambda names: draw_predictions(study, frame, names),
+            f'{set_}. Points: the first repeat; line: mean over repeats; dashed: exact; shaded: '
+            'the range of training targets.' + more,
+            lambda: draw_predictions(study, frame, shown),
             shown,
         ),
     ]
@@ -247,8 +213,7 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[st
             at = number(curve['target'].iloc[i], 3)
             told = f'{percent[i]:+.1f} % at a target of {at} ({study.titles[name]})'
             worst = (abs(percent[i]), told)
-    first = only(len(conditions), len(study.conditions), 'conditions').split(';')[0].strip()
-    among = f' ({first[0].lower()}{first[1:]})' if first else ''
+    among = f' (of {len(conditions)} conditions)' if look.left_out(study) else ''
     if not worst[1]:
         return 'No bin of the dense evaluation set lies among the training targets.'
     return f'Within the range of training targets the bias is at most {worst[1]}{among}.'

@@ -115,18 +115,20 @@ def _build(study: FinishedStudy) -> Content:
         ),
         Column('runs', 'runs', formats.COUNT, _source),
     ]
-    figures = look.figures(
+    shown = look.drawn(study)
+    drawing = look.figure(
         study,
         'learning_curves',
         'Training and validation curves',
-        'Mean over repeats, band ± one standard deviation; logarithmic axis. From metrics.jsonl.',
-        lambda names: draw(study, frame, names),
-        set(frame['condition'][frame['validation_mse_mean'].notna()]),
+        'Mean over repeats, band ± one standard deviation; logarithmic axis. From metrics.jsonl.'
+        + look.left_out(study),
+        lambda: draw(study, frame, shown),
+        shown,
     )
     return Content(
         _headline(study, frame),
         [Table('learning_curves', 'Errors epoch by epoch', frame, columns, folded=True)],
-        figures,
+        [drawing],
     )
 
 

@@ -14,7 +14,6 @@ from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
 from imbreg_jax.study.architecture import Architecture
 
 # After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
 from matplotlib import figure as mpl_figure  # isort: skip
 from matplotlib import patches  # isort: skip
 
@@ -26,8 +25,8 @@ _SHEETS = 6  # So many of a layer's maps are drawn.
 def layers(config: Mapping[str, Any]) -> pd.DataFrame:
     """Returns the network of a config, a row per operation from the input on.
 
-    Columns: operation; depth, height, width of what it gives (height and width 0 for a vector);
-    shape, the same as text; parameters.
+    Columns: operation; depth and side of the maps that it gives (side 0: a vector); shape, the same
+    as text; parameters.
     """
     model = config['model']
     first, second = map(int, model['conv_features'])
@@ -42,29 +41,18 @@ def layers(config: Mapping[str, Any]) -> pd.DataFrame:
             (f'convolution {kernel}×{kernel}', layer.outputs, layer.side, layer.parameters),
             (before + pool, layer.outputs, layer.pooled, 0),
         ]
+    hidden_name = f'dense, ReLU, dropout {model["dense_dropout_rate"]:g}'
     rows += [
         ('flatten', hidden.inputs, 0, 0),
-        (
-            f'dense, ReLU, dropout {model["dense_dropout_rate"]:g}',
-            hidden.outputs,
-            0,
-            hidden.parameters,
-        ),
+        (hidden_name, hidden.outputs, 0, hidden.parameters),
         ('dense (prediction)', last.outputs, 0, last.parameters),
     ]
-    return pd.DataFrame(
-        [
-            {
-                'operation': operation,
-                'depth': depth,
-                'height': side,
-                'width': side,
-                'shape': f'{depth}@{side}×{side}' if side else f'{depth:,}',
-                'parameters': parameters,
-            }
-            for operation, depth, side, parameters in rows
-        ]
-    )
+    frame = pd.DataFrame(rows, columns=['operation', 'depth', 'side', 'parameters'])
+    frame['shape'] = [
+        f'{depth}@{side}×{side}' if side else f'{depth:,}'
+        for depth, side in zip(frame['depth'], frame['side'], strict=True)
+    ]
+    return frame
 
 
 def draw(frame: pd.DataFrame) -> mpl_figure.Figure:
@@ -75,11 +63,19 @@ def draw(frame: pd.DataFrame) -> mpl_figure.Figure:
     axes.axis('off')
     for i, row in enumerate(frame.to_dict('records')):
         y = _ROW * (i + 0.5)
-        if row['height']:
-            _maps(axes, y, row['depth'], 0.62 * math.sqrt(row['height'] / frame['height'].max()))
+        if row['side']:
+            size = 0.62 * math.sqrt(row['side'] / frame['side'].max())
+            sheets = min(row['depth'], _SHEETS)
+            fill, edge = '#9CC9E3', '#00486F'
         else:
-            length = max(0.1, 1.7 * math.log10(row['depth'] + 1) / math.log10(3000))
-            _box(axes, y, length, 0.14, '#F3CF80', '#7A5300')
+            size, sheets = max(0.1, 1.7 * math.log10(row['depth'] + 1) / math.log10(3000)), 1
+            fill, edge = '#F3CF80', '#7A5300'
+        height = size if row['side'] else 0.14
+        for sheet in reversed(range(sheets)):
+            shift = 0.055 * (sheet - (sheets - 1) / 2)
+            corner = (_MIDDLE - size / 2 + shift, y - height / 2 - 0.5 * shift)
+            box = patches.Rectangle(corner, size, height, facecolor=fill, edgecolor=edge)
+            axes.add_patch(box)
         words = textwrap.wrap(canvas.shorten(row['operation'], 68), 34)
         words += [f'{row["parameters"]:,} parameters'] if row['parameters'] else []
         top = y - 0.09 * len(words)
@@ -90,26 +86,6 @@ def draw(frame: pd.DataFrame) -> mpl_figure.Figure:
             arrow = {'arrowstyle': '-|>', 'color': MUTED, 'lw': 0.8}
             axes.annotate('', (_MIDDLE, y + 0.475), (_MIDDLE, y + 0.355), arrowprops=arrow)
     return drawing
-
-
-def _maps(axes: mpl_axes.Axes, y: float, depth: int, side: float) -> None:
-    sheets = min(depth, _SHEETS)
-    for sheet in reversed(range(sheets)):
-        shift = 0.055 * (sheet - (sheets - 1) / 2)
-        _box(axes, y - 0.5 * shift, side, side, '#9CC9E3', '#00486F', shift)
-
-
-def _box(
-    axes: mpl_axes.Axes,
-    y: float,
-    width: float,
-    height: float,
-    fill: str,
-    edge: str,
-    shift: float = 0.0,
-) -> None:
-    corner = (_MIDDLE - width / 2 + shift, y - height / 2)
-    axes.add_patch(patches.Rectangle(corner, width, height, facecolor=fill, edgecolor=edge))
 
 
 def _build(study: FinishedStudy) -> Content:
@@ -126,24 +102,20 @@ def _build(study: FinishedStudy) -> Content:
         f'Depth@height×width after each layer; {total:,} parameters in all. From config.json.',
         lambda: draw(frame),
     )
-    varied = sorted({f for c in study.conditions.values() for f in c.settings if _varies(study, f)})
-    notes = [f'Conditions differ in {", ".join(varied)}; drawn is the config’s own network.']
+    first, *others = study.conditions.values()
+    varied = {
+        field
+        for condition in others
+        for field, value in condition.settings.items()
+        if field.startswith('model.') and value != first.settings.get(field)
+    }
+    notes = [f'Conditions differ in {", ".join(sorted(varied))}; this is the config’s own network.']
     return Content(
         f'The network has {total:,} parameters.',
         [Table('network', 'Layers', frame, columns, folded=True)],
         [drawing],
         notes if varied else [],
     )
-
-
-def _varies(study: FinishedStudy, field: str) -> bool:
-    if not field.startswith('model.'):
-        return False
-    return any(c.settings.get(field) != _first(study, field) for c in study.conditions.values())
-
-
-def _first(study: FinishedStudy, field: str) -> Any:
-    return next(iter(study.conditions.values())).settings.get(field)
 
 
 SECTION = Section('network', 'The network', lambda study: True, _build)

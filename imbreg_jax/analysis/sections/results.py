@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, look, paper, paper_tables, statistics, tables
+from imbreg_jax.analysis import canvas, look, paper, statistics, tables
 from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED
 from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
 from imbreg_jax.analysis.formats import mean_and_std, number
+from imbreg_jax.analysis.paper.tables import as_printed
 from imbreg_jax.analysis.section import Content, Figure, Section, only
 
 # After canvas, which sees to it that matplotlib can be imported at all.
@@ -48,7 +49,8 @@ def draw(
       beside: who printed what the rows hold beside the measured values.
       baseline: the test distribution whose random guess is told above the panels.
     """
-    drawing, grid = canvas.canvas(1.5 + 2 * (0.42 + 0.46 * len(rows)), 2, 1)
+    row_height = 0.46 if any(row.printed for row in rows) else 0.36
+    drawing, grid = canvas.canvas(1.5 + 2 * (0.42 + row_height * len(rows)), 2, 1)
     styles, confidence = look.styles(study), study.option('confidence', 0.95)
     for axes, (metric, unit) in zip(grid[:, 0], _METRICS.items(), strict=True):
         for i, row in enumerate(rows):
@@ -181,7 +183,7 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
 
 
 def _build(study: FinishedStudy) -> Content:
-    frame = tables.results_table(study.results, paper_tables.as_printed(study))
+    frame = tables.results_table(study.results, as_printed(study))
 
     def source(row: dict[str, Any], metric: str) -> str:
         return study.source(row['predictor'], row['condition'], row['test_distribution'], metric)

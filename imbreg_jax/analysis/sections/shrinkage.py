@@ -93,16 +93,17 @@ def _runs_table(study: FinishedStudy, runs: pd.DataFrame) -> Table:
 def _build(study: FinishedStudy) -> Content:
     runs = decomposition.shrinkage(study)
     summary = decomposition.shrinkage_summary(runs)
-    figures = look.figures(
+    shown = [name for name in look.drawn(study) if name in set(runs['condition'])]
+    drawing = look.figure(
         study,
         'shrinkage',
         'Shrinkage: predicted by dropout against measured',
         'One mark a network; on the dashed line the mechanism explains all of it. Filled: '
         'predicted from both dropouts, measured on the prediction averaged over channel masks, '
         'which that is about. Open: predicted from the last layer alone, measured with dropout '
-        'off. From the moments in predictions.npz.',
-        lambda names: draw(study, runs, names),
-        set(runs['condition']),
+        'off. From the moments in predictions.npz.' + look.left_out(study),
+        lambda: draw(study, runs, shown),
+        shown,
     )
     sentences = [
         f'{study.titles[row["condition"]]}: {row["measured"]:.1f} % measured with dropout off, '
@@ -115,7 +116,7 @@ def _build(study: FinishedStudy) -> Content:
     return Content(
         _headline(summary),
         [_summary_table(study, summary), _runs_table(study, runs)],
-        figures,
+        [drawing],
         [
             'With dropout of rate p on the last hidden features, training minimises '
             '(y − ŷ)² + p/(1 − p)·Σ(wᵢhᵢ)² in expectation, so the best common factor on the '

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from imbreg_jax.analysis import section
-from imbreg_jax.analysis.finished import FinishedStudy, ended_far_above
+from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Content, Section, listed
+from imbreg_jax.results.epoch_rows import ended_far_above
 
 
 def warnings(study: FinishedStudy) -> list[str]:

@@ -18,7 +18,7 @@ LEAST_SECONDS = 10.0
 MOST_SECONDS = 60.0
 
 
-class Progress:
+class Display:
     """How far a study's training is.
 
     Attributes:
@@ -43,7 +43,7 @@ class Progress:
                 total=total, unit='image', unit_scale=True, dynamic_ncols=True, smoothing=0.1
             )
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Display:
         """Itself."""
         return self
 

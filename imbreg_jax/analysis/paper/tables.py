@@ -90,12 +90,7 @@ def paper_tables(
         rows = []
         trained = False
         for cell in paper.table(table):
-            tests = (
-                paper.test_distributions()
-                if cell.tested_on == paper.ALL_TESTS
-                else [cell.tested_on]
-            )
-            if any(test not in study.test_distributions for test in tests):
+            if not _tested(study, cell):
                 continue
             if cell.trained_on and cell.trained_on not in variant.conditions:
                 continue
@@ -129,62 +124,36 @@ def ruled_out(study: FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     for variant in study.variants():
         for train, condition in variant.conditions.items():
             cells = [
-                c
-                for c in paper.cells()
-                if c.trained_on == train
-                and c.usable
-                and (
-                    c.tested_on in study.test_distributions
-                    or (
-                        c.tested_on == paper.ALL_TESTS
-                        and set(paper.test_distributions()) <= set(study.test_distributions)
-                    )
-                )
+                cell
+                for cell in paper.cells()
+                if cell.trained_on == train and cell.usable and _tested(study, cell)
             ]
             # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
-            distinct = {(c.tested_on, c.metric, c.mean): c for c in cells}
             compared = {
-                key: _cell_row(study, predictor, condition, c) for key, c in distinct.items()
+                (cell.tested_on, cell.metric, cell.mean): _cell_row(
+                    study, predictor, condition, cell
+                )
+                for cell in cells
             }
-            corrected = dict(
-                zip(
-                    compared,
-                    statistics.holm([r['p_value'] for r in compared.values()]),
-                    strict=True,
-                )
-            )
-            for table in sorted({c.table for c in cells}):
+            corrected = statistics.holm([row['p_value'] for row in compared.values()])
+            p_values = dict(zip(compared, corrected, strict=True))
+            for table in sorted({cell.table for cell in cells}):
                 keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
-                worst = min(keys, key=lambda key: np.nan_to_num(corrected[key], nan=2.0))
-                p, row = corrected[worst], compared[worst]
+                worst = min(keys, key=lambda key: np.nan_to_num(p_values[key], nan=2.0))
+                p, row = p_values[worst], compared[worst]
                 verdict = 'no spread' if not np.isfinite(p) else 'yes' if p < alpha else 'no'
+                told = {key: row[key] for key in ('tested_on', 'metric', 'mean', 'paper_mean')}
                 rows.append(
-                    {
-                        'variant': variant.name,
-                        'condition': condition,
-                        'table': table,
-                        'ruled_out': verdict,
-                        'tested_on': row['tested_on'],
-                        'metric': row['metric'],
-                        'mean': row['mean'],
-                        'paper_mean': row['paper_mean'],
-                        'holm_p': p,
-                        'source': row['source'],
-                    }
+                    {'variant': variant.name, 'condition': condition, 'table': table}
+                    | {'ruled_out': verdict, **told, 'holm_p': p, 'source': row['source']}
                 )
-    columns = [
-        'variant',
-        'condition',
-        'table',
-        'ruled_out',
-        'tested_on',
-        'metric',
-        'mean',
-        'paper_mean',
-        'holm_p',
-        'source',
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows)
+
+
+def _tested(study: FinishedStudy, cell: paper.Cell) -> bool:
+    """Whether the study tests on what a cell is about."""
+    tests = paper.test_distributions() if cell.tested_on == paper.ALL_TESTS else [cell.tested_on]
+    return set(tests) <= set(study.test_distributions)
 
 
 def spread_sentence(number_of_table: int) -> str:

@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, paper, paper_tables
+from imbreg_jax.analysis import canvas, comparison, formats, look, paper
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.paper import claims
+from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
 from imbreg_jax.analysis.sections import comparisons, results
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import figure as mpl_figure  # isort: skip
-
-_BAD = {'yes': 'fails', 'no': 'stands'}  # To be ruled out is the bad news.
-
 
 # ------------------------------------------------------------------------------------------------
 # Tables

@@ -7,9 +7,10 @@ import numpy as np
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import loading, paper, paper_tables
+from imbreg_jax.analysis import loading, paper
+from imbreg_jax.analysis.paper import section as paper_section
+from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.render import markdown
-from imbreg_jax.analysis.sections import paper as paper_section
 
 
 class PaperTablesTest(absltest.TestCase):

@@ -1,0 +1,63 @@
+"""A study at the command line: signals stop it, its table is printed, its end is explained."""
+
+from imbreg_jax import signals, studies, terminal
+from imbreg_jax.analysis import AnalysisError
+from imbreg_jax.compute import environment, out_of_memory
+from imbreg_jax.compute.plan import OutOfMemory
+from imbreg_jax.results.checkpoints import CheckpointError
+from imbreg_jax.results.workdir import WorkdirError
+from imbreg_jax.runner.stop import Stopped, StopRequest
+from imbreg_jax.study import ConfigError, Study
+
+_REFUSALS = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
+
+
+def run(study: Study, workdir: str) -> int:
+    """Trains and evaluates a study, says what came of it, and returns the exit status.
+
+    Args:
+      study: the study.
+      workdir: its folder, as it is to be called in what is said.
+
+    Raises:
+      Exception: what nobody expects of a study, a programming error say.
+    """
+    stop, names = StopRequest(), study.compute.stop_signals
+    started = studies.reported(study, workdir, stop)
+    abandoned = f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}'
+    failure = signals.work(started.finish, names, stop, started.leave, abandoned)
+    if started.results is not None:
+        # All is done and written, but for the report where there is a failure. Whoever is tired of
+        # reading may go.
+        terminal.nothing_waits()
+        signals.end_at_once_on(names)
+        print(studies.printed_table(started.results, started.study))
+    if failure is not None:
+        return _explain(failure, workdir, stop.signal)
+    if started.report is not None:
+        print(started.report.terminal_summary())
+    return 0
+
+
+def _explain(error: BaseException, workdir: str, stopped_by: int | None) -> int:
+    """Says in one sentence why the study ended; returns the exit status."""
+    if isinstance(error, Stopped):
+        terminal.say(f'stopped and saved; {_resume(workdir)}')
+        return 128 + (stopped_by or 0)
+    if isinstance(error, _REFUSALS):
+        terminal.say(str(error))
+        return 2
+    kept = f'what was finished is kept; {_resume(workdir)}'
+    if isinstance(error, AnalysisError):
+        terminal.say(str(error))
+    elif isinstance(error, OSError):
+        terminal.say(f'{error.filename or workdir}: {error.strerror or error}; {kept}')
+    elif out_of_memory.is_out_of_memory(error):
+        terminal.say(f'out of memory ({error}); {kept}')
+    else:
+        raise error
+    return 1
+
+
+def _resume(workdir: str) -> str:
+    return f'to resume, give the same command again (workdir {workdir})'

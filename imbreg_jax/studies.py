@@ -1,0 +1,103 @@
+"""Whole studies: trained, evaluated and reported on.  Joins the runner with the analysis."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import pandas as pd
+
+from imbreg_jax import analysis
+from imbreg_jax.analysis import loading, paper, tables
+from imbreg_jax.results import kept_tables
+from imbreg_jax.runner.stop import StopRequest
+from imbreg_jax.runner.study_run import StudyRun
+from imbreg_jax.study import Study, resolve
+
+logger = logging.getLogger('imbreg_jax')
+
+
+def run_study(
+    config: ml_collections.ConfigDict | Mapping[str, Any],
+    workdir: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Trains and evaluates a study.
+
+    Args:
+      config: a config, as `imbreg_jax.study.default_config()` gives it.
+      workdir: where to leave its files and to resume from; None leaves none.
+
+    Returns:
+      The results table: per condition and test distribution, each metric's mean and standard
+      deviation over repeats, with the paper's value beside it where there is one and the
+      settings are the paper's.
+
+    Raises:
+      ConfigError: the config cannot work.
+      WorkdirError: the workdir cannot be used.
+      CheckpointError: the workdir's checkpoints are all damaged.
+      OutOfMemory: not even one repeat fits on the devices.
+      BackendError: JAX cannot start here, or does not compute what it should.
+      AnalysisError: the report of a finished workdir cannot be made; its results stand.
+      OSError: the disk is full; what was finished stays.
+    """
+    source = None if workdir is None else kept_tables.source_of_user(workdir)
+    run = reported(resolve(config, source), workdir)
+    results = run.finish()
+    return _table(results, run.study)
+
+
+def reported(
+    study: Study,
+    workdir: str | os.PathLike[str] | None = None,
+    stop: StopRequest | None = None,
+) -> StudyRun:
+    """A study's run that ends with its report, whose failure is an AnalysisError; see `StudyRun`.
+
+    Args:
+      study: the study.
+      workdir: its folder; None leaves no files, and no report.
+      stop: where a stop is asked for.
+    """
+    return StudyRun(study, workdir, stop, _make_report)
+
+
+def printed_table(results: pd.DataFrame, study: Study) -> str:
+    """The results table of a study as text, from the rows of its results.csv."""
+    table = _table(results, study).replace({'condition': _titles(study)})
+    labels = {law.name: law.label for law in study.test_distributions}
+    return tables.format_results_table(table, labels)
+
+
+def _make_report(workdir: Path) -> analysis.Report:
+    logger.info('making the report…')
+    try:
+        return analysis.build([workdir], workdir)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a drawing library raised
+        raise analysis.AnalysisError(
+            f'{workdir} holds the finished study, but its report could not be made: '
+            f'{analysis.reason(error)}; the same command makes it again'
+        ) from error
+
+
+def _table(results: pd.DataFrame, study: Study) -> pd.DataFrame:
+    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
+    return tables.results_table(results, comparable)
+
+
+def _titles(study: Study) -> dict[str, str]:
+    """What the table calls each condition: as the report does, and no two the same."""
+    titles = {}
+    for condition in study.conditions:
+        law = condition.distribution
+        train = loading.Distribution(law.name, law.label, law.spec)
+        titles[condition.name] = loading.Condition(condition.name, train, {}).title
+    given = list(titles.values())
+    return {
+        name: title if given.count(title) == 1 else f'{title} ({name})'
+        for name, title in titles.items()
+    }
