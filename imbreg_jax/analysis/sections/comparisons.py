@@ -122,14 +122,9 @@ def _build(study: FinishedStudy) -> Content:
     tables = [_table(study, frame, predictor) for predictor, frame in frames.items()]
     if 'cnn' not in frames:
         return Content(f'No condition differs from another in one thing alone.{alone}')
-    main = frames['cnn'][frames['cnn']['metric'].isin(_DRAWN)]
-    counts = main['answer'].value_counts()
-    differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
     tested = sum(map(comparison.families, frames.values()))
     return Content(
-        f'Reference: {study.titles[comparison.reference(study)]}. Of {len(main):,} comparisons of '
-        f'MSE and MAPE {differ:,} differ, {same:,} are the same within the margin, {open_:,} '
-        f'undecided.{alone}',
+        _headline(study, frames['cnn']) + alone,
         tables,
         _figures(study, frames['cnn']),
         [
@@ -138,6 +133,25 @@ def _build(study: FinishedStudy) -> Content:
             comparison.expected_errors(0, tested, level),
         ],
     )
+
+
+def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
+    """Counts the answers, and gives the largest ratio that is shown."""
+    main = frame[frame['metric'].isin(_DRAWN)]
+    counts = main['answer'].value_counts()
+    differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
+    text = (
+        f'Against {study.titles[comparison.reference(study)]}: of {len(main):,} comparisons of MSE '
+        f'and MAPE {differ:,} differ, {same:,} same within the margin, {open_:,} undecided'
+    )
+    shown = main[main['answer'] == DIFFERS]
+    if not len(shown):
+        return f'{text}.'
+    row = shown.loc[np.log(shown['effect']).abs().idxmax()]
+    metric, on = comparison.METRIC_NAMES[row['metric']], study.labels[row['test_distribution']]
+    first, second = study.titles[row['first']], study.titles[row['second']]
+    ratio = formats.number(row['effect'], 3)
+    return f'{text}; most in {metric} on {on}: {first} has {ratio} times that of {second}.'
 
 
 SECTION = Section(
