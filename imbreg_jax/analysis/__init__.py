@@ -11,7 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imbreg_jax.analysis.reading import AnalysisError
+    from imbreg_jax.analysis.reader import AnalysisError
     from imbreg_jax.analysis.registry import SECTIONS
     from imbreg_jax.analysis.reporting import Report, build
     from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
@@ -29,7 +29,7 @@ __all__ = [
     'reason',
 ]
 _PLACES = {
-    'reading': ('AnalysisError',),
+    'reader': ('AnalysisError',),
     'reporting': ('Report', 'build'),
     'section': ('Column', 'Content', 'Figure', 'Section', 'Table'),
     'registry': ('SECTIONS',),
@@ -42,7 +42,7 @@ def reason(error: Exception) -> str:
     Our own errors are sentences; of another one, a drawing library's say, the type and the place
     are told too.
     """
-    from imbreg_jax.analysis.reading import AnalysisError
+    from imbreg_jax.analysis.reader import AnalysisError
 
     text = ' '.join(str(error).split()).rstrip('.')
     if isinstance(error, AnalysisError):

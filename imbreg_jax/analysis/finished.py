@@ -259,16 +259,12 @@ class FinishedStudy:
             f'test_distribution={" and ".join(tests)}, metric={metric})'
         )
 
-    def describe(self, rows: pd.DataFrame, file: str = 'results.csv') -> str:
-        """Returns 'file lines first–last' for rows that carry columns source and line."""
-        return self._describe(rows['source'].to_numpy(), rows['line'].to_numpy(), file)
-
-    def _describe(self, source: np.ndarray, line: np.ndarray, file: str = 'results.csv') -> str:
+    def _describe(self, source: np.ndarray, line: np.ndarray) -> str:
         parts = []
         for i in sorted(set(source.tolist())):
             prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
             lines = line[source == i]
-            parts.append(f'{prefix}{file} lines {lines.min()}–{lines.max()}')
+            parts.append(f'{prefix}results.csv lines {lines.min()}–{lines.max()}')
         return ' and '.join(parts) or 'no rows'
 
     def variants(self) -> list[Variant]:

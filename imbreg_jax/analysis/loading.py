@@ -23,7 +23,7 @@ from imbreg_jax.analysis.finished import (
     get,
     show,
 )
-from imbreg_jax.analysis.reading import KEY, AnalysisError, read
+from imbreg_jax.analysis.reader import KEY, AnalysisError, read
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number.
@@ -184,13 +184,11 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
                 'not paired, so analyse them apart'
             )
     results = pd.concat(
-        [each.results.assign(source=i) for i, each in enumerate(held)],
-        ignore_index=True,
+        [each.results.assign(source=i) for i, each in enumerate(held)], ignore_index=True
     )
     results, notes = _drop_repeated(results, sources, headers)
     metrics = pd.concat(
-        [each.metrics.assign(source=i) for i, each in enumerate(held)],
-        ignore_index=True,
+        [each.metrics.assign(source=i) for i, each in enumerate(held)], ignore_index=True
     ).drop_duplicates(['condition', 'repeat', 'epoch'])
     conditions: dict[str, Condition] = {}
     tests: dict[str, Distribution] = {}

@@ -146,10 +146,7 @@ def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
     if found:
         labels = list(found)
         drawing.legend(
-            list(found.values()),
-            labels,
-            loc='outside upper left',
-            ncols=_legend_columns(labels),
+            list(found.values()), labels, loc='outside upper left', ncols=_legend_columns(labels)
         )
 
 

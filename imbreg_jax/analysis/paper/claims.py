@@ -355,36 +355,3 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
             nobody = 'No run has both a value and a baseline to hold it against.'
             found.append(question.verdict(UNTESTED, no or nobody))
     return found
-
-
-def survival(found: Sequence[Verdict]) -> pd.DataFrame:
-    """Says which conclusions survive a calibration of the networks by one factor each.
-
-    Args:
-      found: what `verdicts` returned.
-
-    Returns:
-      A row per variant, claim and metric: variant, claim, statement, metric, cnn, cnn_calibrated
-      (their statuses) and survives: 'yes', 'no', 'same within the margin', 'undecided' or '' where
-      there was no claim that stood or no calibrated predictor.
-    """
-    by_key = {(v.variant, v.claim, v.metric, v.predictor): v.status for v in found}
-    answers = {STANDS: 'yes', FAILS: 'no', SAME: SAME, '': ''}
-    rows = []
-    for (variant, claim, metric, predictor), status in by_key.items():
-        if predictor != 'cnn':
-            continue
-        calibrated = by_key.get((variant, claim, metric, 'cnn_calibrated'), '')
-        rows.append(
-            {
-                'variant': variant,
-                'claim': claim,
-                'statement': STATEMENTS[claim],
-                'metric': metric,
-                'cnn': status,
-                'cnn_calibrated': calibrated,
-                'survives': answers.get(calibrated, UNDECIDED) if status == STANDS else '',
-            }
-        )
-    columns = ['variant', 'claim', 'statement', 'metric', 'cnn', 'cnn_calibrated', 'survives']
-    return pd.DataFrame(rows, columns=columns)

@@ -55,7 +55,13 @@ def _overview(found: pd.DataFrame) -> Table:
         Column('statement', 'statement', formats.TEXT),
         *(Column(name, name, formats.STATUS) for name in order),
     ]
-    return Table('claims', "The paper's claims, one verdict for each metric", table, columns)
+    notes = [
+        'Calibrated: each network’s predictions times the one factor that fits its validation split '
+        'best; it shows which verdicts are about scale alone.'
+    ]
+    title = "The paper's claims, one verdict for each metric"
+    calibrated = any('calibrated' in name for name in order)
+    return Table('claims', title, table, columns, notes if calibrated else [])
 
 
 def _verdicts(found: pd.DataFrame) -> Table:
@@ -104,24 +110,6 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
     ]
     title = 'Every comparison behind the verdicts: first to second, one-sided'
     return Table('evidence', title, evidence_frame(found), columns, folded=True)
-
-
-def _survival(found: list[claims.Verdict]) -> Table:
-    frame = claims.survival(found)
-    columns = [
-        Column('claim', 'claim', formats.COUNT),
-        *_settings(frame['variant']),
-        Column('statement', 'statement', formats.TEXT),
-        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
-        Column('cnn', 'as trained', formats.STATUS),
-        Column('cnn_calibrated', 'calibrated', formats.STATUS),
-        Column('survives', 'survives?', formats.STATUS, labels={'': formats.NOTHING}),
-    ]
-    notes = [
-        'The predictor cnn_calibrated multiplies each network’s predictions by the one factor that '
-        'fits its validation split best.'
-    ]
-    return Table('survival', 'Verdicts before and after calibration', frame, columns, notes, True)
 
 
 def printed_table(
@@ -335,8 +323,6 @@ def _build(study: FinishedStudy) -> Content:
         for number, frame in paper_tables.paper_tables(study, predictor).items()
     ]
     tables.append(_ruled_out(study))
-    if 'cnn_calibrated' in study.predictors:
-        tables.append(_survival(found))
     return Content(headline(found), tables, _figures(study), _notes(study, len(found)))
 
 

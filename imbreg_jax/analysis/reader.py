@@ -145,9 +145,7 @@ def _repeats(header: Mapping[str, Any]) -> range:
 def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     try:
         rows = pd.read_csv(
-            io.BytesIO(content),
-            dtype=dict.fromkeys([*_TEXT, 'value'], str),
-            keep_default_na=False,
+            io.BytesIO(content), dtype=dict.fromkeys([*_TEXT, 'value'], str), keep_default_na=False
         )
     except (ValueError, OverflowError) as error:
         raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
