@@ -9,14 +9,15 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import canvas, decomposition, loading, look
+from imbreg_jax.analysis import canvas, comparison, decomposition, loading, look
 from imbreg_jax.analysis.paper import section as paper_section
 from imbreg_jax.analysis.registry import SECTIONS
-from imbreg_jax.analysis.sections import decomposition as decomposition_section
 from imbreg_jax.analysis.sections import (
+    comparisons,
     error_curve,
     learning_curves,
     network,
@@ -24,6 +25,7 @@ from imbreg_jax.analysis.sections import (
     shrinkage,
     targets,
 )
+from imbreg_jax.analysis.sections import decomposition as decomposition_section
 
 
 def _contents(study):
@@ -127,6 +129,28 @@ class DrawnValuesTest(absltest.TestCase):
         self.assertEqual(drawing.axes[0].containers[0].lines[0].get_xdata(), [0.375])
         self.assertEmpty(drawing.axes[1].containers)
         self.assertIn('paper ± std', _legend(drawing))
+
+    def test_comparisons(self):
+        study = _study()
+        frame = comparisons.judged(comparison.table(study), comparison.level(study))
+        frame = frame[frame['metric'].isin(['mse', 'mape'])]
+        with canvas.settings():
+            drawing = comparisons.draw(study, frame)
+        for axes, metric in zip(drawing.axes, ('mse', 'mape'), strict=True):
+            rows = frame[frame['metric'] == metric]
+            intervals, marks = axes.lines[:-1:2], axes.lines[1::2]
+            drawn = [line.get_xdata() for line in intervals]
+            np.testing.assert_array_equal(drawn, rows[['low', 'high']])
+            drawn = [mark.get_xdata()[0] for mark in marks]
+            np.testing.assert_array_equal(drawn, rows['effect'])
+            filled = [mark.get_markerfacecolor() != 'none' for mark in marks]
+            self.assertEqual(filled, list(rows['answer'] == 'differs'))
+
+    def test_a_comparison_shows_a_difference_or_sameness_or_neither(self):
+        p_values = pd.DataFrame({'holm_p': [0.01, 0.01, 0.2, 0.2, np.nan]})
+        frame = comparisons.judged(p_values.assign(same_p=[0.9, 0.01, 0.01, 0.9, np.nan]), 0.05)
+        expected = ['differs', 'differs', 'same within the margin', 'undecided', 'undecided']
+        self.assertEqual(list(frame['answer']), expected)
 
     def test_error_curve_and_predictions(self):
         study = _study()

@@ -1,13 +1,22 @@
 """Conditions compared with the study's reference, one change at a time."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import comparison, formats, statistics
+from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis.canvas import INK, MUTED
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, listed, only
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import ticker  # isort: skip
 
 NEEDED = formats.count_or_more(statistics.MOST_REPEATS)
+DIFFERS, SAME, UNDECIDED = 'differs', 'same within the margin', 'undecided'
+_DRAWN = ('mse', 'mape')
 
 
 def statistics_columns() -> list[Column]:
@@ -26,6 +35,60 @@ def statistics_columns() -> list[Column]:
     ]
 
 
+def judged(compared: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Returns a table of comparisons with a column answer: what each shows at the level."""
+    same = np.where(compared['holm_same_p'] < level, SAME, UNDECIDED)
+    return compared.assign(answer=np.where(compared['holm_p'] < level, DIFFERS, same))
+
+
+def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
+    """Draws ratio and interval of MSE and MAPE, a row for each pair and test, over the margin."""
+    styles, titles, tests = look.styles(study), look.titles(study), look.test_labels(study)
+    parts = [frame[frame['metric'] == metric] for metric in _DRAWN]
+    margin, rows = comparison.margin(study), len(parts[0])
+    drawing, grid = canvas.canvas(1.2 + 2 * (0.42 + 0.3 * rows), 2, 1)
+    for axes, metric, part in zip(grid[:, 0], _DRAWN, parts, strict=True):
+        labels = []
+        for i, row in enumerate(part.to_dict('records')):
+            style = styles[row['first']]
+            axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
+            filled = style.color if row['answer'] == DIFFERS else 'none'
+            mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
+            axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            label = f'{titles[row["first"]]} → {tests[row["test_distribution"]]}'
+            labels.append(canvas.wrap(label, look.TICK_WIDTH))
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set_yticks(range(rows), labels)
+        label = f'{comparison.METRIC_NAMES[metric]}: ratio to the condition it is held against'
+        axes.set(xscale='log', ylim=(rows - 0.5, -0.5), xlabel=label)
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+        axes.grid(axis='y', visible=False)
+    return drawing
+
+
+def _figures(study: FinishedStudy, frame: pd.DataFrame) -> list[Figure]:
+    known = frame[frame['metric'].isin(_DRAWN) & np.isfinite(frame['effect'])]
+    keys = known[['first', 'second', 'changed', 'test_distribution']]
+    both = known[keys.duplicated(keep=False)]
+    shown = both.groupby('metric', sort=False).head(look.MOST_ROWS)
+    if not len(shown):
+        return []
+    caption = (
+        'Condition → test distribution; ratio of its error to that of the condition that it is '
+        'held against, with its interval, on a logarithmic axis. Filled: it differs (Holm); '
+        'shaded: the margin within which errors count as the same. From results.csv.'
+    )
+    caption += only(len(shown) // 2, len(both) // 2, 'rows')
+    firsts, tests = (list(dict.fromkeys(shown[k])) for k in ('first', 'test_distribution'))
+    title = 'Errors as ratios to the reference'
+    return [
+        look.figure(study, 'comparisons', title, caption, lambda: draw(study, shown), firsts, tests)
+    ]
+
+
 def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
     columns = [
         Column('first', 'first', labels=study.titles),
@@ -33,8 +96,10 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
         Column('changed', 'differ in'),
         Column('test_distribution', 'tested on', labels=study.labels),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('answer', 'at the level', formats.STATUS),
         *statistics_columns(),
         Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
     title = f'Conditions and what they are held against, predictor {predictor}'
@@ -51,39 +116,29 @@ _NOTES = (
 
 
 def _build(study: FinishedStudy) -> Content:
+    level = comparison.level(study)
     frames = {p: comparison.table(study, p) for p in study.predictors}
+    frames = {p: judged(frame, level) for p, frame in frames.items() if len(frame)}
     _, lone = comparison.pairs(study)
     alone = f' Without a partner: {listed([study.titles[n] for n in lone])}.' if lone else ''
+    tables = [_table(study, frame, predictor) for predictor, frame in frames.items()]
+    if 'cnn' not in frames:
+        return Content(f'No condition differs from another in one thing alone.{alone}')
+    main = frames['cnn'][frames['cnn']['metric'].isin(_DRAWN)]
+    counts = main['answer'].value_counts()
+    differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
+    tested = sum(map(comparison.families, frames.values()))
     return Content(
-        _headline(study, frames['cnn']) + alone,
-        [_table(study, frame, predictor) for predictor, frame in frames.items()],
-        notes=[
+        f'Reference: {study.titles[comparison.reference(study)]}. Of {len(main):,} comparisons of '
+        f'MSE and MAPE {differ:,} differ, {same:,} are the same within the margin, {open_:,} '
+        f'undecided.{alone}',
+        tables,
+        _figures(study, frames['cnn']),
+        [
             'Each condition is compared, for each thing that sets it apart from the reference, '
             'with the condition that differs from it in that thing alone.',
-            comparison.expected_errors(
-                0, sum(map(comparison.families, frames.values())), comparison.level(study)
-            ),
+            comparison.expected_errors(0, tested, level),
         ],
-    )
-
-
-def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
-    """Says how many comparisons show a difference, and the largest ratio among them."""
-    text = f'The reference is {study.titles[comparison.reference(study)]}.'
-    if not len(frame):
-        return text
-    shown = frame[frame['holm_p'] < comparison.level(study)]
-    text += f' Of {len(frame):,} comparisons {len(shown):,} show a difference'
-    ratios = shown[shown['scale'] == 'ratio']
-    if not len(ratios):
-        return f'{text}.'
-    row = ratios.loc[np.log(ratios['effect']).abs().idxmax()]
-    first, second = study.titles[row['first']], study.titles[row['second']]
-    metric, on = comparison.METRIC_NAMES[row['metric']], study.labels[row['test_distribution']]
-    ends = formats.interval(row['low'], row['high'])
-    return (
-        f'{text}, the largest in {metric} on {on}: {first} has {formats.number(row["effect"])} '
-        f'times ({ends}) that of {second}.'
     )
 
 
