@@ -156,7 +156,7 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
 
     Returns:
       A row per pair, test distribution and metric: first, second, changed, test_distribution,
-      metric, those of `columns`, holm_p, source.
+      metric, those of `columns`, holm_p and holm_same_p (p and same_p corrected), source.
     """
     keys = [
         (metric, pair, test)
@@ -184,12 +184,13 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
         tests=[sizes[family] for family in families],
         seed=study.option('seed', 0),
     )
-    corrected = np.full(len(keys), np.nan)
+    corrected = np.full((len(keys), 2), np.nan)
     members: dict[tuple[str, str, str], list[int]] = {}
     for i, family in enumerate(families):
         members.setdefault(family, []).append(i)
     for own in members.values():
-        corrected[own] = statistics.holm([compared[i].p_value for i in own])
+        corrected[own, 0] = statistics.holm([compared[i].p_value for i in own])
+        corrected[own, 1] = statistics.holm([compared[i].equivalence_p_value for i in own])
     # A reference is named as often as it is compared with.
     source = functools.cache(functools.partial(study.source, predictor))
     return pd.DataFrame(
@@ -199,10 +200,13 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
                 'test_distribution': test,
                 'metric': metric,
                 **columns(comparison),
-                'holm_p': p,
+                'holm_p': differ_p,
+                'holm_same_p': same_p,
                 'source': '; '.join(source(name, test, metric) for name in pair[:2]),
             }
-            for (metric, pair, test), comparison, p in zip(keys, compared, corrected, strict=True)
+            for (metric, pair, test), comparison, (differ_p, same_p) in zip(
+                keys, compared, corrected, strict=True
+            )
         ]
     )
 
@@ -236,6 +240,7 @@ def expected_errors(verdicts: int, families: int, level: float) -> str:
         )
         parts[-1] += (
             f', Holm-corrected to {100 * level:g} % each: up to {level * families:.2g} of them are '
-            'to be expected to show a difference that is not there.'
+            'to be expected to show a difference that is not there, and as many to call the same '
+            'what differs by more than the margin.'
         )
     return ' '.join(parts)

@@ -56,8 +56,8 @@ def _overview(found: pd.DataFrame) -> Table:
         *(Column(name, name, formats.STATUS) for name in order),
     ]
     notes = [
-        'Calibrated: each network’s predictions times the one factor that fits its validation split '
-        'best; it shows which verdicts are about scale alone.'
+        'Calibrated: each network’s predictions times the one factor that fits its validation '
+        'split best; it shows which verdicts are about scale alone.'
     ]
     title = "The paper's claims, one verdict for each metric"
     calibrated = any('calibrated' in name for name in order)

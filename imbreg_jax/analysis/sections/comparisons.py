@@ -37,7 +37,7 @@ def statistics_columns() -> list[Column]:
 
 def judged(compared: pd.DataFrame, level: float) -> pd.DataFrame:
     """Returns a table of comparisons with a column answer: what each shows at the level."""
-    same = np.where(compared['same_p'] < level, SAME, UNDECIDED)
+    same = np.where(compared['holm_same_p'] < level, SAME, UNDECIDED)
     return compared.assign(answer=np.where(compared['holm_p'] < level, DIFFERS, same))
 
 
@@ -98,6 +98,7 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
         Column('answer', 'at the level', formats.STATUS),
         *statistics_columns(),
         Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
     title = f'Conditions and what they are held against, predictor {predictor}'
