@@ -148,7 +148,9 @@ class DrawnValuesTest(absltest.TestCase):
 
     def test_a_comparison_shows_a_difference_or_sameness_or_neither(self):
         p_values = pd.DataFrame({'holm_p': [0.01, 0.01, 0.2, 0.2, np.nan]})
-        frame = comparisons.judged(p_values.assign(same_p=[0.9, 0.01, 0.01, 0.9, np.nan]), 0.05)
+        frame = comparisons.judged(
+            p_values.assign(holm_same_p=[0.9, 0.01, 0.01, 0.9, np.nan]), 0.05
+        )
         expected = ['differs', 'differs', 'same within the margin', 'undecided', 'undecided']
         self.assertEqual(list(frame['answer']), expected)
 
