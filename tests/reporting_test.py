@@ -1,11 +1,9 @@
 """The report is whole, self-contained, traceable, and works in a real browser."""
 
 import html
-import json
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 from unittest import mock
 from xml.etree import ElementTree
@@ -13,29 +11,18 @@ from xml.etree import ElementTree
 import pandas as pd
 from absl.testing import absltest
 
+import browser
 import simulated_study
 from imbreg_jax import analysis
 from imbreg_jax.analysis import canvas, section
-
-_BROWSER = next(
-    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
-    None,
-)
 
 # They take most of a report's time, and not every test looks at one.
 _NO_FIGURES = mock.patch.object(
     canvas, 'finish', lambda *parts: canvas.Finished(*parts[:3], '<svg></svg>', b'')
 )
 
-# Runs in the page before its own script, and before the policy that would forbid it: notes every
-# error, then clicks and looks.
-_PROBE = """<script>
-const errors = [];
-addEventListener('error', (e) => errors.push(String(e.message || e.target.outerHTML)), true);
-addEventListener('securitypolicyviolation', (e) => errors.push('blocked ' + e.blockedURI));
-const log = console.error;
-console.error = (...parts) => { errors.push(parts.join(' ')); log(...parts); };
-addEventListener('load', () => {
+# Clicks and looks.
+_PROBE = """
   const table = document.getElementById('results-table');
   const column = () => Array.from(table.tBodies[0].rows, (r) => Number(r.cells[3].dataset.key));
   const before = column();
@@ -45,15 +32,10 @@ addEventListener('load', () => {
   table.tBodies[0].rows[0].cells[3].click();
   const boxes = Array.from(document.querySelectorAll('figure svg'),
     (s) => s.getBoundingClientRect());
-  const found = document.createElement('pre');
-  found.id = 'probe';
-  found.textContent = JSON.stringify({errors, before, up, down, aria,
+  return {errors, before, up, down, aria,
     source: document.getElementById('source').textContent,
     drawn: boxes.filter((b) => b.width > 100 && b.height > 100).length,
-    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth});
-  document.body.append(found);
-});
-</script>"""
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth};"""
 
 
 class ReportTest(absltest.TestCase):
@@ -286,46 +268,15 @@ class ReportTest(absltest.TestCase):
             analysis.build([self.report.path.parent], theirs)
         self.assertEqual([p.name for p in theirs.rglob('*')], ['tables', 'results.csv'])
 
-    @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
+    @absltest.skipIf(browser.BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
     def test_page_works_in_a_browser(self):
-        probed = self.root / 'probed.html'
-        policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', self.page).group(0)
-        probed.write_text(self.page.replace(policy, _PROBE + policy, 1), encoding='utf-8')
+        page = self.root / 'browsed' / 'report.html'
+        page.parent.mkdir()
+        page.write_text(self.page, encoding='utf-8')
         for width in (375, 1200):
             with self.subTest(width=width):
-                frame = self.root / f'frame_{width}.html'
-                # A window cannot be as narrow as a phone; a frame can, and a script reads it.
-                frame.write_text(
-                    f'<iframe id="f" src="probed.html" style="width:{width}px;height:800px">'
-                    '</iframe>'
-                    '<pre id="out"></pre>'
-                    '<script>addEventListener("load", () => { out.textContent = '
-                    'f.contentDocument.getElementById("probe").textContent; });</script>',
-                    encoding='utf-8',
-                )
-                done = subprocess.run(
-                    [
-                        _BROWSER,
-                        '--headless',
-                        '--no-sandbox',
-                        '--disable-gpu',
-                        '--enable-logging=stderr',
-                        '--allow-file-access-from-files',
-                        f'--user-data-dir={self.root}/profile_{width}',
-                        '--virtual-time-budget=10000',
-                        '--dump-dom',
-                        frame.as_uri(),
-                    ],
-                    capture_output=True,
-                    text=True,
-                    timeout=120,
-                    check=False,
-                )
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertNotIn('CONSOLE', done.stderr)
-                text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL).group(1)
-                found = json.loads(html.unescape(text))
-                self.assertEmpty(found['errors'])
+                found = browser.probe(page, _PROBE, width)
+                self.assertEmpty(found['errors'] + found['console'])
                 self.assertEqual(found['drawn'], len(re.findall('<figure ', self.page)))
                 self.assertGreaterEqual(found['drawn'], 13)
                 self.assertNotEqual(found['before'], found['up'])
@@ -333,9 +284,8 @@ class ReportTest(absltest.TestCase):
                 self.assertEqual(found['down'], sorted(found['before'], reverse=True))
                 self.assertEqual(found['aria'], 'ascending')
                 self.assertIn('results.csv lines', found['source'])
-                self.assertLessEqual(
-                    found['wide'], 0
-                )  # Tables scroll by themselves, the page does not.
+                # Tables scroll by themselves, the page does not.
+                self.assertLessEqual(found['wide'], 0)
 
 
 if __name__ == '__main__':
