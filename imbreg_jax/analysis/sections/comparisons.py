@@ -61,8 +61,14 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set_yticks(range(rows), labels)
         label = f'{comparison.METRIC_NAMES[metric]}: ratio to the condition it is held against'
-        axes.set(xscale='log', ylim=(rows - 0.5, -0.5), xlabel=label)
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+        # Of two repeats an interval may go from nothing to anything: what it is of is to be seen.
+        ends = [*part['effect'], 1 - margin, 1 + margin]
+        low = max(np.nanmin([*part['low'], *ends]), min(ends) / 4)
+        high = min(np.nanmax([*part['high'], *ends]), max(ends) * 4)
+        limits = (low / 1.05, high * 1.05)
+        axes.set(xscale='log', xlim=limits, ylim=(rows - 0.5, -0.5), xlabel=label)
+        wide, narrow = ticker.LogLocator(subs=(1, 2, 5)), ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_locator(wide if high > 4 * low else narrow)
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
         axes.grid(axis='y', visible=False)
@@ -70,7 +76,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
 
 
 def _figures(study: FinishedStudy, frame: pd.DataFrame) -> list[Figure]:
-    known = frame[frame['metric'].isin(_DRAWN) & np.isfinite(frame['effect'])]
+    known = frame[frame['metric'].isin(_DRAWN) & frame['effect'].between(0, np.inf, 'neither')]
     keys = known[['first', 'second', 'changed', 'test_distribution']]
     both = known[keys.duplicated(keep=False)]
     shown = both.groupby('metric', sort=False).head(look.MOST_ROWS)

@@ -206,10 +206,11 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[st
     worst: tuple[float, str] = (-1.0, '')
     for name in conditions:
         low, high = np.percentile(targets_section.validation_targets(study, name), [0.1, 99.9])
-        curve = frame[(frame['condition'] == name) & frame['target'].between(low, high)]
+        inside = frame['target'].between(low, high) & np.isfinite(frame['bias'])
+        curve = frame[(frame['condition'] == name) & inside]
         percent = (100 * curve['bias'] / curve['target']).to_numpy(float)
-        if percent.size and np.nanmax(np.abs(percent)) > worst[0]:
-            i = int(np.nanargmax(np.abs(percent)))
+        if percent.size and np.abs(percent).max() > worst[0]:
+            i = int(np.abs(percent).argmax())
             at = number(curve['target'].iloc[i], 3)
             told = f'{percent[i]:+.1f} % at a target of {at} ({study.titles[name]})'
             worst = (abs(percent[i]), told)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, decomposition, formats, look
@@ -132,10 +133,10 @@ def _headline(summary: pd.DataFrame) -> str:
     low, high = summary['measured'].min(), summary['measured'].max()
     between = f'{low:.1f} %' if len(summary) == 1 else f'{low:.1f} to {high:.1f} %'
     predicted = summary['predicted_both'].mean() / summary['mean_prediction'].mean()
-    return (
-        f'Networks shrink what they predict by {between}; dropout predicts '
-        f'{100 * predicted:.0f} % of the shrinkage of the mean over masks.'
-    )
+    text = f'Networks shrink what they predict by {between}'
+    if not np.isfinite(predicted):
+        return f'{text}.'
+    return f'{text}; dropout predicts {100 * predicted:.0f} % of that of the mean over masks.'
 
 
 def _applies(study: FinishedStudy) -> bool:
