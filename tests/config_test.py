@@ -309,6 +309,8 @@ class RuleTest(parameterized.TestCase):
         ('data.train_size', 10**8, None),
         ('compute.stop_signals', ['SIGTREM'], 'did you mean SIGTERM'),
         ('model.order', 'poolrelu', "did you mean 'pool_relu'"),
+        ('analysis.reference', 'u1_1', 'it must be the name of a condition; did you mean u1_10'),
+        ('analysis.reference', 'u1_10', None),
         ('seeed', 3, 'config.seeed = 3: there is no such field; did you mean seed'),
         ('learning_rate', 3, 'did you mean training.learning_rate'),
         ('training.lerning_rate', 3, 'did you mean training.learning_rate'),

@@ -74,6 +74,7 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'analysis.confidence': (0.5000001, 0.9999),
     'analysis.bootstrap_resamples': (99,),
     'analysis.seed': (2**31 - 1,),
+    'analysis.reference': ('',),
     'compute.matmul_precision': ('default', 'high'),
     'compute.require_accelerator': (True,),
     'compute.runs_per_program': (1, 10**6),

@@ -130,6 +130,7 @@ def flat_conditions(
     flat = _checked_fields(values, parse)
     conditions = _checked_conditions(flat, overrides, parse)
     _check_study(flat, len(conditions))
+    _check_reference(flat['analysis.reference'], conditions)
     for name, fields in conditions.items():
         named = {key: f'conditions.{name}.{key}' for key in fields if fields[key] != flat[key]}
         _check_condition(fields, named, parse)
@@ -291,6 +292,16 @@ def _check_study(flat: Mapping[str, Any], condition_count: int) -> None:
             flat['repeats'],
             f'with {condition_count} conditions that makes {runs} runs; a study has at most '
             f'{MOST_RUNS}',
+        )
+
+
+def _check_reference(reference: str, conditions: Iterable[str]) -> None:
+    """The condition that others are compared with is one of the study."""
+    if reference and reference not in conditions:
+        near = suggestions.nearest(reference, filter(None, conditions))
+        known = f'did you mean {near}' if near else "or '' for the balanced or first one"
+        raise ConfigError(
+            'analysis.reference', reference, f'it must be the name of a condition; {known}'
         )
 
 

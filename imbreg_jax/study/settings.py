@@ -256,6 +256,10 @@ class AnalysisSettings:
     seed: int = field(
         0, integer(0, LARGEST_SEED), 'the root of the random numbers of analysis', HOST
     )
+    reference: str = field(
+        '', TEXT, "condition that others are compared with; '' means the balanced or first one",
+        HOST,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
