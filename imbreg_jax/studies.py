@@ -38,7 +38,7 @@ def run_study(
       ConfigError: the config cannot work.
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
-      OutOfMemory: not even one repeat fits on the devices.
+      OutOfMemory: not even one run of each device fits.
       BackendError: JAX cannot start here, or does not compute what it should.
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.model import network as network_lib
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.results import files, kept_tables
 from imbreg_jax.results.workdir import WorkdirError, read_config, read_result
@@ -43,8 +45,9 @@ class TrainedNetworks:
         """Predicts the targets of images, dropout off.
 
         Args:
-          images: [n, H, W] or a single [H, W], pixels in the scale of training (an image of
-            target y is about y times standard normal noise), H = W = the study's image size.
+          images: [n, H, W] or a single [H, W], or with channels last; pixels in the scale of
+            training (under the paper's task an image of target y is about y times standard normal
+            noise), H = W = the image size of the networks' conditions.
           condition: a condition's name; None for all.
           repeat: a repeat's number; None for all.
 
@@ -70,27 +73,38 @@ class TrainedNetworks:
             pictures = np.asarray(images, np.float32)
         except (TypeError, ValueError) as error:
             raise ValueError(f'images must be an array of numbers: {error}') from error
-        size = self.study.data.image_size
-        single = pictures.ndim == 2
-        pictures = pictures[None] if single else pictures
-        if pictures.ndim != 3 or pictures.shape[1:] != (size, size):
+        sizes = {self.study.condition(name).data.image_size for name, _ in chosen}
+        if len(sizes) > 1:
             raise ValueError(
-                f'images have shape {np.shape(images)}; it must be [n, {size}, {size}] or '
-                f'[{size}, {size}]'
+                f'the networks take images of {", ".join(map(str, sorted(sizes)))} pixels along a '
+                'side; name one condition'
+            )
+        (size,) = sizes
+        channels = _network(self.study.condition(chosen[0][0])).channels
+        if channels == 1 and pictures.shape[-1:] != (1,):
+            pictures = pictures[..., None]
+        single = pictures.ndim == 3
+        pictures = pictures[None] if single else pictures
+        if pictures.ndim != 4 or pictures.shape[1:] != (size, size, channels):
+            more = '' if channels == 1 else f', {channels}'
+            raise ValueError(
+                f'images have shape {np.shape(images)}; it must be [n, {size}, {size}{more}] or '
+                f'[{size}, {size}{more}]'
             )
         found = np.stack([self._predict_one(run, pictures) for run in chosen])
         found = found[:, 0] if single else found
         return found[0] if condition is not None and repeat is not None else found
 
     def _predict_one(self, run: tuple[str, int], pictures: np.ndarray) -> np.ndarray:
-        function = _predictor(_network(self.study.condition(run[0])))
+        condition = self.study.condition(run[0])
+        function = _predictor(_network(condition), condition.remedy)
         parts = [np.zeros(0, np.float32)]
         with jax.default_matmul_precision(self.study.compute.matmul_precision):
             for start in range(0, len(pictures), _BATCH):
                 batch = pictures[start : start + _BATCH]
                 # Filled up, so that one compilation serves any number of images.
                 fill = _BATCH - len(batch)
-                filled = np.pad(batch, [(0, fill), (0, 0), (0, 0)])
+                filled = np.pad(batch, [(0, fill), (0, 0), (0, 0), (0, 0)])
                 parts.append(np.asarray(function(self.params[run], filled))[: len(batch)])
         return np.concatenate(parts)
 
@@ -137,7 +151,7 @@ def _params(
         condition = study.conditions[run.condition_index]
         name = f'{condition.name}/{run.repeat}'
         layers = params.setdefault((condition.name, run.repeat), {})
-        for (layer, kind), shape in _shapes(_network(condition), study.data.image_size).items():
+        for (layer, kind), shape in _shapes(_network(condition), condition.data.image_size).items():
             value = arrays.pop(f'{name}/{layer}/{kind}', None)
             of = f'{layer}/{kind} of condition {condition.name}, repeat {run.repeat}'
             if value is None:
@@ -159,7 +173,7 @@ def _params(
 @functools.cache
 def _shapes(network: RegressionCNN, image_size: int) -> dict[tuple[str, str], tuple[int, ...]]:
     """(layer, kind) -> shape of a network's parameters."""
-    images = jax.ShapeDtypeStruct((1, image_size, image_size), np.float32)
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, network.channels), np.float32)
     variables = jax.eval_shape(network.init, jax.random.key(0), images)
     return {
         (layer, kind): value.shape
@@ -169,17 +183,12 @@ def _shapes(network: RegressionCNN, image_size: int) -> dict[tuple[str, str], tu
 
 
 def _network(condition: Condition) -> RegressionCNN:
-    settings = condition.model
-    return RegressionCNN(
-        conv_features=settings.conv_features,
-        kernel_size=settings.kernel_size,
-        dense_features=settings.dense_features,
-        order=settings.order,
-        conv_dropout=settings.conv_dropout,
-        initialization=settings.initialization,
-    )
+    channels = TASKS[condition.task.name].channels
+    return network_lib.of(condition.model, channels, condition.remedy.outputs)
 
 
 @functools.cache
-def _predictor(network: RegressionCNN) -> Any:
-    return jax.jit(lambda params, pictures: network.apply({'params': params}, pictures)[0])
+def _predictor(network: RegressionCNN, remedy: Any) -> Any:
+    return jax.jit(
+        lambda params, pictures: remedy.predict(network.apply({'params': params}, pictures))
+    )

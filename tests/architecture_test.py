@@ -14,7 +14,7 @@ class ArchitectureTest(parameterized.TestCase):
     )
     def test_counts_what_the_network_has(self, size, kernel, conv, dense):
         network = RegressionCNN(conv, kernel, dense)
-        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size)))
+        shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size, 1)))
         counted = {
             name: sum(leaf.size for leaf in jax.tree.leaves(layer))
             for name, layer in shapes['params'].items()

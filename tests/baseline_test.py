@@ -8,7 +8,7 @@ from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation import baseline
 from imbreg_jax.evaluation.metrics import metrics
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws
 
 
 class ExpectedErrorsTest(parameterized.TestCase):
@@ -40,7 +40,7 @@ class ExpectedErrorsTest(parameterized.TestCase):
 
     def test_are_what_many_guesses_make(self):
         count = 1_000_000
-        law = distributions.parse('u1_10')
+        law = laws.parse('u1_10')
         targets = law.ppf(randomness.uniforms(0, 0, Purpose.TEST_TARGETS, count))
         guesses = baseline.random_guess(0, 0, count, 1.0, 10.0)
         found = metrics(guesses, targets)

@@ -17,7 +17,7 @@ from absl.testing import absltest, parameterized
 
 import imbreg_jax
 from imbreg_jax import study
-from imbreg_jax.study import ConfigError, command_line
+from imbreg_jax.study import ConfigError, command_line, fields
 from imbreg_jax.study import config as config_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -106,6 +106,7 @@ _NEVER = {
         np.array([0.5, 0.5]),
     ),
     'bool': (None, 'x', '', 'True', 0, 1, 1.0, float('nan'), [], {}),
+    'remedy': (None, 3, True, [], {}, 'x' * 5000, 'nothing', 'inverse(', 'fds + fds', 'a.b()'),
     'str': (None, 3, True, float('nan'), [], {}, 'x' * 10**6, 'a\0b', b'x'),
     'name': (
         None,
@@ -230,15 +231,15 @@ class EveryFieldTest(parameterized.TestCase):
         rule = study.FIELDS[field]
         step = 1 if rule.kind == 'int' else 1e-6
         for end, is_open, outward in (
-            (rule.low, rule.open_low, -step),
-            (rule.high, rule.open_high, step),
+            (rule.of.low, rule.of.open_low, -step),
+            (rule.of.high, rule.of.open_high, step),
         ):
             self._assert_refused(field, _changed(field, end + outward))
             if is_open:
                 self._assert_refused(field, _changed(field, end))
             else:
                 # The end is within the field's own rule; a rule between fields may still refuse it.
-                self.assertEqual(config_lib._checked(field, end, rule, study.parse), end)
+                self.assertEqual(fields.checked(field, end, rule, study.parse), end)
 
     @parameterized.parameters(*study.FIELDS)
     def test_refuses_its_absence(self, field):
@@ -415,9 +416,9 @@ class ConditionTest(parameterized.TestCase):
         ({'a': None}, 'conditions.a = None: it must hold'),
         (
             {'a': {'repeats': 3}},
-            'conditions.a.repeats = 3: a condition may change .* task, model and',
+            'conditions.a.repeats = 3: a condition may change train_distribution, remedy, and',
         ),
-        ({'a': {'data': {'train_size': 3}}}, 'conditions.a.data.train_size = 3: a condition may'),
+        ({'a': {'data': {'test_size': 3}}}, 'conditions.a.data.test_size = 3: a condition may'),
         ({'a': {'learning_rate': 3}}, 'did you mean training.learning_rate'),
         (
             {'a': {'model': {'ordre': 3}}},
@@ -682,6 +683,7 @@ class ConfigFileTest(parameterized.TestCase):
             else:
                 kind = study.FIELDS[field].kind
                 taken = {
+                    'remedy': ('', ' ', '\n'),
                     'name': ('', 'x', 'nan', 'inf', '1e400', 'None', 'u1_1O'),
                     'signals': ('[]', '()', '{}'),
                 }

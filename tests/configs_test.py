@@ -39,7 +39,7 @@ class ConfigsTest(parameterized.TestCase):
         alone, paper = _study(name), _study('paper')
         self.assertEqual(alone.conditions, (paper.condition(name),))
         self.assertEqual(alone.repeats, paper.repeats)
-        self.assertEqual((alone.data, alone.seed), (paper.data, paper.seed))
+        self.assertEqual((alone.evaluation, alone.seed), (paper.evaluation, paper.seed))
 
     @parameterized.parameters('u1_10', 'paper')
     def test_the_committed_results_name_its_conditions(self, name):
@@ -59,7 +59,7 @@ class ConfigsTest(parameterized.TestCase):
         smoke, paper = _study('smoke'), _study('paper')
         self.assertEqual([c.name for c in smoke.conditions], [c.name for c in paper.conditions])
         self.assertEqual(smoke.conditions[0].model, paper.conditions[0].model)
-        images = len(smoke.runs) * smoke.data.train_size * smoke.conditions[0].training.epochs
+        images = len(smoke.runs) * smoke.conditions[0].images
         self.assertLess(images, 10_000)
 
     def test_sensitivity_takes_four_programs(self):

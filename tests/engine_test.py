@@ -12,11 +12,14 @@ from absl.testing import absltest, parameterized
 
 import small_study
 from imbreg_jax.compute import plan as plan_lib
-from imbreg_jax.data import randomness, tasks
+from imbreg_jax.compute import units
+from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.data.tasks.scaled_noise import pixel_std, scaled_noise
 from imbreg_jax.evaluation import evaluator, metrics
 from imbreg_jax.model.network import DropoutRates, RegressionCNN
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.programs import Programs
 
 # The small study's second repeat, trained alone. See GoldenTest.
 _GOLDEN = {
@@ -43,7 +46,11 @@ def _bits(array):
 def _data(engine):
     """Everything random that a unit's runs train on, on the host: {name: [runs, ...]}."""
     run = engine.run_data
-    tree = {'generating': run.generating, 'targets': engine.targets, 'rate': run.learning_rate}
+    tree = {
+        'generating': run.rows,
+        'targets': engine.targets,
+        'rate': run.dials['training.learning_rate'],
+    }
     leaves, _ = jax.tree_util.tree_flatten_with_path(engine.axis.fetch(tree))
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
@@ -129,7 +136,7 @@ class RepeatTest(EngineTest):
     def test_is_its_own(self):
         trained = small_study.trained()
         for name, values in _data(trained.engine).items():
-            if 'rate' not in name:
+            if 'rate' not in name and 'dense' not in name:
                 self.assertFalse((values[0] == values[1]).any(), name)
         start = small_study.flat(trained.engine.axis.fetch(trained.engine.initialize().params))
         for name, values in start.items():
@@ -144,7 +151,7 @@ class DataTest(EngineTest):
         engine = small_study.trained().engine
         study = engine.study
         law = study.conditions[0].distribution
-        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
+        fetched = engine.axis.fetch({'g': engine.run_data.rows, 't': engine.targets})
         for split, targets, pictures, count in (
             ('train', Purpose.TRAIN_TARGETS, Purpose.TRAIN_IMAGES, 24),
             ('validation', Purpose.VALIDATION_TARGETS, Purpose.VALIDATION_IMAGES, 30),
@@ -164,8 +171,8 @@ class DataTest(EngineTest):
 
     def test_cached_is_uncached_bit_for_bit(self):
         cached, drawn = small_study.trained(), small_study.trained(cached=False)
-        self.assertNotEmpty(cached.engine.device_data)
-        self.assertEmpty(drawn.engine.device_data)
+        self.assertNotEmpty(cached.engine.resident)
+        self.assertEmpty(drawn.engine.resident)
         self.assert_same_bits(_data(cached.engine), _data(drawn.engine))
         self.assert_same_bits(cached.params, drawn.params)
         np.testing.assert_array_equal(cached.losses, drawn.losses)
@@ -208,8 +215,9 @@ class PairedConditionsTest(EngineTest):
 
     def test_share_uniforms_and_noise(self):
         engine = _many().engine
-        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
-        for split, values in fetched['g'].items():
+        fetched = engine.axis.fetch({'g': engine.run_data.rows, 't': engine.targets})
+        for split in fetched['t']:
+            values = fetched['g'][split]
             # Two quantile functions of one draw; a float32 of about 5 keeps a uniform to 1e-6.
             laws = [condition.distribution for condition in engine.study.conditions]
             np.testing.assert_allclose(laws[0].cdf(values[0]), laws[1].cdf(values[1]), atol=1e-6)
@@ -247,7 +255,7 @@ class PairedConditionsTest(EngineTest):
 
     def test_target_may_be_the_generating_value_or_the_samples(self):
         engine = _many().engine
-        fetched = engine.axis.fetch({'g': engine.run_data.generating, 't': engine.targets})
+        fetched = engine.axis.fetch({'g': engine.run_data.rows, 't': engine.targets})
         place = _place('generating')
         for split, targets in fetched['t'].items():
             np.testing.assert_array_equal(targets[place], fetched['g'][split][place])
@@ -268,7 +276,7 @@ class PairedConditionsTest(EngineTest):
         for place, rate in ((wild, 1e30), (jammed, 2e3)):
             bias = np.abs(trained.params['dense2/bias'][place])
             np.testing.assert_allclose(bias, rate, rtol=1e-4)
-        moments = trained.engine.axis.fetch(trained.state.moments)
+        moments = trained.engine.axis.fetch(trained.state.optimizer[0])
         np.testing.assert_array_equal(moments.count, np.where(expected < 0, 8, 1))
         for leaf in jax.tree.leaves(moments):
             self.assertTrue(np.isfinite(leaf).all())
@@ -284,10 +292,10 @@ class PlanTest(EngineTest):
     def test_two_devices_and_shorter_chunks(self):
         if jax.device_count() < 2:
             self.skipTest('one device, fixed before this test was loaded')
-        # Three runs: the second device's block is filled up. The first two are the study's own.
+        # Three runs: the second device has one of them. The first two are the study's own.
         one, study = small_study.trained(), small_study.study(repeats=3)
         two = small_study.train(study, devices=2, chunk_steps=(1,))
-        self.assertEqual(two.engine.axis.padded, 4)
+        self.assertEqual([len(block) for block in two.engine.axis.blocks], [2, 1])
         for name, values in _data(one.engine).items():
             np.testing.assert_array_equal(_bits(_data(two.engine)[name])[:2], _bits(values), name)
         self.assertEqual({len(values) for values in two.params.values()}, {3})
@@ -295,19 +303,6 @@ class PlanTest(EngineTest):
             {n: v[:2] for n, v in two.params.items()}, one.params, study, 8
         )
         np.testing.assert_allclose(two.losses.sum(1)[:, :2], one.losses.sum(1), rtol=1e-4)
-
-    def test_units_hold_every_run_once_and_repeat_major(self):
-        study = small_study.study(
-            {'a': {}, 'b': {'training.batch_size': 4}, 'c': {'train_distribution': 'u1_5'}},
-            repeats=5,
-            first_repeat=2,
-        )
-        plan = dataclasses.replace(plan_lib.make(study, jax.devices()[:1]), repeats_per_unit=2)
-        units = engine_lib.units(study, plan)
-        runs = [run for unit in units for run in unit.runs]
-        self.assertLen(runs, 15)
-        self.assertEqual(set(runs), {(c, r) for c in range(3) for r in range(2, 7)})
-        self.assertEqual(units[0].runs, [(0, 2), (2, 2), (0, 3), (2, 3)])
 
 
 @contextlib.contextmanager
@@ -337,15 +332,16 @@ class CompilationTest(EngineTest):
                 jax.jit(lambda x: x + 1)(1.5)
                 self.assertNotEmpty(compiled)  # The listener hears.
                 compiled.clear()
-                for epoch, chunk in ((0, 0), (0, 1), (1, 0), (14, 1)):
-                    state, loss = engine.train_chunk(state, epoch, chunk)
+                for epoch, step in ((0, 0), (0, 2), (1, 0), (1, 2)):
+                    state, loss = engine.train_chunk(state, epoch, step)
                     engine.axis.fetch(loss)
                     evaluation.validation(state)
                 # As a resume puts a state back.
                 state = jax.tree.map(
-                    lambda a: jax.device_put(np.asarray(a), engine.axis.sharding), state
+                    lambda a: jax.device_put(np.asarray(a), engine.programs.layout.sharding),
+                    state,
                 )
-                engine.train_chunk(state, 2, 0)
+                engine.train_chunk(state, 1, 0)
                 self.assertEmpty(compiled)
 
     def test_happens_once_for_all_units_and_chunks_of_a_program(self):
@@ -353,28 +349,28 @@ class CompilationTest(EngineTest):
         study = small_study.study()
         available = jax.devices()[:1]
         plan = dataclasses.replace(
-            plan_lib.make(study, available), repeats_per_unit=1, chunk_steps=(3,)
+            plan_lib.make(study, available), runs_per_unit=1, chunk_steps=(3,)
         )
-        first, second = engine_lib.units(study, plan)
-        programs = evaluator.Programs(engine_lib.Programs(study, 0, plan, available))
+        parts = units.cut(study, plan.runs_per_unit)
+        programs = evaluator.Programs(Programs(study, 0, plan, available, parts))
 
         def train(unit):
-            engine = engine_lib.Engine(study, unit, plan, available, programs.training)
+            engine = Engine(programs.training, unit)
             evaluation = evaluator.Evaluator(engine, programs)
             state = engine.initialize()
-            for epoch, chunk in ((0, 0), (0, 1), (1, 0), (1, 1)):
-                state, _ = engine.train_chunk(state, epoch, chunk)
+            for epoch, step in ((0, 0), (0, 3), (1, 0), (1, 3)):
+                state, _ = engine.train_chunk(state, epoch, step)
             found = evaluation.finish(state) | small_study.flat(engine.axis.fetch(state.params))
             engine.release()
             return found
 
         with small_study.precision():
-            found = [train(first)]
+            found = [train(parts[0])]
             with (
                 _events('jaxpr_trace_duration') as traced,
                 _events('backend_compile_duration') as compiled,
             ):
-                found.append(train(second))
+                found.append(train(parts[1]))
             self.assertEmpty(traced)
             self.assertEmpty(compiled)
         # Each unit's own numbers, to the last bit those of programs that it alone has.
@@ -388,9 +384,7 @@ class ChunkTest(EngineTest):
         """Chunks of three steps and one are those of two and two."""
         equal = small_study.trained()
         uneven = small_study.train(equal.engine.study, mapping='map', chunk_steps=(3,))
-        self.assertEqual(uneven.engine.chunks_per_epoch, 2)
-        steps = [uneven.engine.steps_before(chunk) for chunk in range(3)]
-        self.assertEqual(steps, [0, 3, 4])
+        self.assertEqual([uneven.engine.next_step(step) for step in (0, 3)], [3, 4])
         self.assert_same_bits(uneven.params, equal.params)
         # The same losses, in other sums of float32.
         np.testing.assert_allclose(uneven.losses.sum(1), equal.losses.sum(1), rtol=1e-6)
@@ -402,7 +396,7 @@ class PlainTrainingTest(EngineTest):
     def _train_plainly(self, study, repeat, epochs):
         """One run with the network's plain path, optax.adam and one step after the other."""
         condition = study.conditions[0]
-        training, data = condition.training, study.data
+        training, data = condition.training, condition.data
         network = RegressionCNN(
             conv_features=condition.model.conv_features,
             dense_features=condition.model.dense_features,
@@ -414,8 +408,8 @@ class PlainTrainingTest(EngineTest):
         uniforms = randomness.uniforms(study.seed, repeat, Purpose.TRAIN_TARGETS, data.train_size)
         generating = jnp.float32(condition.distribution.ppf(uniforms))
         noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, data.train_size)
-        pictures = tasks.scaled_noise(generating, noise)
-        targets = tasks.pixel_std(pictures)
+        pictures = scaled_noise(generating, noise, None)
+        targets = pixel_std(pictures)
         adam = optax.adam(training.learning_rate)
         params = jax.jit(network.init)(key(Purpose.INITIALIZATION), pictures[:1])['params']
         moments = adam.init(params)
@@ -423,7 +417,7 @@ class PlainTrainingTest(EngineTest):
         @jax.jit
         def step(params, moments, batch, batch_targets, mask_key):
             def loss_of(params):
-                predictions, _ = network.apply({'params': params}, batch, rates, mask_key)
+                predictions = network.apply({'params': params}, batch, rates, mask_key)[:, 0]
                 return jnp.mean((predictions - batch_targets) ** 2)
 
             loss, gradients = jax.value_and_grad(loss_of)(params)
@@ -452,10 +446,10 @@ class PlainTrainingTest(EngineTest):
             predictions = evaluation.validation(trained.state)
             found = metrics.metrics(predictions, evaluation.validation_targets())
             network, params, losses = self._train_plainly(study, 1, 2)
-            generating = engine.axis.fetch(engine.run_data.generating)['validation'][1]
+            generating = engine.axis.fetch(engine.run_data.rows)['validation'][1]
             noise = small_study.noise(study, 1, Purpose.VALIDATION_IMAGES, len(generating))
-            pictures = tasks.scaled_noise(generating, noise)
-            plain, _ = network.apply({'params': params}, pictures)
+            pictures = scaled_noise(generating, noise, None)
+            plain = network.apply({'params': params}, pictures)[:, 0]
         self.assert_same_to_rounding(
             {n: v[1] for n, v in trained.params.items()}, small_study.flat(params), study, 8
         )

@@ -6,7 +6,7 @@ import pathlib
 from absl.testing import absltest
 
 from imbreg_jax import study
-from imbreg_jax.study import distributions, help
+from imbreg_jax.study import help, laws
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -27,13 +27,13 @@ class HelpTest(absltest.TestCase):
 
     def test_lists_the_laws_once_with_an_example_that_is_one(self):
         text = help.help_text('')
-        for name in distributions.REGISTRY:
+        for name in laws.REGISTRY:
             self.assertIn(f'\n  {name} ', text)
-        self.assertLen(distributions.laws(), 10)
-        for form, example in distributions.laws():
+        self.assertLen(laws.forms(), 10)
+        for form, example in laws.forms():
             self.assertEqual(text.count(f'  {form} '), 1)
             if not form.startswith('table'):
-                distributions.parse(example)
+                laws.parse(example)
                 self.assertEqual(form.split('(')[0], example.split('(')[0])
 
     def test_lists_the_configs_at_hand_and_runs_none(self):

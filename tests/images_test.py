@@ -61,18 +61,36 @@ class TableTest(parameterized.TestCase):
 class WalkTest(parameterized.TestCase):
     @parameterized.parameters((10, 5), (10, 3), (10, 10), (10, 11), (1, 4), (7, 1), (3, 0))
     def test_visits_every_image_once_whatever_the_batch(self, count, batch):
-        values = jnp.arange(count, dtype=jnp.float32) + 0.5
-        pairs = jnp.stack([values, -values], -1)
+        def visit(index):
+            self.assertLessEqual(len(index), max(batch, 1) if batch else images.WALK_BATCH)
+            return {'index': index, 'pair': jnp.stack([index, -index], -1)}
 
-        def visit(noise, value, pair):
-            self.assertLessEqual(len(noise), max(batch, 1) if batch else images.WALK_BATCH)
-            return {'index': noise[:, 0, 0], 'both': value + pair[:, 1], 'pair': pair}
-
-        index_images = lambda i: jnp.broadcast_to(i[:, None, None], (len(i), 2, 2))  # noqa: E731
-        seen = images.walk(count, index_images, visit, values, pairs, batch=batch)
+        seen = images.walk(count, visit, batch)
         np.testing.assert_array_equal(seen['index'], np.arange(count))
-        np.testing.assert_array_equal(seen['both'], np.zeros(count))
-        np.testing.assert_array_equal(seen['pair'], pairs)
+        np.testing.assert_array_equal(seen['pair'], np.arange(count)[:, None] * [1, -1])
+
+
+class NuisanceTest(absltest.TestCase):
+    def test_is_uniform_and_of_an_image_alone(self):
+        index = np.arange(2000, dtype=np.int32)
+        found = np.asarray(images.nuisance(_key(), index, 3))
+        some = images.nuisance(_key(), index[[7, 2]], 3)
+        np.testing.assert_array_equal(some, found[[7, 2]])
+        for column in found.T:
+            # The Kolmogorov-Smirnov distance of n uniforms exceeds 2.5 / sqrt(n) with p < 1e-5.
+            distance = np.abs(np.sort(column) - np.linspace(0, 1, len(column))).max()
+            self.assertLess(distance, 2.5 / np.sqrt(len(column)))
+
+    def test_is_independent_of_the_noise(self):
+        index = np.arange(2000, dtype=np.int32)
+        noise = np.asarray(images.noise(_key(), index, _SIZE)).reshape(len(index), -1)
+        found = np.asarray(images.nuisance(_key(), index, 2))
+        for column in found.T:
+            for pixel in noise[:, :4].T:
+                self.assertLess(abs(np.corrcoef(column, pixel)[0, 1]), 5 / np.sqrt(len(index)))
+
+    def test_may_be_none(self):
+        self.assertEqual(images.nuisance(_key(), np.arange(3, dtype=np.int32), 0).shape, (3, 0))
 
 
 if __name__ == '__main__':

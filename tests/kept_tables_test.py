@@ -13,7 +13,7 @@ from imbreg_jax import study as study_lib
 from imbreg_jax.analysis import loading
 from imbreg_jax.results import kept_tables
 from imbreg_jax.results.workdir import Workdir, WorkdirError, read_config
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws
 
 
 class KeptTablesTest(absltest.TestCase):
@@ -121,7 +121,7 @@ class KeptTablesTest(absltest.TestCase):
             content = np.array(values, '<f8').tobytes()
             digest = hashlib.sha256(content).hexdigest()
             (self._kept().parent / f'{digest[:16]}.f64').write_bytes(content)
-            law = distributions.parse(f"table('x', sha256='{digest}')", source)
+            law = laws.parse(f"table('x', sha256='{digest}')", source)
             self.assertFalse(law.known)
         for config in (
             '{',
@@ -131,7 +131,7 @@ class KeptTablesTest(absltest.TestCase):
             json.dumps({'a': 'table(' * 99}),
         ):
             (self.path / 'config.json').write_text(config)
-            with self.assertRaises(distributions.MissingTable):
+            with self.assertRaises(laws.MissingTable):
                 kept_tables.source_of_user(self.path)('gone.csv', '')
 
     def test_a_start_that_is_cut_before_the_values_are_kept_is_begun_again(self):
@@ -154,11 +154,11 @@ class KeptTablesTest(absltest.TestCase):
         for part in ('conditions', 'test_distributions'):
             self.assertEqual(list(first[part]), list(second[part]))
             for name, entry in first[part].items():
-                laws = [loading.Distribution(name, e['label'], e['spec'])
+                shown = [loading.Distribution(name, e['label'], e['spec'])
                         for e in (entry, second[part][name])]  # fmt: skip
-                self.assertEqual(*laws)
+                self.assertEqual(*shown)
                 self.assertNotIn(str(self.folder), entry['spec'])
-                law = distributions.parse(entry['spec'], kept_tables.source([self.path]))
+                law = laws.parse(entry['spec'], kept_tables.source([self.path]))
                 self.assertTrue(law.known)
                 self.assertEqual(law.identity, entry['spec'])
 
@@ -172,7 +172,7 @@ class KeptTablesTest(absltest.TestCase):
         self.study = study_lib.resolve(config)
         self._begin()
         self.assertLen(list(self._kept().parent.iterdir()), 2)
-        with self.assertRaises(distributions.MissingTable):
+        with self.assertRaises(laws.MissingTable):
             kept_tables.source_of_user(self.path)('gone/ages.csv', '')
 
 

@@ -7,7 +7,7 @@ from absl.testing import absltest, parameterized
 import quick_compilation
 import small_study
 from imbreg_jax import study as study_lib
-from imbreg_jax.compute import memory
+from imbreg_jax.compute import memory, units
 
 
 class _Accelerator:
@@ -25,7 +25,7 @@ class _Accelerator:
 class MemoryTest(parameterized.TestCase):
     def test_of_a_cached_repeat_is_its_table(self):
         study = small_study.study()
-        device = small_study.trained().engine.device_data
+        device = small_study.trained().engine.resident
         tables = sum(leaf.nbytes for leaf in jax.tree.leaves(device))
         predicted = memory.of(study, study.conditions[0], 'gpu')
         self.assertEqual(predicted.per_repeat * len(study.repeats), tables)
@@ -43,15 +43,15 @@ class MemoryTest(parameterized.TestCase):
         with small_study.precision():
             engine = small_study.engine(study, mapping='vmap', cached=False, chunk_steps=(2,))
             state = jax.eval_shape(engine.initialize)
-            run = (engine.run_data, engine.targets['train'], engine._order(0))
+            run = (engine.run_data, engine.lessons, engine._order(0))
             for runs in (1, 3):
                 shapes = jax.tree.map(
                     lambda a, runs=runs: jax.ShapeDtypeStruct(
-                        (runs, *a.shape[1:]), a.dtype, sharding=engine.axis.sharding
+                        (runs, *a.shape[1:]), a.dtype, sharding=engine.programs.layout.sharding
                     ),
                     (state, run),
                 )
-                shared = engine.shared | {'epoch': np.int32(0), 'chunk': np.int32(0)}
+                shared = engine.shared | {'epoch': np.int32(0), 'step': np.int32(0)}
                 compiled = engine.programs.chunk.lower(*shapes, {}, shared).compile()
                 found = compiled.memory_analysis()
                 needed.append(
@@ -72,16 +72,23 @@ class MemoryTest(parameterized.TestCase):
         devices = [_Accelerator(5 * 2**30), _Accelerator(3 * 2**30)]
         self.assertEqual(memory.available_bytes(devices), 6 * 2**30)
 
-    @parameterized.parameters(
-        (1, 10, 1, 10),  # one device holds every repeat's table
-        (1, 10, 2, 10),
-        (1, 10, 4, 12),  # blocks of 3 runs, the last one filled up
-        (3, 10, 2, 10),  # conditions share their repeat's table
-        (3, 10, 4, 16),  # 8 runs of 3 conditions may touch 4 repeats
-        (1, 3, 3, 3),
-    )
-    def test_of_tables_counts_those_of_each_device(self, conditions, repeats, devices, tables):
-        self.assertEqual(memory.noise_tables(conditions, repeats, devices), tables)
+    @parameterized.parameters((1, 10), (3, 10), (3, 7), (1, 3))
+    def test_of_the_cache_is_enough_for_the_repeats_of_every_device(self, conditions, repeats):
+        laws = ('u1_10', 'u1_5', 'n5_5_1')[:conditions]
+        study = small_study.study(
+            {law: {'train_distribution': law} for law in laws}, repeats=repeats
+        )
+        table = memory.of(study, study.conditions[0], 'gpu').per_repeat
+        for devices in (1, 2, 3):
+            for runs in range(devices, conditions * repeats + 1):
+                kept, drawn = (
+                    memory.bytes_needed(study, 'gpu', devices, runs, cached)
+                    for cached in (True, False)
+                )
+                needed = devices * units.most_repeats(units.cut(study, runs), devices)
+                self.assertGreaterEqual((kept - drawn) / table, needed, (devices, runs))
+                # At most a table more for each device.
+                self.assertLessEqual((kept - drawn) / table, needed + devices, (devices, runs))
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ class MetricsTest(absltest.TestCase):
             found,
             {'mse': 14 / 4, 'mape': 100 * 1.375 / 4, 'mpe': 100 * 0.375 / 4, 'mae': 6 / 4},
         )
-        self.assertEqual(tuple(found), METRICS)
+        self.assertEqual(list(found), list(METRICS))
 
     def test_over_the_last_axis_and_broadcast(self):
         generator = np.random.default_rng(0)

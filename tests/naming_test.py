@@ -62,7 +62,7 @@ class DerivedNameTest(parameterized.TestCase):
         ({'compute__steps_per_chunk': 7, 'data__cache': 'never'}, 'u1_10', 'u1_10'),
         ({'analysis__seed': 3}, 'u1_10', 'u1_10'),
         ({'evaluation__moment_images': 60_000}, 'u1_10-moment_images_50000', 'u1_10'),
-        ({'data__train_size': 600}, 'u1_10-train_size_600', 'u1_10'),
+        ({'data__train_size': 600}, 'u1_10-train_size_600', 'u1_10-train_size_600'),
     )  # fmt: skip
     def test_tells_the_law_and_what_departs_from_the_defaults(self, fields, name, condition):
         self.assertEqual(_names(_config(**fields)), (name, [condition]))
@@ -76,7 +76,7 @@ class DerivedNameTest(parameterized.TestCase):
                 continue
             value = choices[0] if choices else {
                 'distribution': 'u1_5', 'distributions': ('u1_5',), 'ints': (7, 8),
-                'signals': ('SIGHUP',), 'str': 'x',
+                'signals': ('SIGHUP',), 'str': 'x', 'remedy': 'inverse(bins=3)',
             }.get(field.kind) or values[type(field.default)](field.default)  # fmt: skip
             with self.subTest(name):
                 changed = study.resolve(_config(**{name: value}))

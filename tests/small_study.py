@@ -16,11 +16,13 @@ import jax
 import numpy as np
 
 from imbreg_jax import study as study_lib
-from imbreg_jax.compute import backend
+from imbreg_jax.compute import backend, units
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.data import images, randomness
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.programs import Programs
+from imbreg_jax.training.step import TrainState
 
 # The flags of a real start, without which a faulty jaxlib is refused.
 backend.configure()
@@ -92,18 +94,19 @@ class Trained(NamedTuple):
       diverged_step: [runs].
     """
 
-    engine: engine_lib.Engine
-    state: engine_lib.TrainState
+    engine: Engine
+    state: TrainState
     params: dict[str, np.ndarray]
     losses: np.ndarray
     diverged_step: np.ndarray
 
 
-def engine(study: study_lib.Study, devices: int = 1, **planned: Any) -> engine_lib.Engine:
+def engine(study: study_lib.Study, devices: int = 1, **planned: Any) -> Engine:
     """The engine of a study's first unit; `planned` overrides fields of its plan."""
     available = jax.devices()[:devices]
     plan = dataclasses.replace(plan_lib.make(study, available), **planned)
-    return engine_lib.Engine(study, engine_lib.units(study, plan)[0], plan, available)
+    parts = [u for u in units.cut(study, plan.runs_per_unit) if u.program == 0]
+    return Engine(Programs(study, 0, plan, available[: plan.devices], parts), parts[0])
 
 
 @contextlib.contextmanager
@@ -122,14 +125,16 @@ def train(
         state = made.initialize()
         losses = []
         for epoch in range(made.training.epochs if epochs is None else epochs):
-            for chunk in range(made.chunks_per_epoch):
-                state, loss = made.train_chunk(state, epoch, chunk)
+            for step in range(0, made.steps_per_epoch, made.chunk_steps):
+                state, loss = made.train_chunk(state, epoch, step)
                 losses.append(made.axis.fetch(loss))
+            state = made.end_epoch(state, epoch)
+        chunks = -(-made.steps_per_epoch // made.chunk_steps)
         return Trained(
             made,
             state,
             flat(made.axis.fetch(state.params)),
-            np.array(losses).reshape(-1, made.chunks_per_epoch, len(made.unit.runs)),
+            np.array(losses).reshape(-1, chunks, len(made.unit.runs)),
             made.axis.fetch(state.diverged_step),
         )
 
@@ -153,7 +158,7 @@ def noise(study: study_lib.Study, repeat: int, purpose: Purpose, count: int) -> 
     """[count, size, size]: a split's noise by its definition."""
     key = randomness.purpose_key(randomness.root_key(study.seed), repeat, purpose)
     indices = np.arange(count, dtype=np.int32)
-    return np.asarray(images.noise(key, indices, study.data.image_size))
+    return np.asarray(images.noise(key, indices, study.conditions[0].data.image_size))
 
 
 def rounding(study: study_lib.Study, steps: int) -> float:

@@ -88,6 +88,14 @@ def law_labels(study: FinishedStudy) -> dict[str, str]:
     return canvas.short_labels({c.train.spec: c.train.label for c in study.conditions.values()})
 
 
+def row_label(condition: str, test: str) -> str:
+    """Returns 'condition → test' to stand beside a row; on two lines where it is long."""
+    label = f'{condition} → {test}'
+    if len(label) <= TICK_WIDTH:
+        return label
+    return '\n'.join(canvas.wrap(part, TICK_WIDTH) for part in (condition, f'→ {test}'))
+
+
 def figure(
     study: FinishedStudy,
     name: str,

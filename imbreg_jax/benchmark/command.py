@@ -28,7 +28,7 @@ from imbreg_jax import study, terminal
 from imbreg_jax.benchmark import machine, ours, torch_plain
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
-from imbreg_jax.results.workdir import git_commit, now, versions
+from imbreg_jax.results.provenance import git_commit, now, versions
 
 _RUNS = flags.DEFINE_list('runs', ['1', '10'], 'Numbers of runs to train at once.')
 _AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the training against.')
@@ -171,7 +171,8 @@ def _main(numbers: Sequence[int]) -> None:
 def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dict[str, Any]:
     """Times the training of so many runs, beside what the machine reaches at its best."""
     rates = [training.rate(_SECONDS.value) for _ in range(_ROUNDS.value)]
-    condition, size = training.study.conditions[0], training.study.data.image_size
+    condition = training.study.conditions[0]
+    size = condition.data.image_size
     work = 2 * condition.model.architecture(size).training_multiplications
     rate = statistics.median(rates)
     return {

@@ -6,10 +6,11 @@ import time
 import jax
 
 from imbreg_jax import study as study_lib
-from imbreg_jax.compute import backend, memory
+from imbreg_jax.compute import backend, memory, units
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.study import Condition, Study
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.programs import Programs
 
 
 def study_of(runs: int, train_size: int, precision: str) -> Study:
@@ -48,10 +49,10 @@ class Training:
         devices = backend.prepare(self.study)
         plan = plan_lib.make(self.study, devices)
         devices = devices[: plan.devices]
-        unit = engine_lib.units(self.study, plan)[0]
+        parts = units.cut(self.study, plan.runs_per_unit)
         self.plan = plan
         with jax.default_matmul_precision(self.study.compute.matmul_precision):
-            self.engine = engine_lib.Engine(self.study, unit, plan, devices)
+            self.engine = Engine(Programs(self.study, 0, plan, devices, parts), parts[0])
             self.state = self.engine.initialize()
             began = time.perf_counter()
             self.chunks(1)
@@ -65,9 +66,7 @@ class Training:
     def images_per_chunk(self) -> int:
         """Image passes of all runs in a chunk."""
         return (
-            len(self.engine.unit.runs)
-            * self.engine.steps_before(1)
-            * self.engine.training.batch_size
+            len(self.engine.unit.runs) * self.engine.next_step(0) * self.engine.training.batch_size
         )
 
     def chunks(self, count: int) -> None:

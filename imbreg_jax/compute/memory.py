@@ -40,7 +40,8 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     The working set of a step is counted as the arrays that live at its backward pass's peak: per
     image the pixels, both layers' patches or shifted products, and their activations.
     """
-    size = study.data.image_size
+    data = condition.data
+    size = data.image_size
     network = condition.model.architecture(size)
     first, second = network.conv_features
     outer = network.pooled[0] / 2 + 1
@@ -54,34 +55,30 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
         evaluated = max(evaluated * len(study.test_distributions), EVALUATED_AT_ONCE)
     evaluation = int(evaluated * per_image * FLOAT)
     state = 4 * network.parameters * FLOAT
-    # Generating values, targets, and the order of an epoch and of the next.
-    data = 4 * FLOAT * (study.data.train_size + study.data.validation_size)
-    images = (study.data.train_size + study.data.validation_size) * size**2 * FLOAT
+    walked = data.train_size + data.validation_size
+    # Generating values, targets, a remedy's weights and recipe, and the order of an epoch and of
+    # the next; test and dense sets have generating values.
+    evaluated = data.test_size * len(study.test_distributions) + study.evaluation.dense_size
+    arrays = FLOAT * (6 * walked + evaluated)
+    images = walked * size**2 * FLOAT
     if platform == 'cpu':
-        return Memory(state + data, images, step + evaluation, 2**28)
-    return Memory(state + data + step, images, evaluation, 2**29)
+        return Memory(state + arrays, images, step + evaluation, 2**28)
+    return Memory(state + arrays + step, images, evaluation, 2**29)
 
 
-def noise_tables(conditions: int, repeats: int, devices: int) -> int:
-    """Noise tables on all devices together: each has those of the repeats among its runs."""
-    runs = conditions * repeats
-    length = -(-runs // devices)
-    repeat = [min(i, runs - 1) // conditions for i in range(length * devices)]
-    blocks = [repeat[i : i + length] for i in range(0, len(repeat), length)]
-    return devices * max(len(set(block)) for block in blocks)
+def bytes_needed(study: Study, platform: str, devices: int, runs: int, cached: bool) -> int:
+    """Bytes that a study's largest program needs with so many runs at once."""
 
-
-def bytes_needed(study: Study, platform: str, devices: int, repeats: int, cached: bool) -> int:
-    """Bytes that a study's largest program needs with so many repeats at once."""
-    return max(
-        of(study, study.conditions[group[0]], platform).total(
-            -(-len(group) * repeats // devices) * devices,
-            noise_tables(len(group), repeats, devices),
-            devices,
-            cached,
+    def of_program(group: tuple[int, ...]) -> int:
+        together = min(runs, len(group) * len(study.repeats))
+        block = -(-together // devices)
+        # A block of runs that begins within a repeat ends within another one.
+        tables = min(len(study.repeats), block, -(-(block - 1) // len(group)) + 1)
+        return of(study, study.conditions[group[0]], platform).total(
+            block * devices, tables * devices, devices, cached
         )
-        for group in study.programs()
-    )
+
+    return max(map(of_program, study.programs()))
 
 
 def available_bytes(devices: list[Any]) -> int:

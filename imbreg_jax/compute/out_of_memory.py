@@ -41,20 +41,19 @@ def requested_bytes(error: BaseException) -> int | None:
 def smaller(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan | None:
     """The next plan that needs less memory, or None.
 
-    First the images are drawn anew instead of cached, which changes no value; then the repeats of
-    a program are halved.
+    First the images are drawn anew instead of cached, which changes no value; then the runs of a
+    unit are halved.
     """
-    if plan.cached and study.data.cache != 'always':
+    if plan.cached and study.cache != 'always':
         return _predicted(study, dataclasses.replace(plan, cached=False))
-    if plan.repeats_per_unit > 1:
-        half = -(-plan.repeats_per_unit // 2)
-        return _predicted(study, dataclasses.replace(plan, repeats_per_unit=half))
+    if plan.runs_per_unit > 1:
+        return _predicted(study, _halved(plan))
     return None
 
 
-def runs_at_once(study: Study, plan: plan_lib.Plan) -> int:
-    """Runs of a plan's largest program."""
-    return plan.repeats_per_unit * max(map(len, study.programs()))
+def _halved(plan: plan_lib.Plan) -> plan_lib.Plan:
+    runs = -(-plan.runs_per_unit // 2)
+    return dataclasses.replace(plan, runs_per_unit=runs, devices=min(plan.devices, runs))
 
 
 def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
@@ -62,18 +61,17 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
     asked = requested_bytes(error)
     text = 'out of memory' + (f': {asked:,} bytes were asked for' if asked else '')
     text += (
-        f', with {runs_at_once(study, plan)} runs in a program, predicted to need '
+        f', with {plan.runs_per_unit} runs in a program, predicted to need '
         f'{plan.bytes_predicted:,} bytes'
     )
     tries = []
     if plan.cached:
         without = _predicted(study, dataclasses.replace(plan, cached=False))
         tries.append(f"config.data.cache = 'never' (about {without.bytes_predicted:,} bytes)")
-    if plan.repeats_per_unit > 1:
-        half = -(-plan.repeats_per_unit // 2)
-        fewer = _predicted(study, dataclasses.replace(plan, repeats_per_unit=half))
+    if plan.runs_per_unit > 1:
+        fewer = _predicted(study, _halved(plan))
         tries.append(
-            f'config.compute.runs_per_program = {runs_at_once(study, fewer)} '
+            f'config.compute.runs_per_program = {fewer.runs_per_unit} '
             f'(about {fewer.bytes_predicted:,} bytes)'
         )
     if not tries:
@@ -86,6 +84,6 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
 
 def _predicted(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan:
     needed = memory.bytes_needed(
-        study, plan.platform, plan.devices, plan.repeats_per_unit, plan.cached
+        study, plan.platform, plan.devices, plan.runs_per_unit, plan.cached
     )
     return dataclasses.replace(plan, bytes_predicted=needed)

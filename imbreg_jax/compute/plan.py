@@ -12,9 +12,10 @@ start and keeps it, so that a resumed study repeats an uninterrupted one bit for
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
-from imbreg_jax.compute import backend, memory
+from imbreg_jax.compute import backend, memory, units
 from imbreg_jax.study import Condition, Study
 
 # Steps of the paper's network and batch that one device takes in a chunk, a few seconds' worth, so
@@ -36,7 +37,7 @@ class Plan:
       devices: how many devices the runs are divided over.
       mapping: 'map' (runs one after the other on a device) or 'vmap' (all at once).
       cached: whether noise is kept on the devices.
-      repeats_per_unit: repeats trained together, with all conditions of a program.
+      runs_per_unit: runs trained together at most.
       chunk_steps: training steps between two returns to the host, for each program; an epoch's
         last chunk is shorter where they do not divide it.
       bytes_predicted: on all devices together.
@@ -48,7 +49,7 @@ class Plan:
     devices: int
     mapping: str
     cached: bool
-    repeats_per_unit: int
+    runs_per_unit: int
     chunk_steps: tuple[int, ...]
     bytes_predicted: int
     cores: int = 0
@@ -71,11 +72,10 @@ class OutOfMemory(RuntimeError):
 _PAPER_STEP = 50 * 2_874_870
 
 
-def relative_work(condition: Condition, size: int) -> float:
+def relative_work(condition: Condition) -> float:
     """What a training step takes, in steps of the paper's network and batch."""
-    step = (
-        condition.training.batch_size * condition.model.architecture(size).training_multiplications
-    )
+    network = condition.model.architecture(condition.data.image_size)
+    step = condition.training.batch_size * network.training_multiplications
     return step * (1 if condition.model.folds else 4) / _PAPER_STEP
 
 
@@ -102,7 +102,7 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
       The plan.
 
     Raises:
-      OutOfMemory: where not even one repeat fits.
+      OutOfMemory: where not even one run of each device fits.
     """
     platform = backend.platform(devices)
     mapping = 'map' if platform == 'cpu' else 'vmap'
@@ -110,53 +110,55 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         available = memory.available_bytes(devices)
     budget = int(MEMORY_SHARE * available)
     groups = study.programs()
-    wanted = study.compute.runs_per_program
-    repeats = len(study.repeats)
-    most = max(len(group) for group in groups)
-    if wanted:
-        repeats = min(repeats, max(1, wanted // most))
+    most = max(map(len, groups)) * len(study.repeats)
+    wanted = min(most, study.compute.runs_per_program or most)
+    # A device without a run of its own would stand idle.
+    least = min(len(devices), wanted)
 
-    def used(count: int) -> int:
-        # A device without a run of its own would only train a copy of another's.
-        return min(len(devices), most * count)
+    def need(runs: int, cached: bool) -> int:
+        return memory.bytes_needed(study, platform, min(len(devices), runs), runs, cached)
 
-    def need(count: int, cached: bool) -> int:
-        return memory.bytes_needed(study, platform, used(count), count, cached)
-
-    fitting = [n for n in range(1, repeats + 1) if need(n, False) <= budget]
-    if not fitting:
+    together = _largest(least, wanted, lambda runs: need(runs, False) <= budget)
+    if not together:
         raise OutOfMemory(
-            f'one repeat of {most} conditions needs about {need(1, False):,} bytes and '
-            f'{budget:,} may be used; a smaller config.training.batch_size or '
-            'config.evaluation.batch_size, or fewer conditions, would fit'
+            f'{least} run(s) at once, one on each device, need about {need(least, False):,} bytes '
+            f'and {budget:,} may be used; a smaller config.training.batch_size or '
+            'config.evaluation.batch_size would fit'
         )
-    together = fitting[-1]
-    # Equal units, so that one compilation serves all of them.
-    together = -(-len(study.repeats) // -(-len(study.repeats) // together))
-    cached = study.data.cache == 'always' or (
-        study.data.cache == 'auto' and need(together, True) <= budget
-    )
-    if study.data.cache == 'always' and need(together, True) > budget:
-        fitting = [n for n in range(1, together + 1) if need(n, True) <= budget]
-        if not fitting:
+    # Equal units, so that none is left with a few runs and as much to wait for.
+    together = units.slice_size(most, together)
+    cached = study.cache == 'always' or (study.cache == 'auto' and need(together, True) <= budget)
+    if study.cache == 'always' and need(together, True) > budget:
+        together = _largest(least, together, lambda runs: need(runs, True) <= budget)
+        if not together:
             raise OutOfMemory(
-                f'the cached data set of one repeat needs about {need(1, True):,} bytes and '
-                f"{budget:,} may be used; config.data.cache = 'auto' would fit"
+                f'the cached data set of {least} run(s) needs about {need(least, True):,} bytes '
+                f"and {budget:,} may be used; config.data.cache = 'auto' would fit"
             )
-        together = fitting[-1]
+        together = units.slice_size(most, together)
+    used = min(len(devices), together)
     chunk_steps = []
     chunk = CPU_CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
     for group in groups:
         condition = study.conditions[group[0]]
-        steps = study.data.train_size // condition.training.batch_size
-        per_device = math.ceil(len(group) * together / used(together))
-        work = per_device * relative_work(condition, study.data.image_size)
+        runs = units.slice_size(len(group) * len(study.repeats), together)
+        work = math.ceil(runs / used) * relative_work(condition)
         limit = min(study.compute.steps_per_chunk, max(1, int(chunk / work)))
-        chunk_steps.append(chunk_length(steps, limit))
+        chunk_steps.append(chunk_length(condition.steps_per_epoch, limit))
     return Plan(
-        platform, used(together), mapping, cached, together, tuple(chunk_steps),
+        platform, used, mapping, cached, together, tuple(chunk_steps),
         need(together, cached), backend.threads(),
     )  # fmt: skip
+
+
+def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """The largest number from `low` to `high` that fits, where all below it do; 0 if none does."""
+    if not fits(low):
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
 
 
 def check(plan: Plan, study: Study) -> None:
@@ -179,14 +181,14 @@ def check(plan: Plan, study: Study) -> None:
         refuse('mapping', 'map or vmap')
     if not 1 <= plan.devices <= len(study.runs):
         refuse('devices', f'from 1 to the {len(study.runs)} runs')
-    if not 1 <= plan.repeats_per_unit <= len(study.repeats):
-        refuse('repeats_per_unit', f'from 1 to the {len(study.repeats)} repeats')
+    if not 1 <= plan.runs_per_unit <= len(study.runs):
+        refuse('runs_per_unit', f'from 1 to the {len(study.runs)} runs')
     if plan.bytes_predicted < 0:
         refuse('bytes_predicted', 'at least 0')
     programs = study.programs()
     if len(plan.chunk_steps) != len(programs):
         refuse('chunk_steps', f'{len(programs)} numbers, one for each program')
     for chunk, group in zip(plan.chunk_steps, programs, strict=True):
-        steps = study.data.train_size // study.conditions[group[0]].training.batch_size
+        steps = study.conditions[group[0]].steps_per_epoch
         if type(chunk) is not int or not 1 <= chunk <= steps:
             refuse('chunk_steps', f'integers from 1 to the {steps} steps of an epoch')

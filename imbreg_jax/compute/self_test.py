@@ -25,7 +25,7 @@ from jax import lax
 
 from imbreg_jax.compute import environment
 from imbreg_jax.compute.environment import BackendError
-from imbreg_jax.data import tasks
+from imbreg_jax.data.tasks import scaled_noise
 from imbreg_jax.model import layers
 
 logger = logging.getLogger('imbreg_jax')
@@ -115,7 +115,7 @@ def results(given: Arrays, at_once: bool) -> dict[str, jax.Array]:
     found: dict[str, jax.Array] = {}
     with jax.default_matmul_precision('highest'):
         found['rows'] = jax.vmap(lambda row: jnp.sum((given['matrix'] @ row) ** 2))(given['rows'])
-        found['std'] = tasks.pixel_std(given['images'])
+        found['std'] = scaled_noise.pixel_std(given['images'][..., None])
         pair = given['predictions'], given['targets']
         found['loss'], found['loss_gradient'] = jax.vmap(jax.value_and_grad(loss))(*pair)
         found['pool'] = given['pixels'].mean((4, 6))

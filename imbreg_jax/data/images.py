@@ -1,7 +1,6 @@
-"""The images of a split, as a function of key and index, so that they need neither disk nor memory.
+"""The noise of a split's images, as a function of key and index: it needs neither disk nor memory.
 
-A split's noise may also be kept on the device: `noise_table` computes the same
-values bit for bit.
+It may also be kept on the device: `noise_table` computes the same values bit for bit.
 """
 
 from collections.abc import Callable
@@ -11,18 +10,24 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from imbreg_jax.data import pixel_laws
+
 # Images drawn at once when a whole split is walked through: enough to keep a
 # device busy, small enough (5 MB at 52x52) to stay out of the memory plan.
 WALK_BATCH = 500
 
-# indices [n] int32 -> noise images [n, size, size].
-NoiseOf = Callable[[jax.Array], jax.Array]
+# (key, shape) -> draws of mean 0 and standard deviation 1; see `pixel_laws`.
+Draw = Callable[[jax.Array, tuple[int, ...]], jax.Array]
 
 
 def noise(
-    key: jax.Array, indices: jax.Array, size: int, root: jax.Array | None = None
+    key: jax.Array,
+    indices: jax.Array,
+    size: int,
+    root: jax.Array | None = None,
+    draw: Draw = pixel_laws.normal,
 ) -> jax.Array:
-    """Standard normal noise of the images with these indices.
+    """The noise of the images with these indices.
 
     Args:
       key: the split's key (scalar).
@@ -30,16 +35,17 @@ def noise(
       size: height and width in pixels.
       root: any key that all runs of a program share; no value depends on it, and without it the
         promise of `noise_table` does not hold under `vmap` over runs on CPU.
+      draw: the law of a pixel.
 
     Returns:
       [n, size, size] float32; image i depends on (key, i) only.
     """
 
-    def draw(index):
-        return jax.random.normal(jax.random.fold_in(key, index), (size, size), jnp.float32)
+    def draw_one(index):
+        return draw(jax.random.fold_in(key, index), (size, size))
 
     def draw_all(indices):
-        return jax.vmap(draw)(lax.optimization_barrier(indices))
+        return jax.vmap(draw_one)(lax.optimization_barrier(indices))
 
     # Drawing must stay a computation of its own: fused with its user it may round differently from
     # one program to the next. Accelerators keep the barriers; XLA:CPU drops them before it fuses
@@ -51,35 +57,46 @@ def noise(
     return lax.optimization_barrier(lax.cond((bits | 1) != 0, draw_all, nothing, indices))
 
 
-def walk(
-    count: int, noise_of: NoiseOf, visit: Callable[..., Any], *per_image: jax.Array, batch: int = 0
-) -> Any:
+def nuisance(key: jax.Array, indices: jax.Array, count: int) -> jax.Array:
+    """[n, count] uniforms in [0, 1) of the images with these indices, independent of their noise.
+
+    Args:
+      key: the split's key (scalar).
+      indices: [n] int32, which images.
+      count: how many an image has.
+    """
+
+    def draw_one(index):
+        return jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, index), 1), (count,))
+
+    return jax.vmap(draw_one)(indices)
+
+
+def walk(count: int, visit: Callable[[jax.Array], Any], batch: int = 0) -> Any:
     """Maps `visit` over the images 0 … count-1 of a split, a batch at a time.
 
     Args:
       count: how many images.
-      noise_of: the noise images of some indices.
-      visit: (noise [b, size, size], *per_image [b, ...]) -> tree of [b, ...].
-      *per_image: arrays [count, ...] handed to `visit` along with the noise.
+      visit: indices [b] int32 -> tree of [b, ...].
       batch: images at a time; 0 for `WALK_BATCH`.  A last batch that is not full is filled up
-        with images beyond `count`, whose values are dropped.
+        with the last image again, whose further values are dropped.
 
     Returns:
       A tree of [count, ...] arrays.
     """
     batch = min(batch or WALK_BATCH, count)
     batches = -(-count // batch)
-    padding = batches * batch - count
-
-    def split(a):
-        a = jnp.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1), mode='edge')
-        return a.reshape(batches, batch, *a.shape[1:])
-
-    inputs = jax.tree.map(split, (jnp.arange(count, dtype=jnp.int32), *per_image))
-    out = lax.map(lambda x: visit(noise_of(x[0]), *x[1:]), inputs)
+    indices = jnp.minimum(jnp.arange(batches * batch, dtype=jnp.int32), count - 1)
+    out = lax.map(visit, indices.reshape(batches, batch))
     return jax.tree.map(lambda a: a.reshape(batches * batch, *a.shape[2:])[:count], out)
 
 
-def noise_table(key: jax.Array, count: int, size: int, root: jax.Array | None = None) -> jax.Array:
+def noise_table(
+    key: jax.Array,
+    count: int,
+    size: int,
+    root: jax.Array | None = None,
+    draw: Draw = pixel_laws.normal,
+) -> jax.Array:
     """[count, size, size] float32: all noise images of a split, to keep on the device."""
-    return walk(count, lambda i: noise(key, i, size, root), lambda batch: batch)
+    return walk(count, lambda indices: noise(key, indices, size, root, draw))

@@ -32,6 +32,10 @@ class Purpose(enum.IntEnum):
     RANDOM_GUESS = 9
     DENSE_IMAGES = 10
     MOMENT_MASKS = 11
+    RESAMPLING = 12
+    RECIPE_NOISE = 13
+    FOLD_MASKS = 14
+    REDRAWN_LAYERS = 15
 
 
 def root_key(seed: int) -> jax.Array:

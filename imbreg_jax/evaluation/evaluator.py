@@ -14,14 +14,13 @@ from jax import lax
 
 from imbreg_jax.compute import out_of_memory
 from imbreg_jax.compute.memory import EVALUATED_AT_ONCE
-from imbreg_jax.data import images, randomness
+from imbreg_jax.data import images
 from imbreg_jax.data.randomness import Purpose, purpose_key
-from imbreg_jax.model.network import DropoutRates
-from imbreg_jax.training import engine as engine_lib
-from imbreg_jax.training.engine import Engine, RunData, TrainState
-
-# The dense set is common to all repeats: its key is that of a repeat that cannot occur.
-COMMON_REPEAT = 2**32 - 1
+from imbreg_jax.data.source import Place
+from imbreg_jax.training import programs as training_lib
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.programs import RunData, place
+from imbreg_jax.training.step import TrainState
 
 MOMENTS = (
     'images',
@@ -41,7 +40,7 @@ MOMENTS = (
 
 
 class Programs:
-    """The compiled programs that evaluate, for all units of one program; see `engine.Programs`.
+    """The compiled programs that evaluate, for all units of one program.
 
     Attributes:
       training: the programs that train.
@@ -49,12 +48,12 @@ class Programs:
       validate, finish: functions of one run over all runs of a unit.
     """
 
-    def __init__(self, training: engine_lib.Programs):
+    def __init__(self, training: training_lib.Programs):
         """Compiles nothing yet; programs compile at their first call."""
         self.training = training
         self.study = training.study
-        settings = self.study.evaluation
-        images_of_run = settings.batch_size * len(self.study.test_distributions)
+        self.learner = training.learner
+        images_of_run = self.study.evaluation.batch_size * len(self.study.test_distributions)
         self.compile(max(1, EVALUATED_AT_ONCE // images_of_run))
 
     def compile(self, at_once: int) -> None:
@@ -64,99 +63,78 @@ class Programs:
         self.finish = self.training.compile(self._finish_run, at_once)
 
     def _predict(self, params, pictures):
-        return self.training.network.apply({'params': params}, pictures)[0]
+        """Predictions [b] of images [b, H, W, channels]."""
+        outputs: Any = self.learner.network.apply({'params': params}, pictures)
+        return self.learner.remedy.predict(outputs)
+
+    def _walk(self, split, visit):
+        batch = self.study.evaluation.batch_size
+        return images.walk(self.learner.source.count(split), visit, batch)
 
     def _validate_run(self, _, run, device, shared):
         params, data = run
-        training = self.training
-
-        def visit(noise, generating):
-            return self._predict(params, training.task.synthesize(generating, noise))
-
-        generating = data.generating['validation']
-        noise_of = training.noise_of('validation', data, device, shared)
-        batch = self.study.evaluation.batch_size
-        return images.walk(len(generating), noise_of, visit, generating, batch=batch)
+        at = place(data, device, shared)
+        source = self.learner.source
+        return self._walk(
+            'validation', lambda i: self._predict(params, source.images(at, 'validation', i))
+        )
 
     def _finish_run(self, _, run, device, shared):
-        params, data, tests, train_targets = run
-        training, settings = self.training, self.study.evaluation
+        params, data, train_targets = run
+        at = place(data, device, shared)
 
-        def both(noise, generating):
-            pictures = training.task.synthesize(generating, noise)
-            return self._predict(params, pictures), training.target_of(data, generating, noise)
+        def all_tests(index):
+            pictures, targets = self.learner.source.examples(at, 'test', index)
+            return jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures), targets.T
 
-        def all_tests(noise, generating):
-            return jax.vmap(lambda g: both(noise, g), 1, 1)(generating)
+        def dense(index):
+            pictures, targets = self.learner.source.examples(at, 'dense', index)
+            return self._predict(params, pictures), targets
 
-        def drawn(repeat, purpose):
-            key = purpose_key(shared['root'], repeat, purpose)
-            size, root = self.study.data.image_size, shared['root']
-            return lambda indices: images.noise(key, indices, size, root)
-
-        test_prediction, test_target = images.walk(
-            self.study.data.test_size,
-            drawn(data.repeat, Purpose.TEST_IMAGES),
-            all_tests,
-            tests.T,
-            batch=settings.batch_size,
-        )
-        dense_prediction, dense_target = images.walk(
-            settings.dense_size,
-            drawn(jnp.uint32(COMMON_REPEAT), Purpose.DENSE_IMAGES),
-            both,
-            shared['dense'],
-            batch=settings.batch_size,
-        )
-        parts = self._parts(params, data, train_targets, device, shared)
+        test_prediction, test_target = self._walk('test', all_tests)
+        dense_prediction, dense_target = self._walk('dense', dense)
         return {
             'test_prediction': test_prediction.T,
             'test_target': test_target.T,
             'dense_prediction': dense_prediction,
             'dense_target': dense_target,
-            'parts': parts,
+            'parts': self._parts(params, data, train_targets, at),
             'bias': params['dense2']['bias'][0],
         }
 
-    def _parts(
-        self, params: Any, data: RunData, targets: jax.Array, device: Any, shared: Any
-    ) -> jax.Array:
-        """Per training image: target, output without its bias, sum of squared contributions."""
-        training, settings = self.training, self.study.evaluation
-        count = settings.moment_images
-        weights = params['dense2']['kernel'][:, 0]
-        root = purpose_key(shared['root'], data.repeat, Purpose.MOMENT_MASKS)
-        rates = DropoutRates(data.conv_dropout_rate, data.dense_dropout_rate)
+    def _parts(self, params: Any, data: RunData, targets: jax.Array, at: Place) -> jax.Array:
+        """Per training image: target, output without its bias, sum of squared contributions.
 
-        def contributions(pictures, keys):
-            _, features = training.network.apply(
-                {'params': params}, pictures, rates, keys, None, method='with_keys'
-            )
+        They are of the first output. Masks act after the convolutions, which are computed once.
+        """
+        settings, made = self.study.evaluation, self.learner.network
+        count = min(settings.moment_images, self.learner.source.count('train'))
+        weights = params['dense2']['kernel'][:, 0]
+        root = purpose_key(at.root, data.repeat, Purpose.MOMENT_MASKS)
+        rate = data.dials['model.conv_dropout_rate']
+        variables = {'params': params}
+
+        def contributions(features):
             terms = features * weights
             return terms.sum(-1), (terms * terms).sum(-1)
 
-        def visit(noise, generating, index):
-            pictures = training.task.synthesize(generating, noise)
+        def visit(index):
+            pictures = self.learner.source.images(at, 'train', index)
+            maps = made.apply(variables, pictures, True, method='convolve')
 
             def masked(mask):
                 # A key for each image, so that how many are looked at together changes nothing.
                 key = jax.random.fold_in(root, mask)
-                return contributions(pictures, jax.vmap(jax.random.fold_in, (None, 0))(key, index))
+                keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+                return contributions(made.apply(variables, maps, rate, keys, method='features'))
 
-            a, s = contributions(pictures, None)
+            a, s = contributions(made.apply(variables, pictures, method='encode'))
             mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
             return jnp.stack(
                 [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)], axis=-1
             )
 
-        values = images.walk(
-            count,
-            training.noise_of('train', data, device, shared),
-            visit,
-            data.generating['train'][:count],
-            jnp.arange(count, dtype=jnp.int32),
-            batch=settings.batch_size,
-        )
+        values = images.walk(count, visit, settings.batch_size)
         return jnp.concatenate([targets[:count, None], values], axis=-1)
 
 
@@ -171,70 +149,49 @@ class Evaluator:
 
     def validation(self, state: TrainState) -> np.ndarray:
         """[runs, n] predictions on the validation split."""
-        run = (state.params, self.engine.run_data)
-        return self.engine.axis.fetch(
-            self.programs.validate((), run, self.engine.device_data, self.engine.shared)
-        )
+        engine = self.engine
+        run = (state.params, engine.run_data)
+        return engine.axis.fetch(self.programs.validate((), run, engine.resident, engine.shared))
 
     def validation_targets(self) -> np.ndarray:
         """[runs, n] targets of the validation split."""
         return self.engine.axis.fetch(self.engine.targets['validation'])
 
-    def finish(self, state: TrainState) -> dict[str, np.ndarray]:
+    def finish(
+        self, state: TrainState, validation: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """Everything that is kept of trained networks.
+
+        Args:
+          state: of the trained networks.
+          validation: what `validation` gave of it, where that is at hand.
 
         Returns:
           Arrays [runs, ...] on the host: `test_generating`, `test_target`, `test_prediction`
           [runs, T, n], `dense_target`, `dense_prediction` [runs, M], `validation_target`,
           `validation_prediction`, `moments` [runs, len(MOMENTS)] float64.
         """
-        engine, study = self.engine, self.study
-        tests = np.stack(
-            [
-                np.stack(
-                    [
-                        law.ppf(
-                            randomness.uniforms(
-                                study.seed, repeat, Purpose.TEST_TARGETS, study.data.test_size
-                            )
-                        ).astype(np.float32)
-                        for law in study.test_distributions
-                    ]
-                )
-                for _, repeat in engine.unit.runs
-            ]
-        )
-        settings = study.evaluation
-        dense = np.linspace(
-            settings.dense_low, settings.dense_high, settings.dense_size, dtype=np.float32
-        )
-        shared = engine.shared | {'dense': jax.device_put(dense, engine.axis.replicated)}
-        run = (
-            state.params,
-            engine.run_data,
-            engine.axis.spread(tests),
-            engine.targets['train'],
-        )
-        out = self._finished(run, shared)
+        engine = self.engine
+        out = self._finished((state.params, engine.run_data, engine.targets['train']))
         parts = out.pop('parts')
-        out |= {
-            'test_generating': tests,
+        return out | {
+            'test_generating': engine.axis.fetch(engine.run_data.rows['test']),
             'validation_target': self.validation_targets(),
-            'validation_prediction': self.validation(state),
-            'moments': moments(parts, out.pop('bias'), study.evaluation.moment_masks),
+            'validation_prediction': self.validation(state) if validation is None else validation,
+            'moments': moments(parts, out.pop('bias'), self.study.evaluation.moment_masks),
         }
-        return out
 
-    def _finished(self, run: Any, shared: Any) -> dict[str, np.ndarray]:
+    def _finished(self, run: Any) -> dict[str, np.ndarray]:
         """What the program gives, of fewer runs at a time where memory runs out."""
+        engine = self.engine
         while True:
             try:
-                return self.engine.axis.fetch(
-                    self.programs.finish((), run, self.engine.device_data, shared)
+                return engine.axis.fetch(
+                    self.programs.finish((), run, engine.resident, engine.shared)
                 )
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
                 fewer = self.programs.at_once // 2
-                together = self.engine.plan.mapping == 'vmap'
+                together = engine.plan.mapping == 'vmap'
                 if not out_of_memory.is_out_of_memory(error) or not together or not fewer:
                     raise
             # Trained networks are not given up for want of room to evaluate all at once.

@@ -21,18 +21,18 @@ Initializer = nn.initializers.Initializer
 
 
 def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
-    """Cuts images [B, H, W] into blocks [B, count, count, block*block].
+    """Cuts images [B, H, W, C] into blocks [B, count, count, block*block*C].
 
     What lies beyond the last block is cut off; missing pixels are zeros.
     """
-    need = block * count
+    need, channels = block * count, images.shape[3]
     images = images[:, :need, :need]
-    missing = [(0, need - n) for n in images.shape[1:]]
-    images = jnp.pad(images, [(0, 0), *missing])
+    missing = [(0, need - n) for n in images.shape[1:3]]
+    images = jnp.pad(images, [(0, 0), *missing, (0, 0)])
     return (
-        images.reshape(-1, count, block, count, block)
-        .transpose(0, 1, 3, 2, 4)
-        .reshape(-1, count, count, block * block)
+        images.reshape(-1, count, block, count, block, channels)
+        .transpose(0, 1, 3, 2, 4, 5)
+        .reshape(-1, count, count, block * block * channels)
     )
 
 
@@ -224,7 +224,18 @@ class ConvolutionAndPool(nn.Module):
     initialization: str = 'pytorch'
     fold: bool = True
 
-    @nn.compact
+    def setup(self) -> None:
+        """Declares the kernel [K, K, inputs, features] and the bias [features]."""
+        fan_in = self.kernel_size**2 * self.inputs
+        kernel_init, bias_init = initializers(self.initialization, fan_in)
+        shape = (self.kernel_size, self.kernel_size, self.inputs, self.features)
+        self.kernel = self.param('kernel', kernel_init, shape)
+        self.bias = self.param('bias', bias_init, (self.features,))
+
+    def _folds(self, masked: bool) -> bool:
+        element = masked and self.dropout == 'element'
+        return self.fold and self.order == 'pool_relu' and not element
+
     def __call__(
         self, x: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
@@ -235,25 +246,35 @@ class ConvolutionAndPool(nn.Module):
           rate: dropout rate, scalar.
           key: key of the dropout mask, or keys [B], or None for no dropout.
         """
-        fan_in = self.kernel_size**2 * self.inputs
-        kernel_init, bias_init = initializers(self.initialization, fan_in)
-        shape = (self.kernel_size, self.kernel_size, self.inputs, self.features)
-        kernel = self.param('kernel', kernel_init, shape)
-        bias = self.param('bias', bias_init, (self.features,))
-        channel = key is not None and self.dropout == 'channel'
-        element = key is not None and self.dropout == 'element'
-        if self.fold and self.order == 'pool_relu' and not element:
-            weights = block_kernel(fold_average_pool(kernel), 2, self.block)
-            y = block_convolution(x, weights) + jnp.tile(bias, self.block**2)
-            if channel:
-                y = y * self._channel_mask(key, rate, y, self.block)
-            return nn.relu(y)
-        weights = block_kernel(kernel, 1, 2 * self.block)
-        y = block_convolution(x, weights) + jnp.tile(bias, 4 * self.block**2)
-        if channel:
-            y = y * self._channel_mask(key, rate, y, 2 * self.block)
-        elif key is not None and element:
+        return self.activate(self.convolve(x, key is not None), rate, key)
+
+    def convolve(self, x: jax.Array, masked: bool) -> jax.Array:
+        """What comes before the dropout, which many masks may share.
+
+        Args:
+          x: as in `__call__`.
+          masked: whether a mask follows; it decides what can be folded.
+
+        Returns:
+          [B, N', N', block**2 * features], or at full resolution (2*block)**2 * features.
+        """
+        if self._folds(masked):
+            weights = block_kernel(fold_average_pool(self.kernel), 2, self.block)
+            return block_convolution(x, weights) + jnp.tile(self.bias, self.block**2)
+        weights = block_kernel(self.kernel, 1, 2 * self.block)
+        return block_convolution(x, weights) + jnp.tile(self.bias, 4 * self.block**2)
+
+    def activate(
+        self, y: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Dropout, pooling and ReLU of what `convolve` gave."""
+        folded = self._folds(key is not None)
+        if key is not None and self.dropout == 'channel':
+            y = y * self._channel_mask(key, rate, y, self.block if folded else 2 * self.block)
+        elif key is not None and self.dropout == 'element':
             y = y * dropout_mask(key, rate, y.shape)
+        if folded:
+            return nn.relu(y)
         if self.order == 'pool_relu':
             return nn.relu(self._pool(y))
         return self._pool(nn.relu(y))

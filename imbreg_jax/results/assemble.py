@@ -8,8 +8,9 @@ import pandas as pd
 
 from imbreg_jax.evaluation import baseline, evaluator
 from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
-from imbreg_jax.study import Study
+from imbreg_jax.study import Condition, Study
 
 
 class Outcome(NamedTuple):
@@ -21,7 +22,7 @@ class Outcome(NamedTuple):
         '<layer>/<kind>'.
     """
 
-    runs: list[tuple[int, int]]
+    runs: Sequence[tuple[int, int]]
     arrays: dict[str, np.ndarray]
 
 
@@ -49,7 +50,8 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
       v validation and m dense images: `dense_generating` [m], `dense_target` [C, m],
       `dense_prediction` [runs, m], `test_generating` [T, K, n], `test_target` [C, T, K, n],
       `test_prediction` [runs, T, n], `validation_target` and `validation_prediction` [runs, v],
-      `calibration_factor` [runs], `moments` [runs, `moment_names`].
+      `calibration_factor` [runs], `moments` [runs, `moment_names`]. Where conditions have fewer
+      validation images than others, theirs are followed by nan.
     """
     conditions, repeats = len(study.conditions), len(study.repeats)
     settings = study.evaluation
@@ -64,8 +66,9 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
     def by_condition(name):
         return by_run(name).swapaxes(1, 2)
 
-    validation_target = of_runs('validation_target')
-    validation_prediction = of_runs('validation_prediction')
+    factors = [
+        calibration(run['validation_prediction'], run['validation_target']) for run in merged
+    ]
     return {
         'condition': np.array([study.conditions[r.condition_index].name for r in study.runs]),
         'train_distribution': np.array(
@@ -84,12 +87,18 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
         'test_generating': by_condition('test_generating')[0],
         'test_target': by_condition('test_target'),
         'test_prediction': of_runs('test_prediction'),
-        'validation_target': validation_target,
-        'validation_prediction': validation_prediction,
-        'calibration_factor': calibration(validation_prediction, validation_target),
+        'validation_target': _padded([run['validation_target'] for run in merged]),
+        'validation_prediction': _padded([run['validation_prediction'] for run in merged]),
+        'calibration_factor': np.stack(factors),
         'moment_names': np.array(evaluator.MOMENTS),
         'moments': of_runs('moments'),
     }
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of any lengths as [rows, the longest], filled up with nan."""
+    longest = max(map(len, rows))
+    return np.stack([np.pad(row, (0, longest - len(row)), constant_values=np.nan) for row in rows])
 
 
 def weights(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -123,7 +132,8 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             'cnn_calibrated': factor * np.asarray(parts['test_prediction'], np.float64),
         }
         for predictor, predicted in predictors.items():
-            scores = metrics(predicted, parts['test_target'])
+            masks = strata(condition.distribution, parts['test_generating'])
+            scores = metrics(predicted, parts['test_target'], masks)
             rows += [
                 (
                     *head, predictor, run.repeat, law.name, metric,
@@ -138,6 +148,11 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(files.COLUMNS))
 
 
+def _images_of(condition: Condition) -> tuple[Any, ...]:
+    """What a condition's test images and targets follow from, but for the law."""
+    return condition.task, condition.data.image_size, condition.data.pixel_law
+
+
 def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[Any, ...]]:
     """The random guess's rows: on the first condition's targets, under no condition's name.
 
@@ -148,12 +163,13 @@ def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[An
     rows = []
     for run, parts in zip(study.runs, merged, strict=True):
         condition = study.conditions[run.condition_index]
-        if condition is not first and condition.task == first.task:
+        if condition is not first and _images_of(condition) == _images_of(first):
             continue
         guess = baseline.random_guess(
-            study.seed, run.repeat, study.data.test_size, settings.guess_low, settings.guess_high
+            study.seed, run.repeat, study.test_size, settings.guess_low, settings.guess_high
         )
-        scores = metrics(guess, parts['test_target'])
+        masks = strata(condition.distribution, parts['test_generating'])
+        scores = metrics(guess, parts['test_target'], masks)
         name = '' if condition is first else condition.name
         rows += [
             (name, '', 'random_guess', run.repeat, law.name, metric, float(scores[metric][i]))

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from imbreg_jax.study import Study, distributions, reading
-from imbreg_jax.study.distributions import TableSource
+from imbreg_jax.study import Study, laws, reading
+from imbreg_jax.study.laws import TableSource
 
 FOLDER = 'distributions'
 _DIGITS = 16
@@ -55,7 +55,7 @@ def source(workdirs: Sequence[str | os.PathLike[str]]) -> TableSource:
       workdirs: the folders; they are only read.
 
     Returns:
-      For `distributions.parse`: the values of a digest, or None where none of the folders has them
+      For `laws.parse`: the values of a digest, or None where none of the folders has them
       as they were written.
     """
 
@@ -77,18 +77,18 @@ def source_of_user(workdir: str | os.PathLike[str]) -> TableSource:
       workdir: the folder of the study, which may not be there yet.
 
     Returns:
-      For `distributions.parse`.
+      For `laws.parse`.
     """
     folder = Path(workdir)
 
     def find(path: str, digest: str) -> np.ndarray | None:
         try:
-            return distributions.read_table(path, digest)
-        except distributions.MissingTable as error:
+            return laws.read_table(path, digest)
+        except laws.MissingTable as error:
             wanted = digest if len(digest) == 64 else _digest_of_name(folder, path, digest)
             values = None if wanted is None else _read(folder, wanted)
             if values is None:
-                raise distributions.MissingTable(
+                raise laws.MissingTable(
                     f'{error}; and workdir {folder} keeps no values of it'
                 ) from None
             logger.warning(
@@ -132,7 +132,7 @@ def _digest_of_name(workdir: Path, path: str, beginning: str) -> str | None:
     found = {
         digest
         for text in _texts(config)
-        for file, digest in distributions.tables_of(text)
+        for file, digest in laws.tables_of(text)
         if os.path.basename(file) == name and digest.startswith(beginning) and len(digest) == 64
     }
     return found.pop() if len(found) == 1 else None
@@ -145,5 +145,5 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _texts(item)
-    elif isinstance(value, str) and 'table(' in value and len(value) <= distributions.LONGEST_SPEC:
+    elif isinstance(value, str) and 'table(' in value and len(value) <= laws.LONGEST_SPEC:
         yield value

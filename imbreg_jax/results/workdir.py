@@ -1,52 +1,22 @@
 """A workdir: its lock, what study and plan it belongs to, and where its files are."""
 
-import datetime
 import errno
-import fcntl
-import functools
 import hashlib
-import importlib.metadata
-import logging
 import os
 import platform
-import re
-import stat
-import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from imbreg_jax.compute import environment
-from imbreg_jax.results import checkpoints, files, kept_tables
+from imbreg_jax.results import checkpoints, files, kept_tables, layout
+from imbreg_jax.results.layout import RESULT_FILES, WorkdirError
+from imbreg_jax.results.lock import Lock
+from imbreg_jax.results.provenance import git_commit, now, versions
 from imbreg_jax.study import Study, adopt, differences, restore
 
 FORMAT = 1
-# What a finished study is told by; all else is made from these.
-RESULT_FILES = ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
-# What is ours in a workdir; nothing else in it is ever written or removed.
-FILES = ('config.json', 'plan.json', *RESULT_FILES, 'report.html')
-FOLDERS = ('checkpoints', 'tables', 'figures', 'tensorboard', 'profile', kept_tables.FOLDER)
-LOCK = '.lock'
-# Files that a killed process may leave half-written: where, and what they were to be called.
-_WRITTEN = {
-    '.': re.compile('|'.join(map(re.escape, FILES))),
-    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl'),
-    'tables': re.compile(r'.+\.(md|csv)'),
-    'figures': re.compile(r'.+\.(svg|png)'),
-    'tensorboard/*/*': re.compile(r'events\..+'),
-    kept_tables.FOLDER: re.compile(r'[0-9a-f]+\.f64'),
-}
-# All that a first start leaves that is killed before config.json is there.
-_FIRST = re.compile(rf'{re.escape(LOCK)}|config\.json')
-_NOTE = re.compile(r'process \d+ on [^\n]{0,500}')
 # Fields of a plan that change no number.
 _FREE = ('cached', 'bytes_predicted')
-
-logger = logging.getLogger('imbreg_jax')
-
-
-class WorkdirError(RuntimeError):
-    """A workdir that cannot be used; the text is one sentence that says what to do."""
 
 
 class Workdir:
@@ -73,7 +43,7 @@ class Workdir:
         self.profile = self.path / 'profile'
         self.held: dict[str, Any] | None = None
         self.killed = ''
-        self._lock: Any = None
+        self._lock: Lock | None = None
 
     def __enter__(self) -> 'Workdir':
         """Makes and locks the folder, and clears away what a killed process left half-written.
@@ -88,7 +58,7 @@ class Workdir:
         try:
             self._look()
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = self._open_lock()
+            lock = Lock(self.path)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -97,27 +67,12 @@ class Workdir:
                 '--workdir=DIR'
             ) from error
         try:
-            self._acquire()
-            note = self._read_note()
-            if note is None:
-                raise WorkdirError(
-                    f'{self.path / LOCK} is not of a study, so nothing in the folder is touched; '
-                    'name a new or an empty one with --workdir=DIR'
-                )
-            self.killed = note
-            self._lock.truncate(0)
-            self._lock.seek(0)
-            self._lock.write(
-                f'process {os.getpid()} on {platform.node()}, begun {now()}'.encode(
-                    errors='backslashreplace'
-                )
-            )
-            for place, names in _WRITTEN.items():
-                for folder in _real_folders(self.path, place):
-                    files.remove_partial(folder, names)
+            lock.take(now())
+            layout.remove_partial(self.path)
         except BaseException:
-            self._lock.close()
+            lock.release()
             raise
+        self._lock, self.killed = lock, lock.killed
         return self
 
     def _look(self) -> None:
@@ -127,97 +82,23 @@ class Workdir:
           WorkdirError: it is not.
           OSError: it cannot be read or is no folder.
         """
-        if not self._named:
-            raise WorkdirError(
-                'an empty name is no workdir; name a folder with --workdir=DIR, or leave the flag '
-                'out'
-            )
-        try:
-            str(self.path.absolute()).encode()
-        except UnicodeEncodeError:
-            raise WorkdirError(
-                f'workdir {str(self.path.absolute())!a} has a name that is not UTF-8, which '
-                'checkpoints cannot be kept under; name another with --workdir=DIR'
-            ) from None
+        layout.refuse_name(self._named)
         if not os.path.lexists(self.config):
-            held = files.foreign(self.path, _FIRST)
-            if held:
-                ours = [name for name in held if name in (*FILES, *FOLDERS)]
-                back = ', or, if it is a workdir, put its config.json back' if ours else ''
-                raise WorkdirError(
-                    f'workdir {self.path} holds {files.listed(ours or held)} and no config.json '
-                    'that says of what study, so nothing in it is touched; name a new or an empty '
-                    f'folder with --workdir=DIR{back}'
-                )
+            layout.refuse_foreign(self.path)
             return
         read_config(self.config)
-        kinds = [(self.path / name, 'folder') for name in FOLDERS]
-        kinds += [(self.path / name, 'file') for name in FILES]
-        if _is_kind(self.checkpoints, 'folder'):
-            kinds += [
-                (self.checkpoints / name, 'file')
-                for name in os.listdir(self.checkpoints)
-                if _WRITTEN['checkpoints'].fullmatch(name)
-            ]
-        for path, wanted in kinds:
-            # A file that is a link is replaced when it is written, and its target stays.
-            if os.path.lexists(path) and not _is_kind(path, wanted):
-                raise WorkdirError(
-                    f'{path} is no {wanted} as studies leave it, so nothing in the workdir is '
-                    'touched; put it back, or name another with --workdir=DIR'
-                )
-
-    def _open_lock(self) -> Any:
-        path = self.path / LOCK
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o666)
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise
-            descriptor = None
-        if descriptor is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            if descriptor is not None:
-                os.close(descriptor)
-            raise WorkdirError(
-                f'{path} is no regular file, so nothing in the folder is touched; name another '
-                'with --workdir=DIR'
-            )
-        return open(descriptor, 'r+b', buffering=0)
-
-    def _acquire(self) -> None:
-        try:
-            # The kernel releases the lock when its process ends, however it ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                logger.warning(
-                    'the file system of %s has no locks: see to it yourself that no two processes '
-                    'use it at once', self.path,
-                )  # fmt: skip
-                return
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise WorkdirError(
-                f'workdir {self.path} is in use by a live process ({self._read_note() or "unknown"}'
-                '); wait for it, or name another with --workdir=DIR'
-            ) from error
-
-    def _read_note(self) -> str | None:
-        """What the lock says of who uses the folder: '' for nobody, None where it is not ours."""
-        self._lock.seek(0)
-        note = self._lock.read(1000).decode(errors='replace')
-        return note if not note or _NOTE.fullmatch(note) else None
+        layout.refuse_other_kinds(self.path)
 
     def end(self) -> None:
         """Notes that whoever uses the folder now ends knowingly; see `killed`."""
-        if self._lock is not None and not self._lock.closed:
-            os.ftruncate(self._lock.fileno(), 0)
+        if self._lock is not None:
+            self._lock.end()
 
     def __exit__(self, *_: object) -> None:
         """Unlocks the folder."""
         self.end()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def check(self, study: Study) -> Study:
         """Reads what the folder holds and refuses another study.
@@ -381,29 +262,6 @@ class Workdir:
         self.held = held
 
 
-def _is_kind(path: Path, wanted: str) -> bool:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return False
-    if wanted == 'folder':
-        return stat.S_ISDIR(mode)
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
-
-
-def _real_folders(root: Path, place: str) -> list[Path]:
-    """The folders at a place below a root, where '*' stands for any; none behind a link."""
-    found = [root]
-    for part in Path(place).parts:
-        below = [
-            Path(entry)
-            for folder in found
-            for entry in (os.scandir(folder) if part == '*' else [folder / part])
-        ]
-        found = [path for path in below if path.is_dir() and not path.is_symlink()]
-    return found
-
-
 def binding(plan: dict[str, Any]) -> dict[str, Any]:
     """What of a plan, given as plain values, numbers may depend on; kept with each checkpoint."""
     return {key: value for key, value in plan.items() if key not in _FREE}
@@ -504,68 +362,3 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
         for key in old | new
         if old.get(key) != new.get(key)
     )
-
-
-def now() -> str:
-    """The time, in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-
-
-def versions() -> dict[str, str]:
-    """The versions that numbers may depend on."""
-    found = {'python': platform.python_version()}
-    for name in ('imbreg-jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'scipy'):
-        try:
-            found[name.replace('-', '_')] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name.replace('-', '_')] = 'not installed'
-    return found
-
-
-@functools.cache
-def git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, or None; see `commit_of`.
-
-    Asked once: what runs is what was imported, whatever is committed meanwhile.
-    """
-    return commit_of(Path(__file__).resolve().parents[1])
-
-
-def commit_of(package: Path) -> str | None:
-    """The commit of the checkout that a package's folder lies in.
-
-    Returns:
-      The commit, with '-dirty' where a file of the package differs from it; None for a package
-      that lies in no checkout of its own: one that is installed somewhere inside another
-      repository is none of that one's.
-    """
-    root = package.parent
-    try:
-        project = tomllib.loads((root / 'pyproject.toml').read_text('utf-8'))['project']['name']
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if re.sub('[-_.]+', '_', str(project)) != package.name or not (root / '.git').exists():
-        return None
-    # Nothing of what the repository's own config may have git run, and no variable of a git that
-    # runs us, as from a hook.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith('GIT_')}
-    quiet = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ['git', '--no-optional-locks', '-C', str(root), *quiet, *arguments],
-            capture_output=True,
-            text=True,
-            errors='replace',
-            check=True,
-            timeout=10,
-            env=environment,
-        ).stdout.strip()
-
-    try:
-        git('ls-files', '--error-unmatch', '--', f'{package.name}/__init__.py')
-        commit = git('rev-parse', 'HEAD')
-        changed = git('status', '--porcelain', '--untracked-files=no', '--', package.name)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f'{commit}-dirty' if changed else commit

@@ -33,8 +33,8 @@ def plan_for(study: Study, workdir: Workdir | None, devices: list[Any]) -> plan_
       devices: the devices that are here.
 
     Raises:
-      WorkdirError: the plan cannot be read, or asks for what is not here.
-      OutOfMemory: not even one repeat fits.
+      WorkdirError: the plan cannot be read.
+      OutOfMemory: not even one run of each device fits.
     """
     held = None if workdir is None else workdir.read_plan()
     if workdir is None or held is None:
@@ -51,35 +51,35 @@ def plan_for(study: Study, workdir: Workdir | None, devices: list[Any]) -> plan_
         same = plan.platform == backend.platform(devices) and plan.devices <= len(devices)
         same = same and plan.cores == backend.threads() and not _changed(study, workdir)
         return plan if same else plan_lib.make(study, devices)
-    _check_machine(plan, workdir, devices)
-    if plan.cached and study.data.cache == 'never':
+    if reason := _cannot_go_on(plan, devices):
+        # A checkpoint holds runs, however they lay on devices, so they go on here as well.
+        logger.warning(
+            'workdir %s was begun %s; it goes on here, and its results may have other last digits '
+            'than there; to have the same, resume it there',
+            workdir.path, reason,
+        )  # fmt: skip
+        return plan_lib.make(study, devices)
+    if 'compute.runs_per_program' in _changed(study, workdir):
+        return plan_lib.make(study, devices)
+    if plan.cached and study.cache == 'never':
         # The values are the same bit for bit, so this may change on the way.
         plan = dataclasses.replace(plan, cached=False)
-    if 'compute.runs_per_program' in _changed(study, workdir):
-        logger.warning(
-            'config.compute.runs_per_program is another than at the first start and is not '
-            'followed: with other programs the results would have other last digits; name '
-            'another --workdir=DIR for that'
-        )
     return plan
 
 
-def _check_machine(plan: plan_lib.Plan, workdir: Workdir, devices: list[Any]) -> None:
-    """Refuses a machine on which a plan that something was trained under cannot go on."""
+def _cannot_go_on(plan: plan_lib.Plan, devices: list[Any]) -> str:
+    """Why a plan cannot be followed here, as the end of a sentence; '' where it can."""
     platform = backend.platform(devices)
     if plan.platform != platform or plan.devices > len(devices):
-        raise WorkdirError(
-            f'workdir {workdir.path} was begun on {plan.devices} {plan.platform} '
-            f'device(s) and here are {len(devices)} of {platform}; resume it there, or name '
-            'another --workdir=DIR'
-        )
+        here = f'here are {len(devices)} of {platform}'
+        return f'on {plan.devices} {plan.platform} device(s), and {here}'
     cores = backend.threads()
     if platform == 'cpu' and plan.cores not in (0, cores):
-        raise WorkdirError(
-            f'workdir {workdir.path} was begun on {plan.cores} core(s), and JAX was in use in '
-            f'this process before the study, on {cores}, so the results would have other last '
-            'digits; resume it in a process of its own, or name another --workdir=DIR'
+        return (
+            f'on {plan.cores} core(s), and JAX was in use in this process before the study, on '
+            f'{cores}'
         )
+    return ''
 
 
 def _changed(study: Study, workdir: Workdir) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from imbreg_jax.compute import units as units_lib
 from imbreg_jax.compute.plan import Plan
 from imbreg_jax.results import checkpoints, files
 from imbreg_jax.results import workdir as workdir_lib
@@ -15,7 +16,8 @@ from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.study import Condition, Study
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.step import TrainState
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -26,12 +28,12 @@ class Position(NamedTuple):
     Attributes:
       unit: a unit's number; that of the units where all are finished.
       epoch: an epoch; that of the epochs where the unit's networks are to be evaluated.
-      chunk: a chunk of the epoch.
+      step: a step of the epoch.
     """
 
     unit: int = 0
     epoch: int = 0
-    chunk: int = 0
+    step: int = 0
 
 
 class Progress:
@@ -39,7 +41,8 @@ class Progress:
 
     Attributes:
       journal: every epoch's rows.
-      units: of the plan, in the order in which they train.
+      units: those that are finished, and those that the plan makes of the other runs, in the
+        order in which they train.
       outcomes: what each finished unit left.
       seconds: spent on training and evaluation, earlier starts included.
       compile_seconds: of these, on compilation.
@@ -48,7 +51,7 @@ class Progress:
     def __init__(self, study: Study, workdir: Workdir | None):
         """Args: the study, and its folder, into which nothing is written before `restore`."""
         self.journal = Journal(study, workdir)
-        self.units: list[engine_lib.Unit] = []
+        self.units: list[units_lib.Unit] = []
         self.outcomes: list[Outcome] = []
         self.seconds = 0.0
         self.compile_seconds = 0.0
@@ -56,7 +59,6 @@ class Progress:
         self._workdir = workdir
         self._kept: list[dict[str, Any]] = []
         self._binding: dict[str, Any] = {}
-        self._chunk_steps: tuple[int, ...] = ()
         self._began = 0.0
 
     def restore(self, plan: Plan) -> tuple[Position, list[np.ndarray] | None]:
@@ -69,10 +71,9 @@ class Progress:
           CheckpointError: there are checkpoints, and none can be used.
           OSError: a file cannot be read or written.
         """
-        self.units = engine_lib.units(self._study, plan)
         self.outcomes, self._kept = [], []
         self._binding = workdir_lib.binding(plan.to_json())
-        self._chunk_steps = plan.chunk_steps
+        self.units = units_lib.cut(self._study, plan.runs_per_unit)
         if self._workdir is None:
             self.journal.begin(None)
             return Position(), None
@@ -89,7 +90,15 @@ class Progress:
             with np.load(self._unit_path(number), allow_pickle=False) as arrays:
                 runs = [(condition, repeat) for condition, repeat in kept['runs']]
                 self.outcomes.append(Outcome(runs, dict(arrays)))
-        position = Position(held['unit'], held['epoch'], held['chunk'])
+        begun = [(condition, repeat) for condition, repeat in held['runs']]
+        self.units = self._cut(plan.runs_per_unit, begun)
+        if changes := self._changes(held['plan']):
+            logger.warning(
+                'going on under another plan than before (%s), so results may have other last '
+                'digits',
+                changes,
+            )
+        position = Position(held['unit'], held['epoch'], held['step'])
         self._describe(position)
         return position, found.arrays or None
 
@@ -106,7 +115,9 @@ class Progress:
         self._count_seconds()
         if self._workdir is None:
             return
+        begun = self.units[position.unit].runs if arrays else ()
         held = position._asdict() | {
+            'runs': [list(map(int, run)) for run in begun],
             'journal': self.journal.mark(),
             'outcomes': self._kept,
             'plan': self._binding,
@@ -140,32 +151,39 @@ class Progress:
             self._kept.append({'runs': runs, 'sha256': files.sha256(path)})
         self.save(Position(number + 1), [])
 
-    def condition(self, unit: engine_lib.Unit) -> Condition:
+    def _cut(self, most: int, begun: list[tuple[int, int]]) -> list[units_lib.Unit]:
+        """The finished units, and those of the runs that are left."""
+        programs = {c: p for p, group in enumerate(self._study.programs()) for c in group}
+        finished = [
+            units_lib.Unit(programs[outcome.runs[0][0]], tuple(outcome.runs))
+            for outcome in self.outcomes
+        ]
+        done = {run for unit in finished for run in unit.runs}
+        return finished + units_lib.cut(self._study, most, done, begun)
+
+    def _changes(self, before: dict[str, Any]) -> str:
+        """What of a plan is another now, of that on which numbers may depend."""
+        return ', '.join(
+            f'{field} {value}, now {self._binding[field]}'
+            for field, value in before.items()
+            if field in self._binding and self._binding[field] != value
+        )
+
+    def condition(self, unit: units_lib.Unit) -> Condition:
         """One of a unit's conditions, for what they share."""
-        return self._study.conditions[unit.conditions[0]]
+        return self._study.conditions[unit.runs[0][0]]
 
-    def steps_per_epoch(self, unit: engine_lib.Unit) -> int:
-        """Training steps in an epoch of a unit."""
-        return self._study.data.train_size // self.condition(unit).training.batch_size
-
-    def images(self, unit: engine_lib.Unit) -> int:
+    def images(self, unit: units_lib.Unit) -> int:
         """Images that all runs of a unit are trained on in all its epochs."""
-        training = self.condition(unit).training
-        steps = training.epochs * self.steps_per_epoch(unit)
-        return len(unit.runs) * steps * training.batch_size
+        return len(unit.runs) * self.condition(unit).images
 
     def _step(self, position: Position) -> int:
         """A number that orders checkpoints: training steps before a position."""
         # Counting a unit's evaluation as a step keeps its checkpoint apart from its last epoch's.
-        steps = [
-            self.condition(unit).training.epochs * self.steps_per_epoch(unit) + 1
-            for unit in self.units
-        ]
-        step = sum(steps[: position.unit])
+        step = sum(self.condition(unit).steps + 1 for unit in self.units[: position.unit])
         if position.unit < len(self.units):
-            unit = self.units[position.unit]
-            step += position.epoch * self.steps_per_epoch(unit)
-            step += position.chunk * self._chunk_steps[unit.program]
+            per_epoch = self.condition(self.units[position.unit]).steps_per_epoch
+            step += position.epoch * per_epoch + position.step
         return step
 
     def _count_seconds(self) -> None:
@@ -183,8 +201,8 @@ class Progress:
             )
         else:
             logger.info(
-                'resuming in program %d of %d, epoch %d, at chunk %d of it',
-                *place, position.epoch + 1, position.chunk + 1,
+                'resuming in program %d of %d, epoch %d, at step %d of it',
+                *place, position.epoch + 1, position.step + 1,
             )  # fmt: skip
 
     def _unit_path(self, number: int) -> Path:
@@ -193,10 +211,8 @@ class Progress:
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
         """What else a checkpoint needs and is not there as it was, or None."""
-        # Checkpoints of before plans were kept with them say nothing.
-        for field, value in position.get('plan', {}).items():
-            if self._binding.get(field, value) != value:
-                return f'made under a plan with {field} {value}, unlike plan.json'
+        if 'step' not in position:
+            return 'made by an earlier version'
         for number, kept in enumerate(position['outcomes']):
             path = self._unit_path(number)
             try:
@@ -210,14 +226,14 @@ class Progress:
 # What a checkpoint holds of a unit's runs, and the way back: nothing else knows the arrays' order.
 
 
-def arrays_of(state: engine_lib.TrainState, losses: np.ndarray) -> list[np.ndarray]:
-    """The arrays of a checkpoint: those of the training state, then the epoch's losses so far."""
-    return [*(np.asarray(leaf) for leaf in jax.tree.leaves(state)), losses]
+def arrays_of(engine: Engine, state: TrainState, losses: np.ndarray) -> list[np.ndarray]:
+    """The arrays [runs, ...] of a checkpoint: the training state, and the epoch's losses so far."""
+    return [*jax.tree.leaves(engine.axis.fetch(state)), losses]
 
 
 def state_of(
-    engine: engine_lib.Engine, arrays: list[np.ndarray], initial: engine_lib.TrainState
-) -> tuple[engine_lib.TrainState, np.ndarray]:
+    engine: Engine, arrays: list[np.ndarray], initial: TrainState
+) -> tuple[TrainState, np.ndarray]:
     """The training state on the devices, and the losses, from `arrays_of`.
 
     Args:
@@ -226,15 +242,16 @@ def state_of(
       initial: the unit's state before training, for its structure.
 
     Raises:
-      CheckpointError: the arrays are not those of this network and plan.
+      CheckpointError: the arrays are not those of this network and unit.
     """
     *leaves, losses = arrays
     expected, structure = jax.tree.flatten(initial)
-    if [(a.shape, a.dtype) for a in leaves] != [(a.shape, a.dtype) for a in expected]:
+    runs = len(engine.unit.runs)
+    wanted = [((runs, *a.shape[1:]), a.dtype) for a in expected]
+    if [(a.shape, a.dtype) for a in leaves] != wanted:
         raise checkpoints.CheckpointError(
             f'the checkpoint holds {len(leaves)} arrays that are not the {len(expected)} of this '
             "version's training state; use the version that wrote it (config.json's history), or "
             'name another --workdir=DIR'
         )
-    state = jax.tree.unflatten(structure, leaves)
-    return jax.tree.map(lambda a: jax.device_put(a, engine.axis.sharding), state), losses
+    return engine.axis.spread(jax.tree.unflatten(structure, leaves)), losses

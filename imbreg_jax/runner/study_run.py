@@ -15,6 +15,7 @@ import pandas as pd
 
 from imbreg_jax.compute import backend, out_of_memory
 from imbreg_jax.compute import plan as plan_lib
+from imbreg_jax.compute import units as units_lib
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.results import assemble, epoch_rows, files
 from imbreg_jax.results import workdir as workdir_lib
@@ -25,7 +26,8 @@ from imbreg_jax.runner.progress import Position, Progress
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.unit_run import UnitRun
 from imbreg_jax.study import Study
-from imbreg_jax.training import engine as engine_lib
+from imbreg_jax.training import programs as training_lib
+from imbreg_jax.training.engine import Engine
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -76,7 +78,7 @@ class StudyRun:
           Stopped: a stop was asked for; what was trained is saved.
           WorkdirError: the workdir cannot be used.
           CheckpointError: its checkpoints are all damaged, or are not of this study.
-          OutOfMemory: not even one repeat fits on the devices.
+          OutOfMemory: not even one run of each device fits.
           BackendError: JAX cannot start here, or does not compute what it should.
           OSError: the disk is full; what was finished stays.
         """
@@ -163,7 +165,7 @@ class StudyRun:
             self._programs = None
             start, saved = progress.restore(plan)
             try:
-                self._train(progress, plan, devices, start, saved)
+                self._train(progress, plan, devices[: plan.devices], start, saved)
                 return plan
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
                 if not out_of_memory.is_out_of_memory(error):
@@ -178,22 +180,15 @@ class StudyRun:
         """The plan to go on with where memory ran out under one.
 
         Raises:
-          OutOfMemory: there is none, or what is trained so far cannot go on under it.
+          OutOfMemory: there is none.
         """
         text = out_of_memory.sentence(error, self.study, plan)
         smaller = out_of_memory.smaller(self.study, plan)
         if smaller is None:
             raise plan_lib.OutOfMemory(text) from error
-        fewer = smaller.repeats_per_unit != plan.repeats_per_unit
-        if fewer and self.workdir is not None and self.workdir.begun():
-            raise plan_lib.OutOfMemory(
-                f'{text}; what is trained here so far was trained with as many runs in a '
-                'program, so name another --workdir=DIR for that'
-            ) from error
         how = 'the same images drawn anew instead of cached'
-        if fewer:
-            count = out_of_memory.runs_at_once(self.study, smaller)
-            how = f'programs of up to {count} runs, one after the other'
+        if smaller.runs_per_unit != plan.runs_per_unit:
+            how = f'programs of up to {smaller.runs_per_unit} runs, one after the other'
         logger.warning('%s; going on with %s', text, how)
         return smaller
 
@@ -217,8 +212,9 @@ class StudyRun:
                 display.begin(number + 1)
                 display.phase('drawing data')
                 progress.begin_unit()
-                programs = self._programs_of(unit, plan, devices)
-                engine = engine_lib.Engine(self.study, unit, plan, devices, programs.training)
+                left = [other for other in units[start.unit :] if other.program == unit.program]
+                programs = self._programs_of(left, plan, devices)
+                engine = Engine(programs.training, unit)
                 try:
                     display.phase('compiling')
                     evaluation = evaluator.Evaluator(engine, programs)
@@ -231,12 +227,13 @@ class StudyRun:
                     engine.release()
 
     def _programs_of(
-        self, unit: engine_lib.Unit, plan: plan_lib.Plan, devices: list[Any]
+        self, parts: list[units_lib.Unit], plan: plan_lib.Plan, devices: list[Any]
     ) -> evaluator.Programs:
-        """The programs that the unit before used, too, where they are the same."""
-        if self._programs is None or self._programs.training.program != unit.program:
+        """The programs of these units of one program: those that the unit before used, too."""
+        program = parts[0].program
+        if self._programs is None or self._programs.training.program != program:
             self._programs = evaluator.Programs(
-                engine_lib.Programs(self.study, unit.program, plan, devices)
+                training_lib.Programs(self.study, program, plan, devices, parts)
             )
         return self._programs
 
@@ -270,7 +267,7 @@ def _is_finished(workdir: Workdir) -> bool:
 
 
 def _describe(study: Study, plan: plan_lib.Plan, devices: list[Any]) -> None:
-    units = engine_lib.units(study, plan)
+    units = units_lib.cut(study, plan.runs_per_unit)
     logger.info(
         '%s: %d runs (%d conditions x %d repeats) in %d program(s) of up to %d runs, on %d %s '
         'device(s) (%s); jax %s, Python %s; about %.1f GB of memory, data set %s',
@@ -288,14 +285,6 @@ def _describe(study: Study, plan: plan_lib.Plan, devices: list[Any]) -> None:
         plan.bytes_predicted / 1e9,
         'cached on the device' if plan.cached else 'drawn anew in every epoch',
     )
-    wanted = study.compute.runs_per_program
-    least = max(map(len, study.programs()))
-    if 0 < wanted < least:
-        logger.warning(
-            'config.compute.runs_per_program = %d is less than one repeat of the %d conditions '
-            'that share a program, so it is %d',
-            wanted, least, least,
-        )  # fmt: skip
 
 
 def _say_what_ended_far_above(rows: Any) -> None:

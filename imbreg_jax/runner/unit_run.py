@@ -17,7 +17,8 @@ from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.runner.display import Display
 from imbreg_jax.runner.progress import Position, Progress, arrays_of, state_of
 from imbreg_jax.runner.stop import Stopped, StopRequest
-from imbreg_jax.training.engine import Engine, TrainState
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.step import TrainState
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -43,6 +44,8 @@ class UnitRun:
         self.progress = progress
         self.display = display
         self.stop = stop
+        # Predictions on the validation split after the last epoch that was recorded.
+        self._validation: np.ndarray | None = None
         # Seconds and steps of this start's chunks.
         self._chunks: list[tuple[float, int]] = []
 
@@ -64,22 +67,24 @@ class UnitRun:
         engine = self.engine
         epochs, per_epoch = engine.training.epochs, engine.steps_per_epoch
         state, losses = self._start(saved)
-        _, epoch, chunk = position
+        _, epoch, step = position
         per_step = len(self.unit.runs) * engine.training.batch_size
-        self.display.skip(per_step * (epoch * per_epoch + engine.steps_before(chunk)))
+        self.display.skip(per_step * (epoch * per_epoch + step))
         last_saved = time.monotonic()
         while epoch < epochs:
             with _profiled(profile if len(self._chunks) == 1 else None):
-                state, loss = self._train_chunk(state, epoch, chunk)
+                state, loss = self._train_chunk(state, epoch, step)
             losses = losses + loss
-            chunk += 1
-            done = engine.steps_before(chunk)
-            steps = self._chunks[-1][1]
+            step = engine.next_step(step)
             self.display.trained(
-                per_step * steps, epoch + done / per_epoch, epochs, len(self.unit.runs)
+                per_step * self._chunks[-1][1],
+                epoch + step / per_epoch,
+                epochs,
+                len(self.unit.runs),
             )
-            if chunk == engine.chunks_per_epoch:
-                epoch, chunk = epoch + 1, 0
+            if step == per_epoch:
+                state = engine.end_epoch(state, epoch)
+                epoch, step = epoch + 1, 0
                 self._record(state, epoch, losses / per_epoch)
                 losses = np.zeros_like(losses)
             due = time.monotonic() - last_saved >= self.study.compute.checkpoint_seconds
@@ -87,8 +92,8 @@ class UnitRun:
             stopping = self.stop.signal is not None
             # Evaluation cannot be saved half-way, so what a stop then finds is the trained state.
             if due or stopping or epoch == epochs:
-                where = Position(self.number, epoch, chunk)
-                self.progress.save(where, arrays_of(state, losses))
+                where = Position(self.number, epoch, step)
+                self.progress.save(where, arrays_of(engine, state, losses))
                 last_saved = time.monotonic()
             if stopping:
                 raise Stopped
@@ -105,14 +110,13 @@ class UnitRun:
         return state, np.zeros(len(self.unit.runs), np.float64)
 
     def _train_chunk(
-        self, state: TrainState, epoch: int, chunk: int
+        self, state: TrainState, epoch: int, step: int
     ) -> tuple[TrainState, np.ndarray]:
         """Trains a chunk, and counts what it took; `state` is donated."""
         began = time.monotonic()
-        state, loss = self.engine.train_chunk(state, epoch, chunk)
+        state, loss = self.engine.train_chunk(state, epoch, step)
         losses = self.engine.axis.fetch(loss)
-        steps = self.engine.steps_before(chunk + 1) - self.engine.steps_before(chunk)
-        self._chunks.append((time.monotonic() - began, steps))
+        self._chunks.append((time.monotonic() - began, self.engine.next_step(step) - step))
         if len(self._chunks) == 2:
             # The first chunk's time is mostly compilation; the next one tells how much.
             (first, first_steps), (second, second_steps) = self._chunks
@@ -122,7 +126,8 @@ class UnitRun:
 
     def _record(self, state: TrainState, epoch: int, losses: np.ndarray | None) -> None:
         """Adds an epoch's row of every run."""
-        scores = metrics(self.evaluation.validation(state), self.evaluation.validation_targets())
+        self._validation = self.evaluation.validation(state)
+        scores = metrics(self._validation, self.evaluation.validation_targets())
         diverged = self.engine.axis.fetch(state.diverged_step) >= 0
         rows: list[dict[str, Any]] = [
             {
@@ -141,7 +146,7 @@ class UnitRun:
     def _evaluate(self, state: TrainState) -> Outcome:
         """What the unit leaves: the evaluation, each run's divergence, and the weights."""
         engine = self.engine
-        arrays = self.evaluation.finish(state)
+        arrays = self.evaluation.finish(state, self._validation)
         steps = engine.axis.fetch(state.diverged_step)
         # The epoch, from 1; 0 for a run that did not diverge.
         arrays |= {'diverged_epoch': np.where(steps < 0, 0, steps // engine.steps_per_epoch + 1)}

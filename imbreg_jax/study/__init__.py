@@ -1,18 +1,22 @@
 """The study room: configs, their rules, target distributions and conditions, as plain data."""
 
 from imbreg_jax.study.command_line import load_config_file
-from imbreg_jax.study.config import FIELDS, ConfigError, default_config, validate
-from imbreg_jax.study.distributions import Distribution, parse
-from imbreg_jax.study.study import (
+from imbreg_jax.study.config import default_config, validate
+from imbreg_jax.study.errors import ConfigError
+from imbreg_jax.study.laws import Distribution, parse
+from imbreg_jax.study.settings import (
+    FIELDS,
     ComputeSettings,
-    Condition,
     DataSettings,
     EvaluationSettings,
     ModelSettings,
-    Run,
-    Study,
     TaskSettings,
     TrainingSettings,
+)
+from imbreg_jax.study.study import (
+    Condition,
+    Run,
+    Study,
     adopt,
     differences,
     identity,

@@ -61,12 +61,16 @@ class Architecture:
       kernel_size: pixels along a side of both convolutions' kernels.
       conv_features: channels of the two convolutions.
       dense_features: width of the hidden dense layer.
+      channels: of the images.
+      outputs: numbers that the last layer gives.
     """
 
     image_size: int
     kernel_size: int = 5
     conv_features: tuple[int, int] = (10, 20)
     dense_features: int = 50
+    channels: int = 1
+    outputs: int = 1
 
     @functools.cached_property
     def sides(self) -> tuple[int, ...]:
@@ -100,10 +104,10 @@ class Architecture:
         """The layers with parameters, from the input on."""
         (first, second), kernel = self.conv_features, self.kernel_size
         return (
-            Layer('conv1', 1, first, kernel, self.sides[1], POOL),
+            Layer('conv1', self.channels, first, kernel, self.sides[1], POOL),
             Layer('conv2', first, second, kernel, self.sides[3], POOL),
             Layer('dense1', self.flattened, self.dense_features),
-            Layer('dense2', self.dense_features, 1),
+            Layer('dense2', self.dense_features, self.outputs),
         )
 
     @property
@@ -115,7 +119,7 @@ class Architecture:
     def widest(self) -> int:
         """Values of one image in the layer that has most of them."""
         maps = (layer.outputs * layer.side**2 for layer in self.layers)
-        return max(self.image_size**2, *maps)
+        return max(self.channels * self.image_size**2, *maps)
 
     @property
     def training_multiplications(self) -> int:

@@ -24,7 +24,9 @@ import imbreg_jax
 from imbreg_jax.study import config as config_lib
 from imbreg_jax.study import help as help_lib
 from imbreg_jax.study import naming, reading
-from imbreg_jax.study.config import FIELDS, ConfigError, ConfigFileError
+from imbreg_jax.study.errors import MISSING, ConfigError, ConfigFileError, short_text
+from imbreg_jax.study.settings import FIELDS, SECTIONS
+from imbreg_jax.study.suggestions import nearest
 
 _FILE_FLAG = '--config'
 _EXAMPLE = '--config=configs/u1_10.py'
@@ -62,15 +64,13 @@ def read_config(
     if path is None:
         for argument in remaining[1:]:
             flag, equals, value = argument.partition('=')
-            if flag.startswith('-') and config_lib.nearest(flag.lstrip('-'), ['config']):
+            if flag.startswith('-') and nearest(flag.lstrip('-'), ['config']):
                 raise ConfigError(
                     flag,
-                    value if equals else config_lib.MISSING,
+                    value if equals else MISSING,
                     f'there is no such flag; did you mean {_FILE_FLAG}',
                 )
-        raise ConfigError(
-            _FILE_FLAG, config_lib.MISSING, f'it must name a file, such as {_EXAMPLE}'
-        )
+        raise ConfigError(_FILE_FLAG, MISSING, f'it must name a file, such as {_EXAMPLE}')
     try:
         config = load_config_file(path)
     except ConfigFileError as error:
@@ -132,7 +132,7 @@ def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
     try:
         positional = flag_values(list(argv))
     except flags.UnrecognizedFlagError as error:
-        near = config_lib.nearest(error.flagname, [*flag_values, 'config'])
+        near = nearest(error.flagname, [*flag_values, 'config'])
         hint = f'did you mean --{near}' if near else f'the config is set by {_EXAMPLE}'
         raise ConfigError(
             f'--{error.flagname}',
@@ -200,7 +200,7 @@ def load_config_file(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     if not isinstance(config, ml_collections.ConfigDict):
         raise ConfigFileError(
             path,
-            f'its get_config() returned {config_lib.short_text(config)}; it must '
+            f'its get_config() returned {short_text(config)}; it must '
             'return a changed imbreg_jax.study.default_config()',
         )
     return config.lock()
@@ -277,7 +277,7 @@ def _override(match: re.Match[str], arguments: list[str]) -> tuple[str, str]:
         if not switch or match['equals']:
             raise ConfigError(
                 f'--noconfig.{field}',
-                match['value'] or config_lib.MISSING,
+                match['value'] or MISSING,
                 'only a field that is True or False can be switched off this way, without a value',
             )
         return field, 'false'
@@ -286,7 +286,7 @@ def _override(match: re.Match[str], arguments: list[str]) -> tuple[str, str]:
     if switch:
         return field, 'true'
     if known is None and (not arguments or arguments[0].startswith('-')):
-        raise config_lib.unknown_field(field, config_lib.MISSING, FIELDS)
+        raise config_lib.unknown_field(field, MISSING, FIELDS)
     rule = f'it must be {known.rule}' if known else f'it needs a value, as --config.{field}=value'
     return field, _next_value(field, arguments, rule)
 
@@ -294,7 +294,7 @@ def _override(match: re.Match[str], arguments: list[str]) -> tuple[str, str]:
 def _next_value(field: str, arguments: list[str], rule: str) -> str:
     # A flag is no value, but a negative number is one (and is refused where it is out of range).
     if not arguments or re.match(r'-+[A-Za-z?]', arguments[0]):
-        raise ConfigError(field, config_lib.MISSING, rule)
+        raise ConfigError(field, MISSING, rule)
     return arguments.pop(0)
 
 
@@ -302,7 +302,7 @@ def _check_known(config: ml_collections.ConfigDict, field: str, text: str) -> No
     present = _leaves(config)
     if field in present or field == 'conditions':
         return
-    if field in config_lib.SECTIONS:
+    if field in SECTIONS:
         leaves = [name for name in FIELDS if name.startswith(field + '.')]
         raise ConfigError(
             field, _value(text), f'it is a section; set one of its fields, {", ".join(leaves)}'
@@ -344,7 +344,7 @@ def _leaves(values: Mapping[str, Any] | ml_collections.ConfigDict, prefix: str =
 def _after_equals(argument: str | None) -> Any:
     """The value within '--flag=value', which is what absl reports for an unknown flag."""
     _, equals, value = (argument or '').partition('=')
-    return value if equals else config_lib.MISSING
+    return value if equals else MISSING
 
 
 def _value(text: str) -> Any:
@@ -411,7 +411,7 @@ def _failure(path: str, error: BaseException) -> ConfigError:
         rules = ' or '.join(f'{name} must be {FIELDS[name].rule}' for name in fields)
         return ConfigFileError(
             path,
-            f'{where} sets {leaf} to {config_lib.short_text(_value(cast["value"]))}; '
+            f'{where} sets {leaf} to {short_text(_value(cast["value"]))}; '
             f'{rules or "that is of another type"}',
         )
     return ConfigFileError(

@@ -7,8 +7,9 @@ import textwrap
 from pathlib import Path
 
 import imbreg_jax
-from imbreg_jax.study import distributions, reading
-from imbreg_jax.study.config import FIELDS, SECTIONS, Field
+from imbreg_jax.study import laws, reading
+from imbreg_jax.study.fields import Field
+from imbreg_jax.study.settings import FIELDS, SECTIONS
 
 _WIDTH = 100
 _MOST_CONFIG_BYTES = 10**7
@@ -41,8 +42,8 @@ def help_text(usage: str) -> str:
         '',
         'Laws, for train_distribution and test_distributions (numbers by position or by name):',
         *_columns(
-            [(name, f'is {expression}') for name, expression in distributions.REGISTRY.items()]
-            + [(form, f'such as {example}') for form, example in distributions.laws()]
+            [(name, f'is {expression}') for name, expression in laws.REGISTRY.items()]
+            + [(form, f'such as {example}') for form, example in laws.forms()]
         ),
     ]
     return '\n'.join(lines)

@@ -13,22 +13,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from imbreg_jax.study import distributions
-from imbreg_jax.study.config import FIELDS, OVERRIDABLE, Parse
+from imbreg_jax.study import laws
+from imbreg_jax.study.fields import Parse
+from imbreg_jax.study.settings import FIELDS, OVERRIDABLE, determines_results
 
 _LONGEST = 100
 _DIGITS = 8
 
 # Checked fields of a study, and of each of its conditions; see `config.flat_conditions`.
 _Conditions = Mapping[str, Mapping[str, Any]]
-
-
-def determines_results(field: str) -> bool:
-    """Whether two studies that differ in this field may end with other numbers."""
-    section = field.split('.')[0]
-    if section == 'compute':
-        return field == 'compute.matmul_precision'
-    return section not in ('name', 'analysis') and field != 'data.cache'
 
 
 _DETERMINING = tuple(filter(determines_results, FIELDS))
@@ -55,7 +48,7 @@ def condition_name(fields: Mapping[str, Any], parse: Parse) -> str:
     return _shortened('-'.join(parts))
 
 
-def law_name(law: distributions.Distribution) -> str:
+def law_name(law: laws.Distribution) -> str:
     """A law's name as a part of a file's name: an expression with _ for its brackets."""
     return re.sub(r'[^A-Za-z0-9_.-]+', '_', law.name).strip('_.-')
 

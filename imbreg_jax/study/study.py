@@ -1,8 +1,13 @@
-"""A study as plain data: conditions × repeats → runs, resolved from a config."""
+"""A study as plain data: conditions × repeats → runs, resolved from a config.
+
+What of a condition makes another program, what is data to one and what determines results is
+derived from the roles of the fields; see `fields.Role`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, Self, TypeAlias
 
@@ -10,119 +15,79 @@ import ml_collections
 import numpy as np
 
 from imbreg_jax.study import config as config_lib
-from imbreg_jax.study import distributions, naming
-from imbreg_jax.study.architecture import Architecture
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskSettings:
-    """Which statistic of the image is the target; fields as in the config."""
-
-    name: str
-    target: str
-    ddof: int
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """The images and the sizes of the splits; fields as in the config."""
-
-    image_size: int
-    train_size: int
-    validation_size: int
-    test_size: int
-    cache: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """The network; fields as in the config."""
-
-    conv_features: tuple[int, int]
-    kernel_size: int
-    dense_features: int
-    order: str
-    conv_dropout_rate: float
-    dense_dropout_rate: float
-    conv_dropout: str
-    initialization: str
-
-    @property
-    def folds(self) -> bool:
-        """Whether pools are folded into the convolutions before them; a step costs 4 times less."""
-        return self.order == 'pool_relu' and self.conv_dropout == 'channel'
-
-    def architecture(self, image_size: int) -> Architecture:
-        """The network's shapes on images of so many pixels along a side."""
-        return Architecture(image_size, self.kernel_size, self.conv_features, self.dense_features)
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """The objective and the optimiser; fields as in the config."""
-
-    objective: str
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    adam_b1: float
-    adam_b2: float
-    adam_eps: float
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationSettings:
-    """What the trained networks are evaluated on; fields as in the config.
-
-    `moment_images` is already cut to the number of training images.
-    """
-
-    batch_size: int
-    dense_size: int
-    dense_low: float
-    dense_high: float
-    guess_low: float
-    guess_high: float
-    moment_images: int
-    moment_masks: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ComputeSettings:
-    """How the study is computed; fields as in the config."""
-
-    matmul_precision: str
-    require_accelerator: bool
-    runs_per_program: int
-    steps_per_chunk: int
-    checkpoint_seconds: float
-    checkpoints_kept: int
-    compilation_cache: bool
-    compilation_cache_dir: str
-    profile: bool
-    tensorboard: bool
-    stop_signals: tuple[str, ...]
+from imbreg_jax.study import laws, naming
+from imbreg_jax.study.fields import CODE, DIAL, Parse, looked_up
+from imbreg_jax.study.settings import (
+    CONDITION_SECTIONS,
+    FIELDS,
+    ComputeSettings,
+    DataSettings,
+    EvaluationSettings,
+    ModelSettings,
+    TaskSettings,
+    TrainingSettings,
+    determines_results,
+    of_role,
+    section_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One setting of everything but the repeat."""
+    """One setting of everything but the repeat.
+
+    Attributes:
+        name: what it is called.
+        distribution: the law of its training targets.
+        remedy: its method against imbalance, a `training.remedy.Remedy`.
+        task, data, model, training: the sections of its config.
+    """
 
     name: str
-    distribution: distributions.Distribution
+    distribution: laws.Distribution
+    remedy: Any
     task: TaskSettings
+    data: DataSettings
     model: ModelSettings
     training: TrainingSettings
+
+    def value(self, field: str) -> Any:
+        """The value of a dotted field of the condition's sections."""
+        section, _, leaf = field.partition('.')
+        return getattr(getattr(self, section), leaf)
 
     def program_key(self) -> tuple[Any, ...]:
         """What of the condition changes shapes or code; the rest is data to a compiled program.
 
-        Targets, learning rate and dropout rates are data: conditions that differ in these alone
-        share one compilation.
+        Targets and dials, such as learning rate and dropout rates, are data: conditions that differ
+        in these alone share one compilation.
         """
-        model = dataclasses.replace(self.model, conv_dropout_rate=0.0, dense_dropout_rate=0.0)
-        training = dataclasses.replace(self.training, learning_rate=0.0)
-        return self.task.name, model, training
+        code = [self.value(field) for field in of_role(CODE) if '.' in field]
+        return (*code, self.remedy.code)
+
+    def dials(self) -> dict[str, float]:
+        """The numbers that are data to a program, by dotted field."""
+        return {field: _number(field, self.value(field)) for field in of_role(DIAL)}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in an epoch; images that fill no batch are left out of it."""
+        return self.data.train_size // self.training.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Training steps of a run."""
+        return self.training.epochs * self.steps_per_epoch
+
+    @property
+    def images(self) -> int:
+        """Image passes of a run."""
+        return self.steps * self.training.batch_size
+
+
+def _number(field: str, value: Any) -> float:
+    """A dial as a number: where it is one of a few words, its place among them."""
+    return float(FIELDS[field].choices.index(value) if isinstance(value, str) else value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +108,7 @@ class Study:
         repeats: the repeats' numbers; repeat k is the same wherever it runs.
         conditions: what is compared.
         test_distributions: one test split for each.
-        data, evaluation, compute: settings that all conditions share.
+        evaluation, compute: settings that all conditions share.
         resolved: the whole config as plain nested dicts and lists, ready for JSON; `resolve` makes
             an equal study from it, `restore` one without opening the files of tables.
     """
@@ -152,8 +117,7 @@ class Study:
     seed: int
     repeats: tuple[int, ...]
     conditions: tuple[Condition, ...]
-    test_distributions: tuple[distributions.Distribution, ...]
-    data: DataSettings
+    test_distributions: tuple[laws.Distribution, ...]
     evaluation: EvaluationSettings
     compute: ComputeSettings
     resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
@@ -167,10 +131,24 @@ class Study:
 
     def programs(self) -> tuple[tuple[int, ...], ...]:
         """The conditions (by their place) in groups that share one compilation."""
+        return self._programs
+
+    @functools.cached_property
+    def _programs(self) -> tuple[tuple[int, ...], ...]:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index, condition in enumerate(self.conditions):
             groups.setdefault(condition.program_key(), []).append(index)
         return tuple(map(tuple, groups.values()))
+
+    @property
+    def test_size(self) -> int:
+        """Test images of a repeat, for each test distribution."""
+        return self.conditions[0].data.test_size
+
+    @property
+    def cache(self) -> str:
+        """Whether images are kept on the device: 'auto', 'always' or 'never'."""
+        return self.conditions[0].data.cache
 
     def condition(self, name: str) -> Condition:
         """The condition of that name; raises KeyError where there is none."""
@@ -190,7 +168,7 @@ class Study:
     def from_config(
         cls,
         config: ml_collections.ConfigDict | Mapping[str, Any],
-        source: distributions.TableSource | None = None,
+        source: laws.TableSource | None = None,
     ) -> Self:
         """The same as `resolve`."""
         parse = config_lib.parser(source)
@@ -202,7 +180,8 @@ class Study:
             }
         if '' in conditions:
             conditions = {naming.condition_name(flat, parse): conditions['']}
-        evaluation = EvaluationSettings(**config_lib.fields_of(flat, 'evaluation'))
+        evaluation = section_of(flat, 'evaluation')
+        most = max(fields['data.train_size'] for fields in conditions.values())
         return cls(
             name=flat['name'],
             seed=flat['seed'],
@@ -211,24 +190,22 @@ class Study:
                 Condition(
                     name=name,
                     distribution=parse(fields['train_distribution']),
-                    task=TaskSettings(**config_lib.fields_of(fields, 'task')),
-                    model=ModelSettings(**config_lib.fields_of(fields, 'model')),
-                    training=TrainingSettings(**config_lib.fields_of(fields, 'training')),
+                    remedy=looked_up(FIELDS['remedy'].of.registry)(fields['remedy']),
+                    **{section: section_of(fields, section) for section in CONDITION_SECTIONS},
                 )
                 for name, fields in conditions.items()
             ),
             test_distributions=tuple(map(parse, flat['test_distributions'])),
-            data=DataSettings(**config_lib.fields_of(flat, 'data')),
             evaluation=dataclasses.replace(
-                evaluation, moment_images=min(evaluation.moment_images, flat['data.train_size'])
+                evaluation, moment_images=min(evaluation.moment_images, most)
             ),
-            compute=ComputeSettings(**config_lib.fields_of(flat, 'compute')),
+            compute=section_of(flat, 'compute'),
             resolved=_resolved(flat, conditions, parse),
         )
 
 
 def _resolved(
-    flat: dict[str, Any], conditions: dict[str, dict[str, Any]], parse: config_lib.Parse
+    flat: dict[str, Any], conditions: dict[str, dict[str, Any]], parse: Parse
 ) -> dict[str, Any]:
     resolved = config_lib.nested(flat)
     changes = {
@@ -243,7 +220,7 @@ def _resolved(
 
 def resolve(
     config: ml_collections.ConfigDict | Mapping[str, Any],
-    source: distributions.TableSource | None = None,
+    source: laws.TableSource | None = None,
 ) -> Study:
     """Checks a config and makes its study.
 
@@ -261,11 +238,12 @@ def resolve(
     return Study.from_config(config, source)
 
 
-def restore(held: Mapping[str, Any], source: distributions.TableSource | None = None) -> Study:
+def restore(held: Mapping[str, Any], source: laws.TableSource | None = None) -> Study:
     """The study of a workdir, as what was written down of it says.
 
     No file that it names is opened. An only condition is called as it was when its results were
-    written, whatever it would be called today.
+    written, whatever it would be called today. A field that came later has its default, under which
+    everything is as it was before.
 
     Args:
         held: the content of a `config.json`.
@@ -282,7 +260,8 @@ def restore(held: Mapping[str, Any], source: distributions.TableSource | None = 
     config, named = held['config'], held.get('conditions') or {}
     if not config.get('conditions') and len(named) == 1:
         config = {**config, 'conditions': {name: {} for name in named}}
-    return resolve(config, source or distributions.nowhere)
+    config = config_lib.completed(config)
+    return resolve(config, source or laws.nowhere)
 
 
 def adopt(study: Study, held: Study) -> Study:
@@ -327,8 +306,8 @@ def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> di
         ConfigError: for a config that cannot work.
     """
     study = study if isinstance(study, Study) else resolve(study)
-    data = dataclasses.asdict(study.data)
-    del data['cache']
+    evaluation = dataclasses.asdict(study.evaluation)
+    compute = {'matmul_precision': study.compute.matmul_precision}
     plain = {
         'seed': study.seed,
         'first_repeat': study.repeats[0],
@@ -337,17 +316,26 @@ def identity(study: Study | ml_collections.ConfigDict | Mapping[str, Any]) -> di
         'conditions': {
             condition.name: {
                 'train_distribution': condition.distribution.identity,
-                'task': dataclasses.asdict(condition.task),
-                'model': dataclasses.asdict(condition.model),
-                'training': dataclasses.asdict(condition.training),
+                'remedy': condition.remedy.spec,
+                **{
+                    section: _determining(section, getattr(condition, section))
+                    for section in CONDITION_SECTIONS
+                },
             }
             for condition in study.conditions
         },
-        'data': data,
-        'evaluation': dataclasses.asdict(study.evaluation),
-        'compute': {'matmul_precision': study.compute.matmul_precision},
+        'evaluation': evaluation,
+        'compute': compute,
     }
     return _listed(plain)
+
+
+def _determining(section: str, settings: Any) -> dict[str, Any]:
+    return {
+        leaf: value
+        for leaf, value in dataclasses.asdict(settings).items()
+        if determines_results(f'{section}.{leaf}')
+    }
 
 
 def _listed(value: Any) -> Any:
@@ -416,9 +404,12 @@ def differences(old: _Configured, new: _Configured) -> list[str]:
 def _derived_names(study: Study) -> set[str]:
     """What this version and earlier ones call an only condition that has no name."""
     (condition,) = study.conditions
-    fields = {'train_distribution': condition.distribution.spec} | {
+    fields = {
+        'train_distribution': condition.distribution.spec,
+        'remedy': condition.remedy.spec,
+    } | {
         f'{section}.{leaf}': value
-        for section in ('task', 'model', 'training')
+        for section in CONDITION_SECTIONS
         for leaf, value in dataclasses.asdict(getattr(condition, section)).items()
     }
     law = condition.distribution

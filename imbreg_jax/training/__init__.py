@@ -1,1 +1,1 @@
-"""Training: objectives, the plan of a study on its devices, and the compiled training program."""
+"""Training: a step, the compiled programs, a unit's engine, and what a remedy may change."""

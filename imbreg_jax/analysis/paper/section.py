@@ -222,7 +222,7 @@ def _row(
         cell = paper.cell(study.conditions[condition].train.name, test, metric)
         if cell and condition in like and there:
             cells[metric] = (cell.mean, cell.std, cell.usable)
-    return results.Row(label, condition, test, cells)
+    return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
 
 
 def _figures(study: FinishedStudy) -> list[Figure]:

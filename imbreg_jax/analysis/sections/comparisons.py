@@ -46,7 +46,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
     styles, titles, tests = look.styles(study), look.titles(study), look.test_labels(study)
     parts = [frame[frame['metric'] == metric] for metric in _DRAWN]
     margin, rows = comparison.margin(study), len(parts[0])
-    drawing, grid = canvas.canvas(1.2 + 2 * (0.42 + 0.3 * rows), 2, 1)
+    drawing, grid = canvas.canvas(1.2 + 2 * (0.42 + 0.36 * rows), 2, 1)
     for axes, metric, part in zip(grid[:, 0], _DRAWN, parts, strict=True):
         labels = []
         for i, row in enumerate(part.to_dict('records')):
@@ -55,12 +55,11 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
             filled = style.color if row['answer'] == DIFFERS else 'none'
             mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
             axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
-            label = f'{titles[row["first"]]} → {tests[row["test_distribution"]]}'
-            labels.append(canvas.wrap(label, look.TICK_WIDTH))
+            labels.append(look.row_label(titles[row['first']], tests[row['test_distribution']]))
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set_yticks(range(rows), labels)
-        label = f'{comparison.METRIC_NAMES[metric]}: ratio to the condition it is held against'
+        label = f'ratio of {comparison.METRIC_NAMES[metric]}'
         # Of two repeats an interval may go from nothing to anything: what it is of is to be seen.
         ends = [*part['effect'], 1 - margin, 1 + margin]
         low = max(np.nanmin([*part['low'], *ends]), min(ends) / 4)

@@ -20,13 +20,8 @@ _HATCHES = ('', '///', '...', 'xx', '')
 def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
     """Draws the shares of the parts, a bar for each row of `decomposition.table`."""
     titles, tests = look.titles(study), look.test_labels(study)
-    labels = []
-    for row in frame.to_dict('records'):
-        title, on = titles[row['condition']], f'→ {tests[row["test_distribution"]]}'
-        label = f'{title} {on}'
-        if len(label) > look.TICK_WIDTH:
-            label = '\n'.join(canvas.wrap(part, look.TICK_WIDTH) for part in (title, on))
-        labels.append(label)
+    cells = zip(frame['condition'], frame['test_distribution'], strict=True)
+    labels = [look.row_label(titles[condition], tests[test]) for condition, test in cells]
     most = max(label.count('\n') for label in labels)
     drawing, grid = canvas.canvas(1.6 + (0.36 + 0.13 * max(most - 1, 0)) * len(frame))
     axes = grid[0, 0]

@@ -57,7 +57,7 @@ def draw(
             _draw_row(axes, i, study, row, metric, styles[row.condition], confidence)
         # From zero on, so that lengths compare; a little room beyond the last mark.
         axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=unit)
-        axes.set_yticks(range(len(rows)), [canvas.wrap(r.label, look.TICK_WIDTH) for r in rows])
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.grid(axis='y', visible=False)
         guess = study.values(BASELINE, '', baseline or '', metric)
         if len(guess):
@@ -151,10 +151,16 @@ def _figures(study: FinishedStudy) -> list[Figure]:
     tests = [*labels]
     # So many conditions that every test has rows; the average of a single test is that test.
     shown = study.trained[: max(1, look.MOST_ROWS // (len(tests) + 1))]
-    rows = [Row(f'{titles[name]} → {labels[test]}', name, test) for test in tests for name in shown]
+    rows = [
+        Row(look.row_label(titles[name], labels[test]), name, test)
+        for test in tests
+        for name in shown
+    ]
     averaged = study.averaged_tests()
     if len(averaged) > 1:
-        rows += [Row(f'{titles[name]} → average', name, paper.ALL_TESTS) for name in shown]
+        rows += [
+            Row(look.row_label(titles[name], 'average'), name, paper.ALL_TESTS) for name in shown
+        ]
     more = only(len(shown), len(study.trained), 'conditions')
     over = ' Condition → test distribution.'
     if len(averaged) > 1:

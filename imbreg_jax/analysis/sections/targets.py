@@ -10,7 +10,7 @@ from imbreg_jax.analysis import canvas, formats, look
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, enumerated, listed, only
 from imbreg_jax.results import kept_tables
-from imbreg_jax.study import distributions
+from imbreg_jax.study import laws as target_laws
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import axes as mpl_axes  # isort: skip
@@ -26,7 +26,7 @@ def density(
     somebody else's and is never opened.
     """
     try:
-        law = distributions.parse(spec, kept_tables.source(folders))
+        law = target_laws.parse(spec, kept_tables.source(folders))
         found = np.asarray(law.pdf(x), dtype=float)
         return np.where(np.isfinite(found), found, np.nan)
     except ValueError:

@@ -1,0 +1,94 @@
+"""Units: slices of a program's runs that train together, and how their runs are dealt to devices.
+
+Plain arithmetic on a study; nothing here knows JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from imbreg_jax.study import Study
+
+# (condition's place in the study, repeat's number).
+RunPlace = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """Runs trained together.
+
+    Attributes:
+      program: the program's number in `Study.programs()`.
+      runs: (condition's place, repeat's number) of each.
+    """
+
+    program: int
+    runs: tuple[RunPlace, ...]
+
+
+def program_runs(study: Study, program: int) -> list[RunPlace]:
+    """A program's runs, repeat-major, so that those of a repeat come together."""
+    return [(c, r) for r in study.repeats for c in study.programs()[program]]
+
+
+def cut(
+    study: Study, most: int, done: Collection[RunPlace] = (), begun: Sequence[RunPlace] = ()
+) -> list[Unit]:
+    """The units of a study, in the order in which they train.
+
+    Args:
+      study: the study.
+      most: runs of a unit.
+      done: runs that are finished.
+      begun: the runs of the unit that is under way, which stay together and come first.
+
+    Returns:
+      Units, each program's of one size as far as its runs allow.
+    """
+    gone = {*done, *begun}
+    units: list[Unit] = []
+    for program in range(len(study.programs())):
+        runs = program_runs(study, program)
+        if begun and begun[0] in runs:
+            units.insert(0, Unit(program, tuple(begun)))
+        left = [run for run in runs if run not in gone]
+        size = slice_size(len(left), most)
+        units += [
+            Unit(program, tuple(left[start : start + size])) for start in range(0, len(left), size)
+        ]
+    return units
+
+
+def slice_size(runs: int, most: int) -> int:
+    """The size of equal slices of so many runs: as few slices as there must be."""
+    if runs == 0:
+        return 1
+    return -(-runs // -(-runs // most))
+
+
+def deal(runs: int, devices: int) -> list[int]:
+    """How many runs each device gets; they differ by at most one."""
+    return [runs // devices + (device < runs % devices) for device in range(devices)]
+
+
+def blocks(runs: Sequence[RunPlace], devices: int) -> list[list[RunPlace]]:
+    """The runs of each device, in order."""
+    parts, start = [], 0
+    for count in deal(len(runs), devices):
+        parts.append(list(runs[start : start + count]))
+        start += count
+    return parts
+
+
+def repeats_of(block: Sequence[RunPlace]) -> list[int]:
+    """The repeats of a device's runs, each once, in order."""
+    return sorted({repeat for _, repeat in block})
+
+
+def most_repeats(units: Sequence[Unit], devices: int) -> int:
+    """The most repeats that a device has runs of, in any of these units."""
+    return max(
+        (len(repeats_of(block)) for unit in units for block in blocks(unit.runs, devices)),
+        default=1,
+    )

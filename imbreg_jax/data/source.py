@@ -1,0 +1,75 @@
+"""What owns the images and targets of a program's runs.
+
+Engine and evaluator ask a source and know neither noise nor tables: `synthetic` makes images of
+generating values; one of somebody's own arrays would hold them on the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from imbreg_jax.data.randomness import Purpose
+from imbreg_jax.study import Condition
+
+# Splits, with the purposes of their targets' and their images' keys. The dense set's targets are
+# evenly spaced, so that nothing of them is drawn.
+SPLITS: dict[str, tuple[Purpose | None, Purpose]] = {
+    'train': (Purpose.TRAIN_TARGETS, Purpose.TRAIN_IMAGES),
+    'validation': (Purpose.VALIDATION_TARGETS, Purpose.VALIDATION_IMAGES),
+    'test': (Purpose.TEST_TARGETS, Purpose.TEST_IMAGES),
+    'dense': (None, Purpose.DENSE_IMAGES),
+}
+# What a device may keep, since training or validation walks through it in every epoch.
+KEPT = ('train', 'validation')
+
+
+class Place(NamedTuple):
+    """Where a traced function of one run finds what it needs.
+
+    Attributes:
+      root: the study's root key.
+      repeat: [] int32, the run's repeat: with a purpose, the root of its keys.
+      slot: [] int32, the repeat's place among its device's resident arrays.
+      rows: {split: [..., n]} float32 generating values (or what else a source has of an image).
+      dials: {dotted field: [] float32} of the run.
+      resident: what lies on the run's device for all its repeats, {split: [repeats, n, ...]}.
+    """
+
+    root: jax.Array
+    repeat: jax.Array
+    slot: jax.Array
+    rows: dict[str, jax.Array]
+    dials: dict[str, jax.Array]
+    resident: dict[str, jax.Array]
+
+
+class Source(Protocol):
+    """The images of one program's runs."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        ...
+
+    def count(self, split: str) -> int:
+        """How many images a split of a run has."""
+        ...
+
+    def rows(self, condition: Condition, repeat: int) -> dict[str, np.ndarray]:
+        """On the host: {split: [..., n]} float32, what a run's images are made of or found by."""
+        ...
+
+    def resident(self, root: jax.Array, repeat: jax.Array) -> dict[str, Any]:
+        """Traced: {split: [n, ...]} of a repeat, for a device to keep."""
+        ...
+
+    def images(self, at: Place, split: str, index: jax.Array) -> jax.Array:
+        """Traced: the images [..., b, H, W, channels] with these indices [b]."""
+        ...
+
+    def examples(self, at: Place, split: str, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Traced: the images [..., b, H, W, channels] with these indices [b], and their targets."""
+        ...

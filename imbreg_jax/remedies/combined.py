@@ -1,0 +1,187 @@
+"""Several remedies at once: weights multiply, penalties add, and of the rest one may have each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from imbreg_jax.study import Distribution
+from imbreg_jax.training.remedy import NONE, Batch, Remedy, Schedule
+
+# What only one of several may have, in words for who asks for more.
+_ALONE = {
+    'loss': 'a loss of its own',
+    'predict': 'a prediction of its own',
+    'augment': 'views of its own',
+    'map_features': 'a map of features',
+    'schedule': 'a schedule of layers',
+}
+
+
+def combine(parts: Sequence[Remedy]) -> Remedy:
+    """One remedy of several.
+
+    Raises:
+      ValueError: with a sentence, where they do not go together.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    names = [part.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f'{name} is there twice; one of each')
+    for method, words in _ALONE.items():
+        having = [p.name for p in parts if getattr(type(p), method) is not getattr(Remedy, method)]
+        if len(having) > 1:
+            raise ValueError(f'{" and ".join(having)} do not go together: each has {words}')
+    recipes = [part.name for part in parts if _resamples(part)]
+    if len(recipes) > 1:
+        raise ValueError(f'{" and ".join(recipes)} do not go together: each makes a training set')
+    return Combined(tuple(parts))
+
+
+def _resamples(part: Remedy) -> bool:
+    return part.resamples or part.recipe != 'index'
+
+
+@dataclasses.dataclass(frozen=True)
+class Combined(Remedy):
+    """Several remedies; made by `combine`.
+
+    Attributes:
+      parts: the remedies.
+    """
+
+    parts: tuple[Remedy, ...] = ()
+
+    name = 'combined'
+
+    @property
+    def spec(self) -> str:
+        """The parts' expressions, joined by +."""
+        return ' + '.join(part.spec for part in self.parts)
+
+    @property
+    def code(self) -> tuple[Any, ...]:
+        """Those of the parts."""
+        return tuple(part.code for part in self.parts if part.code)
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        """Numbers that the network gives for each image."""
+        return max(part.outputs for part in self.parts)
+
+    @property
+    def views(self) -> int:  # type: ignore[override]
+        """Views of each image in a batch."""
+        return max(part.views for part in self.parts)
+
+    @property
+    def recipe(self) -> str:  # type: ignore[override]
+        """That of the part that has one."""
+        return next((part.recipe for part in self.parts if part.recipe != 'index'), 'index')
+
+    @property
+    def folds(self) -> bool:  # type: ignore[override]
+        """Whether any part has an end-of-epoch pass."""
+        return any(part.folds for part in self.parts)
+
+    def dials(self) -> dict[str, float]:
+        """Those of the parts, each under its part's name."""
+        return {
+            f'{part.name}.{name}': value
+            for part in self.parts
+            for name, value in part.dials().items()
+        }
+
+    def _of(self, part: Remedy, values: Mapping[str, Any]) -> dict[str, Any]:
+        start = f'{part.name}.'
+        return {
+            name.removeprefix(start): value
+            for name, value in values.items()
+            if name.startswith(start)
+        }
+
+    def _seen_by(self, part: Remedy, batch: Batch) -> Batch:
+        return batch._replace(
+            state=batch.state[part.name],
+            tables=self._of(part, batch.tables),
+            dials=self._of(part, batch.dials),
+        )
+
+    def tables(
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Weights multiplied and brought to mean 1; a training set of one part; the parts' own."""
+        made: dict[str, np.ndarray] = {}
+        weights = np.ones(len(targets))
+        # The others look at the training set that resampling made.
+        for part in sorted(self.parts, key=_resamples, reverse=True):
+            found = part.tables(targets, law, generator)
+            weights = weights * found.pop('weights', 1.0)
+            if _resamples(part):
+                targets = found['target'] if 'target' in found else targets[found['first']]
+                made |= found
+            else:
+                made |= {f'{part.name}.{name}': values for name, values in found.items()}
+        return made | {'weights': weights / weights.mean()}
+
+    def schedule(self, epochs: int, layers: list[str]) -> Schedule:
+        """That of the part that has one."""
+        return self._one('schedule').schedule(epochs, layers)
+
+    def _one(self, method: str) -> Remedy:
+        base = getattr(Remedy, method)
+        return next((p for p in self.parts if getattr(type(p), method) is not base), NONE)
+
+    def start(self, features: int, tables: Mapping[str, jax.Array]) -> Any:
+        """Each part's state, by its name."""
+        return {part.name: part.start(features, self._of(part, tables)) for part in self.parts}
+
+    def fold(
+        self,
+        state: Any,
+        features: jax.Array,
+        targets: jax.Array,
+        tables: Mapping[str, jax.Array],
+        dials: Mapping[str, jax.Array],
+        epoch: jax.Array,
+    ) -> Any:
+        """Each part's state after an epoch's end."""
+        return {
+            part.name: part.fold(
+                state[part.name],
+                features,
+                targets,
+                self._of(part, tables),
+                self._of(part, dials),
+                epoch,
+            )
+            for part in self.parts
+        }
+
+    def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
+        """That of the part that has one."""
+        return self._one('augment').augment(images, key)
+
+    def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
+        """That of the part that has one."""
+        part = self._one('map_features')
+        return part.map_features(features, self._seen_by(part, batch) if part.name else batch)
+
+    def loss(self, batch: Batch) -> jax.Array:
+        """That of the part that has one."""
+        part = self._one('loss')
+        return part.loss(self._seen_by(part, batch) if part.name else batch)
+
+    def penalty(self, batch: Batch) -> jax.Array | float:
+        """The sum of the parts' penalties."""
+        return sum(part.penalty(self._seen_by(part, batch)) for part in self.parts)
+
+    def predict(self, outputs: jax.Array) -> jax.Array:
+        """That of the part that has one."""
+        return self._one('predict').predict(outputs)

@@ -1,0 +1,153 @@
+"""Feature distribution smoothing: features of rare targets take the statistics of their neighbours.
+
+Yang et al., "Delving into Deep Imbalanced Regression" (ICML 2021), section 3.2. After each epoch a
+pass over the training images gives the mean and variance of each feature in each bin of targets; a
+running average of them is smoothed over the bins; and from the second epoch on features in training
+are whitened by their bin's own statistics and coloured by the smoothed ones. (The repository
+YyzHarry/imbalanced-regression smooths the running average in place, so that its next epoch starts
+from what is smoothed already; here the two are kept apart, as the paper has it.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imbreg_jax.remedies import bins as bins_lib
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.study import Distribution
+from imbreg_jax.study.fields import CODE, DIAL, field, integer, number, positive
+from imbreg_jax.training.remedy import Batch, Remedy
+
+# Factors on a feature's variance.
+LEAST, MOST = 0.1, 10.0
+
+
+class State(NamedTuple):
+    """Statistics of features by bin.
+
+    Attributes:
+      mean, variance: [bins, F], running.
+      smooth_mean, smooth_variance: [bins, F], those smoothed over the bins.
+      epochs: [] int32, how many passes there were.
+    """
+
+    mean: jax.Array
+    variance: jax.Array
+    smooth_mean: jax.Array
+    smooth_variance: jax.Array
+    epochs: jax.Array
+
+
+def kernel(size: int, sigma: float) -> np.ndarray:
+    """[size] Gaussian weights of a bin and its neighbours, of sum 1."""
+    offsets = np.arange(size) - size // 2
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def smooth(values: jax.Array, weights: np.ndarray) -> jax.Array:
+    """Values [bins, F] averaged over neighbouring bins, reflected at the ends."""
+    half = len(weights) // 2
+    padded = jnp.pad(values, ((half, half), (0, 0)), mode='reflect')
+    return sum(weight * padded[i : i + len(values)] for i, weight in enumerate(weights))
+
+
+def calibrate(
+    features: jax.Array,
+    mean: jax.Array,
+    variance: jax.Array,
+    new_mean: jax.Array,
+    new_variance: jax.Array,
+) -> jax.Array:
+    """Features brought from one mean and variance to another, all of one shape.
+
+    The factor on the variance lies within `LEAST` and `MOST`; a feature that does not vary in its
+    bin stays as it is.
+    """
+    factor = jnp.clip(new_variance / jnp.where(variance > 0, variance, 1.0), LEAST, MOST)
+    moved = (features - mean) * jnp.sqrt(factor) + new_mean
+    return jnp.where(variance > 0, moved, features)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class FDS(Remedy):
+    """Feature distribution smoothing; see the module."""
+
+    bins: int = field(20, integer(4, 1000), 'bins of targets, evenly spaced', CODE)
+    size: int = field(5, integer(1, 99), 'bins that the kernel covers, an odd number', CODE)
+    sigma: float = field(2.0, positive(1e3), "the kernel's standard deviation, in bins", CODE)
+    momentum: float = field(
+        0.9, number(0.0, 1.0, open_high=True), 'share of the running statistics that stays', DIAL
+    )
+
+    name = 'fds'
+    folds = True
+
+    def __post_init__(self) -> None:
+        """Refuses a kernel that the bins cannot be reflected for.
+
+        Raises:
+          ValueError: with a sentence.
+        """
+        if self.size % 2 == 0 or self.size // 2 >= self.bins:
+            raise ValueError(
+                f'fds has size = {self.size}; it must be odd and less than twice its bins, '
+                f'{self.bins}'
+            )
+
+    def tables(
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """The bin [N] of each training image."""
+        del law, generator
+        return {'bin': bins_lib.places(targets, bins_lib.edges(targets, self.bins))}
+
+    def start(self, features: int, tables: Mapping[str, jax.Array]) -> State:
+        """Of features that are normal already, which the map leaves alone."""
+        del tables
+        zeros, ones = jnp.zeros((self.bins, features)), jnp.ones((self.bins, features))
+        return State(zeros, ones, zeros, ones, jnp.int32(0))
+
+    def fold(
+        self,
+        state: State,
+        features: jax.Array,
+        targets: jax.Array,
+        tables: Mapping[str, jax.Array],
+        dials: Mapping[str, jax.Array],
+        epoch: jax.Array,
+    ) -> State:
+        """The running statistics with this epoch's, and both smoothed.
+
+        A bin without images keeps what it had; the first epoch's statistics are taken as they are.
+        """
+        del targets, epoch
+        member = jax.nn.one_hot(tables['bin'], self.bins)
+        count = member.sum(0)[:, None]
+        mean = (member.T @ features) / jnp.maximum(count, 1.0)
+        centred = features - mean[tables['bin']]
+        variance = (member.T @ (centred * centred)) / jnp.maximum(count - 1.0, 1.0)
+        kept = jnp.where(state.epochs == 0, 0.0, dials['momentum'])
+        mean = kept * state.mean + (1.0 - kept) * mean
+        variance = kept * state.variance + (1.0 - kept) * variance
+        mean = jnp.where(count > 0, mean, state.mean)
+        variance = jnp.where(count > 0, variance, state.variance)
+        weights = kernel(self.size, self.sigma)
+        return State(
+            mean, variance, smooth(mean, weights), smooth(variance, weights), state.epochs + 1
+        )
+
+    def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
+        """Features [V, B, F] in the statistics of their bins and these bins' neighbours."""
+        state: Any = batch.state
+        bins = batch.tables['bin'][batch.places]
+        parts = (state.mean, state.variance, state.smooth_mean, state.smooth_variance)
+        moved = calibrate(features, *(part[bins] for part in parts))
+        return jnp.where(state.epochs > 0, moved, features)

@@ -1,0 +1,97 @@
+"""The remedies that there are, and how an expression of the config names them."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from typing import Any, TypeVar
+
+from imbreg_jax.remedies.combined import combine
+from imbreg_jax.study.errors import ConfigError
+from imbreg_jax.study.fields import checked, declared
+from imbreg_jax.study.suggestions import nearest
+from imbreg_jax.training.remedy import NONE, Remedy
+
+REMEDIES: dict[str, type[Remedy]] = {}
+_Method = TypeVar('_Method', bound=type[Remedy])
+
+
+def register(method: _Method) -> _Method:
+    """Makes a remedy known by its name, as a decorator of its class.
+
+    Raises:
+      ValueError: the package itself has a remedy of that name.
+    """
+    held = REMEDIES.get(method.name)
+    # A config file may be loaded again, and then defines its own remedy again.
+    if held is not None and held.__module__.startswith('imbreg_jax.'):
+        raise ValueError(f'there is a remedy {method.name!r} already')
+    REMEDIES[method.name] = method
+    parse.cache_clear()
+    return method
+
+
+def usage() -> str:
+    """What would be right, as the end of the sentence 'the field must be …'."""
+
+    def form(name: str, kind: type[Remedy]) -> str:
+        parts = (f'{part}={field.default!r}' for part, field in declared(kind).items())
+        return f'{name}({", ".join(parts)})'
+
+    forms = [form(name, kind) for name, kind in REMEDIES.items()]
+    return f'empty, or one or more of {", ".join(forms)}, joined by +'
+
+
+@functools.cache
+def parse(spec: str) -> Remedy:
+    """The remedy of an expression such as `inverse(bins=20) + fds()`; '' is none.
+
+    Raises:
+      ValueError: with a sentence, where there is no such remedy.
+    """
+    if not spec.strip():
+        return NONE
+    try:
+        tree = ast.parse(spec.strip(), mode='eval').body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ValueError(f'it is no expression; it must be {usage()}') from None
+    return combine([_one(node) for node in _terms(tree)])
+
+
+def _terms(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_terms(node.left), node.right]
+    return [node]
+
+
+def _one(node: ast.expr) -> Remedy:
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    if not isinstance(call.func, ast.Name):
+        raise ValueError(f'{ast.unparse(node)} is no remedy; it must be {usage()}')
+    name = call.func.id
+    if name not in REMEDIES:
+        near = nearest(name, REMEDIES)
+        hint = f'did you mean {near}' if near else f'it must be {usage()}'
+        raise ValueError(f'there is no remedy {name!r}; {hint}')
+    fields = declared(REMEDIES[name])
+    if call.args:
+        raise ValueError(f'parameters of {name} are given by name, as in {usage()}')
+    values: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg not in fields:
+            known = f'it has {", ".join(fields)}' if fields else 'it has none'
+            raise ValueError(f'{name} has no parameter {keyword.arg}; {known}')
+        try:
+            value = ast.literal_eval(keyword.value)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            value = ast.unparse(keyword.value)
+        field = fields[keyword.arg]
+        try:
+            values[keyword.arg] = checked(keyword.arg, value, field, _no_law)
+        except ConfigError as error:
+            raise ValueError(f'{name} has {keyword.arg} = {value!r}; {error.message}') from None
+    return REMEDIES[name](**values)
+
+
+def _no_law(spec: str) -> Any:
+    raise ValueError(f'{spec} is given, and no remedy takes a law')
