@@ -147,7 +147,7 @@ class SnippetsTest(absltest.TestCase):
         here = os.getcwd()
         os.chdir(folder)
         self.addCleanup(os.chdir, here)
-        fields = {'name': 'paper', 'repeats': 3, 'analysis__bootstrap_resamples': 99}
+        fields = {'name': 'paper', 'repeats': 3}
         balanced = {'u1_10': {'train_distribution': 'u1_10'}}
         with mock.patch.object(studies.analysis, 'build'):  # As the command below makes it anew.
             imbreg_jax.run_study(small_study.config(balanced, **fields), workdir='workdirs/paper')
