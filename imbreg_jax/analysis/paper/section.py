@@ -112,44 +112,32 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
     return Table('evidence', title, evidence_frame(found), columns, folded=True)
 
 
-def printed_table(
-    study: FinishedStudy, number: int, frame: pd.DataFrame, predictor: str = 'cnn'
-) -> Table:
+def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
     """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean."""
     where = f'the paper, Table {number}'
-    calibrated = predictor != 'cnn'
-
-    def both(row: dict[str, Any]) -> str:
-        return f'{row["source"]}; {where}'
-
+    printed, expected = (
+        ('paper_mean', 'paper_std', 'paper_marks'),
+        ('expected_low', 'expected_high'),
+    )
+    repeats = paper.repeats()
     columns = [
         Column('trained_on', 'trained on'),
         Column('tested_on', 'tested on'),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
         Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
-        Column(
-            ('paper_mean', 'paper_std', 'paper_marks'), 'paper', formats.PRINTED, lambda _: where
-        ),
-        Column('difference', 'difference', formats.ROUGH, both),
-        Column(
-            ('expected_low', 'expected_high'),
-            f'range for {paper.repeats()} repeats',
-            formats.INTERVAL,
-            'source',
-        ),
-        *([] if calibrated else [Column('paper_inside', 'paper inside?', formats.STATUS)]),
+        Column(printed, 'paper', formats.PRINTED, lambda row: where),
+        Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
+        Column(expected, f'range for {repeats} repeats', formats.INTERVAL, 'source'),
+        Column('paper_inside', 'paper inside?', formats.STATUS),
     ]
     marks = sorted({m for marks in frame['paper_marks'] for m in marks.split(',') if m})
     notes = [
         paper_tables.spread_sentence(number),
         *(f'[{mark}] {paper.inconsistencies()[mark]}' for mark in marks),
     ]
-    if calibrated:
-        notes.append('The paper did not calibrate its networks, so its means are no yardstick.')
-    suffix = '_calibrated' if calibrated else ''
-    title = f'Table {number}: {paper.title(number)}' + (', calibrated' if calibrated else '')
-    return Table(f'table_{number}{suffix}', title, frame, columns, notes, folded=calibrated)
+    title = f'Table {number}: {paper.title(number)}'
+    return Table(f'table_{number}', title, frame, columns, notes)
 
 
 def _confidence(study: FinishedStudy) -> str:
@@ -318,9 +306,8 @@ def _build(study: FinishedStudy) -> Content:
     verdicts = verdict_frame(found)
     tables = [_overview(verdicts), _verdicts(verdicts), _evidence(found)] if found else []
     tables += [
-        printed_table(study, number, frame, predictor)
-        for predictor in study.predictors
-        for number, frame in paper_tables.paper_tables(study, predictor).items()
+        printed_table(study, number, frame)
+        for number, frame in paper_tables.paper_tables(study).items()
     ]
     tables.append(_ruled_out(study))
     return Content(headline(found), tables, _figures(study), _notes(study, len(found)))

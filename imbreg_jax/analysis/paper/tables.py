@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import paper, statistics
-from imbreg_jax.analysis.finished import FinishedStudy, Variant
+from imbreg_jax.analysis.finished import FinishedStudy
 
 
 def as_printed(study: FinishedStudy) -> frozenset[str]:
@@ -19,29 +19,23 @@ def as_printed(study: FinishedStudy) -> frozenset[str]:
     return frozenset().union(*found) - (set() if guess else {''})
 
 
-def _cell_row(
-    study: FinishedStudy, predictor: str, condition: str, cell: paper.Cell
-) -> dict[str, Any]:
+def _cell_row(study: FinishedStudy, condition: str, cell: paper.Cell) -> dict[str, Any]:
     """Returns ours, the paper's and the difference for one printed cell."""
-    used = predictor if condition else 'random_guess'
-    values = study.values(used, condition, cell.tested_on, cell.metric).to_numpy(float)
-    confidence = study.option('confidence', 0.95)
-    mean = values.mean() if values.size else np.nan
+    key = ('cnn' if condition else 'random_guess', condition)
+    values = study.values(*key, cell.tested_on, cell.metric).to_numpy(float)
     # Table 5 pools repeats and test distributions, so its ± is that of all the values together.
-    pooled = values
-    if cell.tested_on == paper.ALL_TESTS:
-        pooled = np.concatenate(
-            [
-                study.values(used, condition, test, cell.metric).to_numpy(float)
-                for test in study.averaged_tests()
-            ]
-        )
+    every = cell.tested_on == paper.ALL_TESTS
+    tests = study.averaged_tests() if every else [cell.tested_on]
+    pooled = np.concatenate(
+        [study.values(*key, test, cell.metric).to_numpy(float) for test in tests]
+    )
+    mean = values.mean() if values.size else np.nan
+    confidence = study.option('confidence', 0.95)
     low, high = statistics.mean_interval(values, confidence)
     expected = statistics.prediction_interval(values, paper.repeats(), confidence)
-    on = study.test_distributions.get(cell.tested_on)
     return {
-        'trained_on': study.conditions[condition].title if condition else 'Baseline',
-        'tested_on': on.label if on else 'all three',
+        'trained_on': study.titles.get(condition, 'Baseline'),
+        'tested_on': study.labels.get(cell.tested_on, 'all three'),
         'metric': cell.metric,
         'repeats': values.size,
         'mean': mean,
@@ -56,7 +50,7 @@ def _cell_row(
         'expected_high': expected[1],
         'paper_inside': _inside(cell, expected),
         'p_value': statistics.prediction_p_value(values, paper.repeats(), cell.mean),
-        'source': study.source(used, condition, cell.tested_on, cell.metric),
+        'source': study.source(*key, cell.tested_on, cell.metric),
     }
 
 
@@ -67,15 +61,11 @@ def _inside(cell: paper.Cell, expected: statistics.Interval) -> str:
     return answer if cell.usable else f'{answer} (doubtful cell)'
 
 
-def paper_tables(
-    study: FinishedStudy, predictor: str = 'cnn', variant: Variant | None = None
-) -> dict[int, pd.DataFrame]:
-    """Regenerates the paper's Tables 1 to 5.
+def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
+    """Regenerates the paper's Tables 1 to 5 from the study's first group of conditions.
 
     Args:
       study: the loaded study.
-      predictor: 'cnn' or 'cnn_calibrated'.
-      variant: the group of conditions to take; the study's first by default.
 
     Returns:
       Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
@@ -84,25 +74,22 @@ def paper_tables(
       difference, expected_low and expected_high (where the mean of as many repeats as the paper's
       falls), paper_inside, p_value, source. Tables without a trained condition are left out.
     """
-    variant = variant or study.variants()[0]
+    conditions = study.variants()[0].conditions
     found = {}
     for table in range(1, 6):
         rows = []
         trained = False
         for cell in paper.table(table):
-            if not _tested(study, cell):
-                continue
-            if cell.trained_on and cell.trained_on not in variant.conditions:
-                continue
-            trained = trained or bool(cell.trained_on)
-            condition = variant.conditions[cell.trained_on] if cell.trained_on else ''
-            rows.append(_cell_row(study, predictor, condition, cell))
+            known = not cell.trained_on or cell.trained_on in conditions
+            if known and _tested(study, cell):
+                trained = trained or bool(cell.trained_on)
+                rows.append(_cell_row(study, conditions.get(cell.trained_on, ''), cell))
         if trained:
             found[table] = pd.DataFrame(rows)
     return found
 
 
-def ruled_out(study: FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
+def ruled_out(study: FinishedStudy) -> pd.DataFrame:
     """Says for each condition which of the paper's printed tables rule it out.
 
     A table rules a condition out if one of its cells is too far from what the condition predicts
@@ -112,7 +99,6 @@ def ruled_out(study: FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
 
     Args:
       study: the loaded study.
-      predictor: 'cnn' or 'cnn_calibrated'.
 
     Returns:
       A row per condition and table: variant, condition, table, ruled_out ('yes', 'no' or 'no
@@ -130,9 +116,7 @@ def ruled_out(study: FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
             ]
             # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
             compared = {
-                (cell.tested_on, cell.metric, cell.mean): _cell_row(
-                    study, predictor, condition, cell
-                )
+                (cell.tested_on, cell.metric, cell.mean): _cell_row(study, condition, cell)
                 for cell in cells
             }
             corrected = statistics.holm([row['p_value'] for row in compared.values()])
