@@ -75,6 +75,13 @@ class ComparisonTest(parameterized.TestCase):
                 },
                 [],
             ),
+            # A field that is set to what it is anyway sets nothing apart.
+            'remedies': (
+                {'a': {}, 'b': {'remedy': 'inverse()'}, 'c': {'remedy': ''} | _LAW},
+                '',
+                {('b', 'a', 'remedy'), ('c', 'a', comparison.LAW)},
+                [],
+            ),
             'two changes': ({'a': {}, 'b': _RELU | _LAW}, '', set(), ['b']),
             'two changes, one by one': (
                 {'a': {}, 'b': _RELU | _WIDE, 'c': _RELU},

@@ -49,7 +49,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def _settings(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     sections = {name: config[name] for name in _SETTING_SECTIONS if name in config}
-    flat = _flatten(sections)
+    # Configs of before there were remedies had none.
+    flat = _flatten(sections) | {'remedy': config.get('remedy', '')}
     flat.update({k: v for k, v in _flatten(overrides).items() if k != 'train_distribution'})
     return {k: v for k, v in flat.items() if k not in _NO_SETTING}
 
