@@ -5,19 +5,17 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from absl.testing import absltest, parameterized
 
+import plain_training
 import small_study
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.compute import units
 from imbreg_jax.data import randomness
-from imbreg_jax.data.randomness import Purpose, purpose_key
-from imbreg_jax.data.tasks.scaled_noise import pixel_std, scaled_noise
+from imbreg_jax.data.randomness import Purpose
+from imbreg_jax.data.tasks.scaled_noise import scaled_noise
 from imbreg_jax.evaluation import evaluator, metrics
-from imbreg_jax.model.network import DropoutRates, RegressionCNN
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import Programs
 
@@ -393,51 +391,6 @@ class ChunkTest(EngineTest):
 class PlainTrainingTest(EngineTest):
     """The engine against a loop that a reader can check line by line."""
 
-    def _train_plainly(self, study, repeat, epochs):
-        """One run with the network's plain path, optax.adam and one step after the other."""
-        condition = study.conditions[0]
-        training, data = condition.training, condition.data
-        network = RegressionCNN(
-            conv_features=condition.model.conv_features,
-            dense_features=condition.model.dense_features,
-            fold=False,
-        )
-        rates = DropoutRates(condition.model.conv_dropout_rate, condition.model.dense_dropout_rate)
-        root = randomness.root_key(study.seed)
-        key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
-        uniforms = randomness.uniforms(study.seed, repeat, Purpose.TRAIN_TARGETS, data.train_size)
-        generating = jnp.float32(condition.distribution.ppf(uniforms))
-        noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, data.train_size)
-        pictures = scaled_noise(generating, noise, None)
-        targets = pixel_std(pictures)
-        adam = optax.adam(training.learning_rate)
-        params = jax.jit(network.init)(key(Purpose.INITIALIZATION), pictures[:1])['params']
-        moments = adam.init(params)
-
-        @jax.jit
-        def step(params, moments, batch, batch_targets, mask_key):
-            def loss_of(params):
-                predictions = network.apply({'params': params}, batch, rates, mask_key)[:, 0]
-                return jnp.mean((predictions - batch_targets) ** 2)
-
-            loss, gradients = jax.value_and_grad(loss_of)(params)
-            updates, moments = adam.update(gradients, moments)
-            return optax.apply_updates(params, updates), moments, loss
-
-        losses = []
-        steps = data.train_size // training.batch_size
-        for epoch in range(epochs):
-            shuffle = jax.random.fold_in(key(Purpose.SHUFFLE), epoch)
-            order = np.asarray(jax.random.permutation(shuffle, data.train_size))
-            for number in range(steps):
-                chosen = order[number * training.batch_size :][: training.batch_size]
-                mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
-                params, moments, loss = step(
-                    params, moments, pictures[chosen], targets[chosen], mask_key
-                )
-                losses.append(float(loss))
-        return network, params, np.array(losses).reshape(epochs, steps)
-
     def test_gives_the_same_weights_losses_and_metrics(self):
         trained = small_study.trained()
         engine, study = trained.engine, trained.engine.study
@@ -445,7 +398,7 @@ class PlainTrainingTest(EngineTest):
             evaluation = evaluator.Evaluator(engine)
             predictions = evaluation.validation(trained.state)
             found = metrics.metrics(predictions, evaluation.validation_targets())
-            network, params, losses = self._train_plainly(study, 1, 2)
+            network, params, losses = plain_training.train(study, study.conditions[0], 1, 2)
             generating = engine.axis.fetch(engine.run_data.rows)['validation'][1]
             noise = small_study.noise(study, 1, Purpose.VALIDATION_IMAGES, len(generating))
             pictures = scaled_noise(generating, noise, None)

@@ -25,7 +25,6 @@ def config(**fields: Any) -> dict[str, Any]:
         'compute__checkpoint_seconds': 0.0,
         'compute__compilation_cache': True,
         'compute__compilation_cache_dir': small_study.COMPILED,
-        'analysis__bootstrap_resamples': 99,
     }
     conditions = {name: {'train_distribution': name} for name in ('u1_10', 'u1_5')}
     return small_study.config(conditions, **(settings | fields))

@@ -80,7 +80,8 @@ class MemoryTest(parameterized.TestCase):
         )
         table = memory.of(study, study.conditions[0], 'gpu').per_repeat
         for devices in (1, 2, 3):
-            for runs in range(devices, conditions * repeats + 1):
+            for most in range(devices, conditions * repeats + 1):
+                runs = units.slice_size(conditions * repeats, most)
                 kept, drawn = (
                     memory.bytes_needed(study, 'gpu', devices, runs, cached)
                     for cached in (True, False)

@@ -72,7 +72,6 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'evaluation.moment_masks': (2, 3),
     'analysis.equivalence_margin': (1e-9, 10.0),
     'analysis.confidence': (0.5000001, 0.9999),
-    'analysis.bootstrap_resamples': (99,),
     'analysis.seed': (2**31 - 1,),
     'analysis.reference': ('',),
     'compute.matmul_precision': ('default', 'high'),
@@ -103,7 +102,6 @@ class MutationsTest(absltest.TestCase):
                 training__epochs=1,
                 compute__compilation_cache=True,
                 compute__compilation_cache_dir=small_study.COMPILED,
-                analysis__bootstrap_resamples=99,
             )
         ).resolved
 

@@ -193,12 +193,7 @@ class SnippetsTest(absltest.TestCase):
         here = os.getcwd()
         os.chdir(folder)
         self.addCleanup(os.chdir, here)
-        fields = {
-            'name': 'paper',
-            'repeats': 3,
-            'analysis__bootstrap_resamples': 99,
-            'compute__tensorboard': True,
-        }
+        fields = {'name': 'paper', 'repeats': 3, 'compute__tensorboard': True}
         balanced = {'u1_10': {'train_distribution': 'u1_10'}}
         small = study.default_config()
         small.unlock()

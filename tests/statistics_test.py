@@ -68,6 +68,20 @@ class HolmTest(absltest.TestCase):
         np.testing.assert_allclose(corrected, [0.02, math.nan, 0.02], rtol=1e-12)
 
 
+class FamilyTest(absltest.TestCase):
+    def test_errs_once_in_twenty_at_most_whatever_its_size(self):
+        # Four conditions held against one reference, all alike; and all at the edge of the margin.
+        rng, trials = np.random.default_rng(6), 500
+        for ratio, name in ((1.0, 'p_value'), (1.1, 'equivalence_p_value')):
+            logs = 0.02 * rng.standard_normal((trials, 5, 10))
+            errors = np.exp(logs + np.log([[1.0], *[[ratio]] * 4]))
+            pairs = [(one[i], one[0]) for one in errors for i in range(1, 5)]
+            p = np.array([getattr(c, name) for c in statistics.compare_many(pairs)])
+            false = np.mean([(statistics.holm(own) < 0.05).any() for own in p.reshape(trials, 4)])
+            self.assertLessEqual(false, 0.05 + _four_sigma(0.05, trials))
+            self.assertGreater(false, 0)
+
+
 class SignFlipTest(parameterized.TestCase):
     @parameterized.product(two_sided=(True, False), repeats=(2, 3, 9))
     def test_is_scipys_where_patterns_are_gone_through(self, two_sided, repeats):

@@ -31,8 +31,12 @@ class StdTest(parameterized.TestCase):
     def test_is_the_populations_unless_told(self):
         images = np.array([[[1.0, 2.0], [3.0, 6.0]]], np.float32)[..., None]
         # Mean 3, squared distances 4 + 1 + 0 + 9.
-        np.testing.assert_allclose(scaled_noise.pixel_std(images), [np.sqrt(14 / 4)], rtol=_ROUNDING)
-        np.testing.assert_allclose(scaled_noise.pixel_std(images, 1), [np.sqrt(14 / 3)], rtol=_ROUNDING)
+        np.testing.assert_allclose(
+            scaled_noise.pixel_std(images), [np.sqrt(14 / 4)], rtol=_ROUNDING
+        )
+        np.testing.assert_allclose(
+            scaled_noise.pixel_std(images, 1), [np.sqrt(14 / 3)], rtol=_ROUNDING
+        )
 
     def test_degrees_of_freedom_may_be_traced(self):
         images = np.asarray(scaled_noise.scaled_noise(*_images()))

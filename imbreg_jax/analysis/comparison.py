@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import finished, statistics
+from imbreg_jax.evaluation.metrics import METRICS
 
-METRIC_NAMES = {'mse': 'MSE', 'mape': 'MAPE', 'mae': 'MAE', 'mpe': 'MPE'}
-UNITS = {'mse': '', 'mape': ' %', 'mae': '', 'mpe': ' %'}
-# These may be 0 or below, so they have no ratio.
-SIGNED = frozenset({'mpe'})
+METRIC_NAMES = {name: metric.label for name, metric in METRICS.items()}
+# What stands behind a value in a sentence: a unit of images has no sign of its own.
+UNITS = {name: ' %' if metric.unit[:1] == '%' else '' for name, metric in METRICS.items()}
 
 LAW = 'train_distribution'
 _UNIFORM = re.compile(r'uniform\(([^,()]+), ([^,()]+)\)')
@@ -115,6 +115,17 @@ def _hashable(value: Any) -> Hashable:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _positive(metric: str) -> bool:
+    """Whether a metric is an error, of which there are ratios; others may be 0 or below."""
+    return metric in METRICS and METRICS[metric].better == 'less'
+
+
+def _metrics(study: finished.FinishedStudy) -> list[str]:
+    """Returns the metrics that a study has on its test distributions, errors first."""
+    there = study.results.loc[study.results['test_distribution'] != '', 'metric'].unique()
+    return sorted(there, key=lambda metric: not _positive(metric))
+
+
 def columns(comparison: statistics.Comparison) -> dict[str, Any]:
     """Returns a comparison as columns of a table.
 
@@ -160,7 +171,7 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
     """
     keys = [
         (metric, pair, test)
-        for metric in METRIC_NAMES
+        for metric in _metrics(study)
         for pair in pairs(study)[0]
         for test in study.test_distributions
     ]
@@ -178,7 +189,7 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
             )
             for metric, pair, test in keys
         ],
-        ratio=[metric not in SIGNED for metric, _, _ in keys],
+        ratio=[_positive(metric) for metric, _, _ in keys],
         margin=margin(study),
         level=level(study),
         tests=[sizes[family] for family in families],

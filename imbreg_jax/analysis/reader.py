@@ -130,7 +130,6 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
     'evaluation.dense_size': _INTEGER,
     'analysis.equivalence_margin': _NUMBER_IF_ANY,
     'analysis.confidence': _NUMBER_IF_ANY,
-    'analysis.bootstrap_resamples': _NUMBER_IF_ANY,
     'analysis.seed': _NUMBER_IF_ANY,
     'timing.seconds': _NUMBER_IF_ANY,
     'timing.compile_seconds': _NUMBER_IF_ANY,

@@ -253,7 +253,6 @@ class AnalysisSettings:
         'coverage of the intervals; 1 - confidence is the level of every test', HOST,
         also='confidence_level',
     )  # fmt: skip
-    bootstrap_resamples: int = field(9999, integer(99, 10**6), 'resamples of a bootstrap', HOST)
     seed: int = field(
         0, integer(0, LARGEST_SEED), 'the root of the random numbers of analysis', HOST
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, paper
+from imbreg_jax.analysis import canvas, comparison, formats, look, paper, statistics
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.paper import tables as paper_tables
@@ -282,8 +282,8 @@ _RULES = (
     'Stands or fails: shown by a one-sided t test on log ratios paired by repeat; an order of '
     'several is claimed of each pair, and fails where the reverse of one is shown (Holm). Same '
     'within the margin: the order is open, but the ratio is shown to be within the margin. '
-    'Undecided: these repeats cannot tell. The exact sign-flip test stands beside, and decides '
-    'nothing.'
+    'Undecided: these repeats cannot tell. The sign-flip test, exact up to '
+    f'{statistics.MOST_ENUMERATED} repeats, stands beside and decides nothing.'
 )
 
 

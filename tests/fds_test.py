@@ -1,0 +1,106 @@
+"""Tests of imbreg_jax.remedies.fds."""
+
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest
+
+from imbreg_jax import remedies
+from imbreg_jax.remedies import fds
+from imbreg_jax.training.remedy import Batch
+
+_BINS = 6
+
+
+def _data(count=400, seed=0, empty=True):
+    generator = np.random.default_rng(seed)
+    targets = generator.uniform(1, 7, count)
+    if empty:
+        targets = targets[(targets < 3) | (targets > 4)]
+    features = generator.normal(targets[:, None] * [1.0, 2.0, 0.5], 1 + targets[:, None] / 4)
+    return targets, features.astype(np.float32)
+
+
+def _fold(method, state, targets, features, momentum=0.9):
+    tables = {k: jnp.asarray(v) for k, v in method.tables(targets, None, None).items()}
+    dials = {'momentum': jnp.float32(momentum)}
+    return method.fold(state, jnp.asarray(features), None, tables, dials, 0), tables
+
+
+class FoldTest(absltest.TestCase):
+    def test_is_numpys_statistics_smoothed_by_scipys_rule(self):
+        method = remedies.parse(f'fds(bins={_BINS}, size=3, sigma=1.0)')
+        targets, features = _data()
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        weights = np.exp([-0.5, 0, -0.5]) / np.exp([-0.5, 0, -0.5]).sum()
+        mean, variance = np.zeros((_BINS, 3)), np.ones((_BINS, 3))
+        for place in range(_BINS):
+            members = features[np.asarray(tables['bin']) == place].astype(np.float64)
+            if len(members):
+                mean[place], variance[place] = members.mean(0), members.var(0, ddof=1)
+        for found, smooth, wanted in (
+            (state.mean, state.smooth_mean, mean),
+            (state.variance, state.smooth_variance, variance),
+        ):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+            padded = np.pad(wanted, ((1, 1), (0, 0)), mode='reflect')
+            rows = sum(w * padded[i : i + _BINS] for i, w in enumerate(weights))
+            np.testing.assert_allclose(smooth, rows, rtol=1e-4, atol=1e-5)
+
+    def test_runs_with_its_momentum_from_the_second_epoch_on(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data(empty=False)
+        first, _ = _fold(method, method.start(3, {}), targets, features)
+        second, _ = _fold(method, first, targets, features + 10, momentum=0.75)
+        np.testing.assert_allclose(second.mean, first.mean + 2.5, rtol=1e-4)
+        np.testing.assert_allclose(second.variance, first.variance, rtol=1e-3)
+        self.assertEqual(int(second.epochs), 2)
+
+    def test_a_bin_without_images_keeps_what_it_had(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data()
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        (missing,) = set(range(_BINS)) - set(np.asarray(tables['bin']).tolist())
+        np.testing.assert_array_equal(state.mean[missing], 0)
+        np.testing.assert_array_equal(state.variance[missing], 1)
+
+
+class MapTest(absltest.TestCase):
+    def _mapped(self, method, state, tables, features):
+        places = jnp.arange(len(features), dtype=jnp.int32)
+        nothing = jnp.zeros(0)
+        batch = Batch(
+            places, nothing, nothing, nothing, nothing, nothing, jnp.int32(1), state, tables, {},
+            None,
+        )  # fmt: skip
+        return np.asarray(method.map_features(jnp.asarray(features)[None], batch))[0]
+
+    def test_gives_features_their_neighbours_statistics(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data(count=4000, empty=False)
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        moved = self._mapped(method, state, tables, features)
+        for place in range(_BINS):
+            members = moved[np.asarray(tables['bin']) == place]
+            np.testing.assert_allclose(members.mean(0), state.smooth_mean[place], rtol=1e-3)
+            # No factor reaches its limits here.
+            np.testing.assert_allclose(
+                members.var(0, ddof=1), state.smooth_variance[place], rtol=1e-3
+            )
+
+    def test_leaves_features_alone_in_the_first_epoch(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data()
+        tables = {k: jnp.asarray(v) for k, v in method.tables(targets, None, None).items()}
+        moved = self._mapped(method, method.start(3, {}), tables, features)
+        np.testing.assert_array_equal(moved, features)
+
+    def test_factors_are_limited_and_a_constant_feature_stays(self):
+        values = jnp.array([[2.0, 2.0, 5.0]])
+        ones = jnp.ones((1, 3))
+        variance = jnp.array([[1e-4, 1e4, 0.0]])
+        moved = fds.calibrate(values, ones, variance, 0 * ones, ones)
+        np.testing.assert_allclose(moved, [[np.sqrt(10), np.sqrt(0.1), 5.0]], rtol=1e-6)
+
+
+if __name__ == '__main__':
+    absltest.main()

@@ -1,0 +1,57 @@
+"""Tests of imbreg_jax.remedies.gaussian_noise."""
+
+import numpy as np
+from absl.testing import absltest
+
+from imbreg_jax.remedies import bins, gaussian_noise
+
+
+def _made(targets, **parameters):
+    return gaussian_noise.recipe(targets, np.random.default_rng(5), **parameters)
+
+
+class RecipeTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.targets = 1 + np.random.default_rng(0).exponential(2.0, 3000)
+        self.found = _made(self.targets, bins=10)
+        self.places = bins.places(self.targets, bins.edges(self.targets, 10))
+
+    def test_bins_have_the_same_number_of_images(self):
+        self.assertLen(self.found['first'], 3000)
+        counts = np.bincount(self.places[self.found['first']], minlength=10)
+        occupied = np.bincount(self.places, minlength=10) > 0
+        self.assertLessEqual(np.ptp(counts[occupied]), 1)
+
+    def test_originals_come_once_and_as_they_are(self):
+        first, noise, target = (self.found[name] for name in ('first', 'noise', 'target'))
+        kept = first[noise == 0]
+        self.assertLen(np.unique(kept), len(kept))
+        np.testing.assert_array_equal(target[noise == 0], self.targets[kept].astype(np.float32))
+        # A bin with fewer images than its share keeps them all; one with more needs no copy.
+        for place in np.unique(self.places):
+            members = np.flatnonzero(self.places == place)
+            copies = (noise > 0) & (self.places[first] == place)
+            share = (self.places[first] == place).sum()
+            self.assertEqual(copies.sum(), max(0, share - len(members)))
+
+    def test_copies_move_by_the_spread_of_their_bin(self):
+        first, noise, target = (self.found[name] for name in ('first', 'noise', 'target'))
+        np.testing.assert_allclose(noise[noise > 0], 0.1)
+        for place in np.unique(self.places):
+            copies = (noise > 0) & (self.places[first] == place)
+            spread = self.targets[self.places == place].std()
+            if copies.sum() < 100 or spread == 0:
+                continue
+            moved = target[copies] - self.targets[first[copies]]
+            error = 5 / np.sqrt(2 * copies.sum())
+            self.assertAlmostEqual(moved.std() / (0.1 * spread), 1, delta=error)
+
+    def test_depends_on_its_generator_alone(self):
+        again = _made(self.targets, bins=10)
+        for name, values in self.found.items():
+            np.testing.assert_array_equal(values, again[name])
+
+
+if __name__ == '__main__':
+    absltest.main()

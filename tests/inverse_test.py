@@ -1,0 +1,41 @@
+"""Tests of imbreg_jax.remedies.inverse."""
+
+import numpy as np
+from absl.testing import absltest
+
+from imbreg_jax.remedies import inverse
+
+
+class InverseTest(absltest.TestCase):
+    def test_by_hand(self):
+        # Bins [0, 1), [1, 2), [2, 3]: 4, 1 and 2 images of 7.
+        targets = np.array([0.0, 0.1, 0.2, 0.9, 1.5, 2.5, 3.0])
+        found = inverse.weights(targets, bins=3, low=1e-9, high=1.0)
+        raw = np.array([1 / 4] * 4 + [1.0] + [1 / 2] * 2)
+        np.testing.assert_allclose(found, raw / raw.mean(), rtol=1e-12)
+        root = inverse.weights(targets, bins=3, power=0.5)
+        np.testing.assert_allclose(root, np.sqrt(raw) / np.sqrt(raw).mean(), rtol=1e-12)
+
+    def test_counts_are_clipped(self):
+        targets = np.concatenate([np.full(9000, 0.5), np.full(2, 1.5), np.full(998, 2.5)])
+        found = inverse.weights(targets, bins=3)
+        limits = np.array([0.08 * 10_000, 0.0004 * 10_000, 800])
+        np.testing.assert_allclose(found[[0, 9000, -1]] / found[0], limits[0] / limits, rtol=1e-12)
+        published = inverse.weights(targets, bins=3, variant='published')
+        np.testing.assert_allclose(
+            published[[0, 9000, -1]] / published[0], 1000 / np.array([1000, 5, 998]), rtol=1e-12
+        )
+
+    def test_are_of_mean_one_and_even_where_targets_are(self):
+        even = inverse.weights(np.linspace(1, 10, 2000), bins=20)
+        np.testing.assert_allclose(even, 1, rtol=0.02)
+        skewed = inverse.weights(1 + np.random.default_rng(0).exponential(2.0, 5000))
+        self.assertAlmostEqual(skewed.mean(), 1, places=12)
+        self.assertGreater(skewed.max(), 10 * skewed.min())
+
+    def test_a_single_value_has_a_weight(self):
+        np.testing.assert_array_equal(inverse.weights(np.full(5, 3.0)), 1)
+
+
+if __name__ == '__main__':
+    absltest.main()

@@ -1,0 +1,142 @@
+"""Tests of imbreg_jax.remedies: what expressions name, and what several are together."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from imbreg_jax import remedies, study
+from imbreg_jax.remedies.registry import REMEDIES
+from imbreg_jax.study.fields import declared
+
+
+def _tables(spec, targets, seed=0):
+    return remedies.parse(spec).tables(targets, None, np.random.default_rng(seed))
+
+
+def _skewed(count=2000, seed=0):
+    return 1 + np.random.default_rng(seed).exponential(2.0, count)
+
+
+class ParseTest(parameterized.TestCase):
+    def test_nothing_is_no_remedy(self):
+        for text in ('', '  '):
+            self.assertIs(remedies.parse(text), remedies.NONE)
+        self.assertEqual((remedies.NONE.spec, remedies.NONE.code), ('', ()))
+
+    @parameterized.parameters(*REMEDIES)
+    def test_a_spec_has_every_parameter_and_makes_the_same(self, name):
+        found = remedies.parse(name)
+        self.assertEqual(remedies.parse(found.spec), found)
+        for parameter in declared(type(found)):
+            self.assertIn(f'{parameter}=', found.spec)
+        config = study.default_config()
+        config.remedy = name
+        self.assertEqual(study.resolve(config).conditions[0].remedy, found)
+
+    @parameterized.parameters(
+        ('invers', 'there is no remedy .invers.; did you mean inverse'),
+        ('inverse(', 'it is no expression'),
+        ('inverse(3)', 'parameters of inverse are given by name'),
+        ('inverse(bin=3)', 'inverse has no parameter bin; it has bins, power'),
+        ('inverse(bins=1)', 'inverse has bins = 1; it must be an integer, at least 2'),
+        ('inverse(variant="papers")', "must be one of 'paper', 'published'; did you mean 'paper'"),
+        ('inverse(bins=__import__("os"))', 'inverse has bins = .*; it must be an integer'),
+        ('a.b()', 'is no remedy'),
+        ('3', 'is no remedy'),
+        ('fds(size=4)', 'it must be odd'),
+        ('fds + fds', 'fds is there twice'),
+    )
+    def test_says_what_is_wrong(self, spec, message):
+        with self.assertRaisesRegex(ValueError, message):
+            remedies.parse(spec)
+        config = study.default_config()
+        config.remedy = spec
+        with self.assertRaisesRegex(study.ConfigError, 'config.remedy = '):
+            study.resolve(config)
+
+    def test_one_of_ones_own_may_be_replaced_and_a_shipped_one_not(self):
+        def make(name):
+            @dataclasses.dataclass(frozen=True)
+            class Own(remedies.Remedy):
+                pass
+
+            Own.name = name
+            return remedies.register(Own)
+
+        self.addCleanup(REMEDIES.pop, 'own_of_this_test', None)
+        make('own_of_this_test')
+        again = make('own_of_this_test')
+        self.assertIs(REMEDIES['own_of_this_test'], again)
+        with self.assertRaisesRegex(ValueError, "there is a remedy 'inverse' already"):
+            make('inverse')
+
+
+class ProgramTest(absltest.TestCase):
+    """Remedies that are arrays only share the program of none; the others have one each."""
+
+    def _programs(self, *specs):
+        config = study.default_config()
+        config.conditions = {f'c{i}': {'remedy': spec} for i, spec in enumerate(specs)}
+        return study.resolve(config).programs()
+
+    def test_of_arrays(self):
+        self.assertEqual(self._programs('', 'inverse', 'inverse(bins=7, power=0.5)'), ((0, 1, 2),))
+
+    def test_of_dials(self):
+        found = self._programs('balanced_mse(noise=1.0)', 'balanced_mse(noise=2.0)', '')
+        self.assertEqual(found, ((0, 1), (2,)))
+
+    def test_of_code(self):
+        self.assertLen(self._programs('', 'fds', 'fds(bins=7)', 'gaussian_noise', 'fds+inverse'), 5)
+
+
+class CombinedTest(absltest.TestCase):
+    def test_weights_multiply_and_have_mean_one(self):
+        targets = _skewed()
+
+        @dataclasses.dataclass(frozen=True)
+        class Other(remedies.Remedy):
+            name = 'other_of_this_test'
+
+            def tables(self, targets, law, generator):
+                return {'weights': targets / targets.mean()}
+
+        self.addCleanup(REMEDIES.pop, Other.name)
+        remedies.register(Other)
+        found = _tables(f'inverse + {Other.name}', targets)['weights']
+        wanted = _tables('inverse', targets)['weights'] * targets
+        np.testing.assert_allclose(found, wanted / wanted.mean(), rtol=1e-12)
+        with self.assertRaisesRegex(ValueError, 'fds is there twice'):
+            remedies.parse('fds + inverse + fds')
+
+    def test_weights_are_of_the_training_set_that_resampling_made(self):
+        targets = _skewed()
+        found = _tables('inverse + gaussian_noise', targets)
+        alone = _tables('gaussian_noise', targets)
+        np.testing.assert_array_equal(found['target'], alone['target'])
+        wanted = remedies.inverse.weights(alone['target'].astype(float))
+        np.testing.assert_allclose(found['weights'], wanted, rtol=1e-6)
+
+    def test_two_of_a_kind_are_refused(self):
+        for method, words in (('loss', 'a loss of its own'), ('map_features', 'a map of features')):
+            kinds = []
+            for place in range(2):
+                kind = type(f'Kind{place}', (remedies.Remedy,), {method: lambda self, *_: 0.0})
+                kind.name = f'kind{place}_of_this_test'
+                kinds.append(dataclasses.dataclass(frozen=True)(kind)())
+            with self.assertRaisesRegex(ValueError, words):
+                remedies.registry.combine(kinds)
+
+    def test_each_part_sees_its_own(self):
+        both = remedies.parse('balanced_mse(noise=3.0) + fds(bins=5)')
+        self.assertEqual(both.dials(), {'balanced_mse.noise': 3.0, 'fds.momentum': 0.9})
+        tables = both.tables(_skewed(), None, np.random.default_rng(0))
+        self.assertCountEqual(tables, ['weights', 'fds.bin'])
+        state = both.start(4, {name: jnp.asarray(v) for name, v in tables.items()})
+        self.assertEqual(state['fds'].mean.shape, (5, 4))
+
+
+if __name__ == '__main__':
+    absltest.main()

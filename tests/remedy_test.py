@@ -1,0 +1,178 @@
+"""Tests of imbreg_jax.training.remedy: what it may change, against a plain loop that has it."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest
+
+import plain_training
+import small_study
+from imbreg_jax import remedies
+from imbreg_jax.data import randomness
+from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.remedies import balanced_mse
+from imbreg_jax.remedies.registry import REMEDIES
+from imbreg_jax.training.remedy import Schedule
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
+
+_SPECS = {
+    'none': '',
+    'weights': 'inverse(bins=4, high=1.0)',
+    'loss': 'balanced_mse(noise=2.0)',
+    'other_dial': 'balanced_mse(noise=0.7)',
+    'features': 'inverse(bins=4, high=1.0) + fds(bins=4, size=3, momentum=0.5)',
+    'recipe': 'gaussian_noise(bins=4, perturbation=0.3)',
+}
+
+
+@functools.cache
+def _study():
+    conditions = {
+        name: {'remedy': spec, 'train_distribution': 'exponential(1, 2)'}
+        for name, spec in _SPECS.items()
+    }
+    return small_study.study(conditions, repeats=1, first_repeat=1)
+
+
+@functools.cache
+def _trained(program):
+    """The runs of one program of the study above."""
+    study = _study()
+    group = study.programs()[program]
+    return small_study.train(
+        dataclasses.replace(study, conditions=tuple(study.conditions[c] for c in group))
+    )
+
+
+class RemedyTest(absltest.TestCase):
+    def _assert_as_plain(self, name, **parts):
+        study = _study()
+        place = next(i for i, c in enumerate(study.conditions) if c.name == name)
+        program = next(p for p, group in enumerate(study.programs()) if place in group)
+        trained, run = _trained(program), study.programs()[program].index(place)
+        with small_study.precision():
+            _, params, losses = plain_training.train(study, study.conditions[place], 1, 2, **parts)
+        delta = small_study.rounding(study, 8)
+        for layer, wanted in small_study.flat(params).items():
+            np.testing.assert_allclose(trained.params[layer][run], wanted, rtol=0, atol=delta)
+        np.testing.assert_allclose(trained.losses[..., run].sum(1), losses.sum(-1), rtol=1e-4)
+        return trained, run
+
+    def _tables(self, name):
+        """A remedy's arrays, from the training targets as numpy has them."""
+        study = _study()
+        condition = next(c for c in study.conditions if c.name == name)
+        _, targets = plain_training.training_set(study, condition, 1)
+        seeds = [study.seed, 1, int(Purpose.RESAMPLING)]
+        return condition.remedy.tables(
+            np.float64(targets), condition.distribution, np.random.default_rng(seeds)
+        )
+
+    def test_programs_are_shared_where_arrays_and_dials_are_all(self):
+        self.assertEqual(_study().programs(), ((0, 1), (2, 3), (4,), (5,)))
+
+    def test_none(self):
+        self._assert_as_plain('none')
+
+    def test_weights(self):
+        tables = self._tables('weights')
+        self.assertGreater(np.ptp(tables['weights']), 0.5)
+        self._assert_as_plain('weights', weights=tables['weights'])
+
+    def test_loss_with_a_dial(self):
+        for name, noise in (('loss', 2.0), ('other_dial', 0.7)):
+
+            def loss(outputs, targets, weights, noise=noise):
+                return jnp.mean(weights * balanced_mse.batch_losses(outputs, targets, noise))
+
+            self._assert_as_plain(name, loss=loss)
+
+    def test_recipe(self):
+        tables = self._tables('recipe')
+        self.assertNotEmpty(np.flatnonzero(tables['noise']))
+
+        def recipe(pictures, targets):
+            root = randomness.root_key(_study().seed)
+            key = purpose_key(root, 1, Purpose.RECIPE_NOISE)
+            first = pictures[tables['first']]
+            noise = [
+                jax.random.normal(jax.random.fold_in(key, i), pictures.shape[1:])
+                for i in range(len(first))
+            ]
+            spread = first.std((1, 2), keepdims=True) * tables['noise'][:, None, None, None]
+            return first + spread * jnp.stack(noise), jnp.asarray(tables['target'])
+
+        self._assert_as_plain('recipe', recipe=recipe)
+
+    def test_state_with_an_end_of_epoch_pass_and_a_map_of_features(self):
+        method = remedies.parse('fds(bins=4, size=3)')
+        own = self._tables('features')
+        tables = {'bin': jnp.asarray(own['fds.bin'])}
+        dials = {'momentum': 0.5}
+
+        def map_features(features, chosen, state):
+            bins = tables['bin'][chosen]
+            parts = (state.mean, state.variance, state.smooth_mean, state.smooth_variance)
+            moved = remedies.fds.calibrate(features, *(part[bins] for part in parts))
+            return jnp.where(state.epochs > 0, moved, features)
+
+        trained, run = self._assert_as_plain(
+            'features',
+            map_features=map_features,
+            fold=lambda state, features: method.fold(state, features(), None, tables, dials, 0),
+            state=method.start(6, tables),
+            weights=own['weights'],
+        )
+        state = trained.engine.axis.fetch(trained.state.remedy['fds'])
+        self.assertEqual(int(state.epochs[run]), 2)
+
+
+class ScheduleTest(absltest.TestCase):
+    """Layers that stay, layers that are drawn anew, and weights that hold for some epochs."""
+
+    def test_of_layers_and_weights(self):
+        @dataclasses.dataclass(frozen=True)
+        class Retrained(remedies.Remedy):
+            name = 'retrained_of_this_test'
+
+            def tables(self, targets, law, generator):
+                return {'weights': targets / targets.mean()}
+
+            def schedule(self, epochs, layers):
+                rates = np.ones((epochs, len(layers)), np.float32)
+                rates[1:, : layers.index('dense2')] = 0
+                redrawn = np.zeros((epochs, len(layers)), bool)
+                redrawn[1, layers.index('dense2')] = True
+                return Schedule(rates, redrawn, np.arange(epochs) > 0)
+
+        self.addCleanup(REMEDIES.pop, Retrained.name)
+        self.addCleanup(remedies.parse.cache_clear)
+        remedies.register(Retrained)
+        study = small_study.study({'none': {}, 'retrained': {'remedy': Retrained.name}}, repeats=1)
+        self.assertLen(study.programs(), 1)
+        with small_study.precision():
+            engine = small_study.engine(study)
+            state = engine.initialize()
+            found = [small_study.flat(engine.axis.fetch(state.params))]
+            for epoch in range(2):
+                for step in range(0, engine.steps_per_epoch, engine.chunk_steps):
+                    state, _ = engine.train_chunk(state, epoch, step)
+                state = engine.end_epoch(state, epoch)
+                found.append(small_study.flat(engine.axis.fetch(state.params)))
+        start, first, second = found
+        for name in start:
+            # Weights hold from the second epoch on, so that the first is that of no remedy.
+            np.testing.assert_array_equal(first[name][0], first[name][1], name)
+            moved = (second[name][1] != first[name][1]).any()
+            self.assertEqual(moved, name.startswith('dense2'), name)
+            self.assertTrue((second[name][0] != first[name][0]).any(), name)
+        # Drawn anew: four steps move a weight by four learning rates at most.
+        far = np.abs(second['dense2/kernel'][1] - first['dense2/kernel'][1]).max()
+        self.assertGreater(far, 10 * 4 * study.conditions[0].training.learning_rate)
+
+
+if __name__ == '__main__':
+    absltest.main()
