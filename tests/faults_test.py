@@ -274,7 +274,7 @@ def _child(wanted: str, argv: Sequence[str]) -> int:
 
     def cut_build(*args):
         points.reach('report')
-        if points.point == 'noreport':
+        if points.point in ('noreport', 'oom'):  # What it says is not the matter.
             results = loading.load(args[0]).results
             return mock.Mock(**{'study.results': results, 'terminal_summary.return_value': ''})
         if points.point == 'nodrawing':
@@ -404,20 +404,33 @@ class FaultsTest(absltest.TestCase):
                             (workdir / name).read_bytes(), (self.reference / name).read_bytes()
                         )
 
+    @_only_with_all
     def test_a_study_killed_at_named_points_ends_with_the_same_bytes(self):
-        if _all():
-            for name, points in _CHAINS.items():
-                with self.subTest(name):
-                    workdir = self._workdir()
-                    self._cut_at(workdir, points)
-                    done = self.assert_ends_like_the_reference(workdir, '')
-                    self.assertIn('was killed without a word', done.stderr)
-                    self.assertTrue((workdir / 'report.html').exists())
-        else:
-            workdir = self._workdir()
-            self._cut_at(workdir, _SAMPLE)
-            done = self.assert_ends_like_the_reference(workdir)
-            self.assertIn('was killed without a word', done.stderr)
+        for name, points in _CHAINS.items():
+            with self.subTest(name):
+                workdir = self._workdir()
+                self._cut_at(workdir, points)
+                done = self.assert_ends_like_the_reference(workdir, '')
+                self.assertIn('was killed without a word', done.stderr)
+                self.assertTrue((workdir / 'report.html').exists())
+
+    def test_a_study_stopped_killed_and_damaged_ends_with_the_same_bytes(self):
+        workdir = self._workdir()
+        done, _ = self._signalled(workdir, [signal.SIGTERM], point='slow@1')
+        self.assertEqual(done.returncode, 128 + signal.SIGTERM, done.stderr)
+        self.assertIn('stopped and saved; to resume, give the same command', done.stderr)
+        self.assert_sentence(done.stderr)
+        self.assertLen(list((workdir / 'checkpoints').glob('step_*')), 1)
+        self.assertEqual((workdir / '.lock').read_text(), '')
+        self._count()
+        self._cut_at(workdir, _SAMPLE)
+        newest = max((workdir / 'checkpoints').glob('step_*'))
+        _flip(max(newest.rglob('d/*'), key=lambda path: path.stat().st_size))
+        self._count()
+        done = self.assert_ends_like_the_reference(workdir)
+        self.assertIn('was killed without a word', done.stderr)
+        self.assertIn(f'checkpoint {newest.name} (', done.stderr)
+        self.assertIn('is damaged) is not used; step_', done.stderr)
 
     @_only_with_all
     def test_a_study_killed_at_random_times_ends_with_the_same_bytes(self):
@@ -536,7 +549,6 @@ class FaultsTest(absltest.TestCase):
             self.assertIn('compiled programs cannot be kept there', done.stderr)
             self.assert_sentence(done.stderr)
 
-    @_only_with_all
     def test_memory_that_runs_out_splits_the_runs_over_programs(self):
         workdir = self._workdir()
         done = self.machine.start(workdir, 'oom@2', '--config.compute.runs_per_program=0')
@@ -546,8 +558,11 @@ class FaultsTest(absltest.TestCase):
         self.assertIn('going on with programs of up to 2 runs', done.stderr)
         self.assert_same_results(workdir)
         self._count()
+
+    @_only_with_all
+    def test_memory_that_no_plan_has_is_said_in_a_sentence(self):
         workdir = self._workdir()
-        done = self.machine.start(workdir, 'oom@1')
+        done = self.machine.start(workdir, 'oom@0')
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn('out of memory: 123,456,789 bytes were asked for', done.stderr)
         self.assert_sentence(done.stderr)

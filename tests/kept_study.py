@@ -32,17 +32,19 @@ def config(**fields: Any) -> dict[str, Any]:
 
 def run(workdir: pathlib.Path | None, stop: Any = None, **fields: Any) -> StudyRun:
     """Its run in a workdir, not begun; runs of one process share what they compile."""
-    return _Run(small_study.study_lib.resolve(config(**fields)), workdir, stop)
+    return Run(small_study.study_lib.resolve(config(**fields)), workdir, stop)
 
 
 _programs: dict[str, Any] = {}
 
 
-class _Run(StudyRun):
-    def _programs_of(self, unit, plan, devices):
-        key = repr((self.study.resolved, unit.program, plan, devices))
+class Run(StudyRun):
+    """A run that shares what it compiles with the others of the process."""
+
+    def _programs_of(self, parts, plan, devices):
+        key = repr((self.study.resolved, parts, plan, devices))
         if key not in _programs:
-            _programs[key] = super()._programs_of(unit, plan, devices)
+            _programs[key] = super()._programs_of(parts, plan, devices)
         return _programs[key]
 
 

@@ -131,30 +131,45 @@ class OutOfMemoryTest(kept_study.TestCase):
         self.assertEqual(self.calls, 3 + 4)
         pd.testing.assert_frame_equal(results, kept_study.table(self.reference))
 
-    def test_as_long_as_all_runs_are_in_a_program_splits_them(self):
+    def test_splits_the_runs_where_the_images_are_not_what_is_too_much(self):
         def too_many(engine, _):
             return len(engine.unit.runs) > 2
 
-        with self._fails(Engine, 'train_chunk', _FULL, too_many):
+        with self._fails(Engine, 'initialize', _FULL, too_many):
             with self.assertLogs('imbreg_jax', 'INFO') as logs:
                 kept_study.run(self.workdir).finish()
         self.assertIn('going on with programs of up to 2 runs, one after', str(logs.output))
-        self.assertEqual((self._plan()['cached'], self._plan()['repeats_per_unit']), (False, 1))
+        self.assertEqual((self._plan()['cached'], self._plan()['runs_per_unit']), (False, 2))
+        self.assert_same_results()
+
+    def test_splits_also_runs_that_are_under_way(self):
+        def too_many(engine, calls):
+            return calls > 2 and len(engine.unit.runs) > 2
+
+        with self._fails(Engine, 'train_chunk', _FULL, too_many):
+            kept_study.run(self.workdir).finish()
+        # Two chunks of all runs; two calls that failed; two units through the other two chunks.
+        self.assertEqual(self.calls, 2 + 2 + 2 * 2)
         self.assert_same_results()
 
     def test_ends_the_study_where_no_plan_needs_less(self):
-        for fields, when, message in (
-            # Of the plan that this was trained under, only the cache can be given up.
-            ({}, lambda _, n: n > 2, 'was trained with as many runs in a program, so name another'),
-            ({'repeats': 1}, lambda *_: True, 'what would need less: a smaller config.training'),
-        ):
-            with self.subTest(message):
-                shutil.rmtree(self.workdir, ignore_errors=True)
-                with self._fails(Engine, 'train_chunk', _FULL, when):
-                    with self.assertRaisesRegex(OutOfMemory, message) as caught:
-                        kept_study.run(self.workdir, **fields).finish()
-                self.assertNotIn('\n', str(caught.exception))
-                self.assertIs(caught.exception.__cause__, _FULL)
+        with self._fails(Engine, 'initialize', _FULL, lambda *_: True):
+            with self.assertLogs('imbreg_jax', 'WARNING') as logs:
+                with self.assertRaisesRegex(
+                    OutOfMemory, 'with 1 runs in a program.*need less: a smaller config.training'
+                ) as caught:
+                    kept_study.run(self.workdir).finish()
+        self.assertNotIn('\n', str(caught.exception))
+        self.assertIs(caught.exception.__cause__, _FULL)
+        said = [line.partition('; going on with ')[2] for line in logs.output]
+        self.assertEqual(
+            said,
+            [
+                'the same images drawn anew instead of cached',
+                'programs of up to 2 runs, one after the other',
+                'programs of up to 1 runs, one after the other',
+            ],
+        )
 
     def test_is_no_other_error(self):
         error = jax.errors.JaxRuntimeError('INTERNAL: the device is gone')
@@ -183,7 +198,9 @@ class CompilationTest(kept_study.TestCase):
 
         jax.monitoring.register_event_duration_secs_listener(listen)
         self.addCleanup(jax.monitoring.unregister_event_duration_listener, listen)
-        fields = {'repeats': 3, 'training__epochs': 1, 'compute__runs_per_program': 2}
+        # As in the test above, so that a folder has the compiled programs; the process has none of
+        # them, as this run shares nothing.
+        fields = {'repeats': 3, 'data__cache': 'never', 'compute__runs_per_program': 2}
         with mock.patch.object(UnitRun, 'run', run):
             StudyRun(kept_study.run(None, **fields).study).finish()
         self.assertEqual([runs for runs, _ in made], [2, 2, 2])
