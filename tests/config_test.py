@@ -215,9 +215,7 @@ class ConfigTest(absltest.TestCase):
     def test_a_study_of_too_many_runs_is_refused(self):
         conditions = {f'c{epochs}': {'training': {'epochs': epochs}} for epochs in range(1, 12)}
         text = self._refusal(_small() | {'repeats': 100_000, 'conditions': conditions})
-        self.assertStartsWith(
-            text, 'config.repeats = 100000: with 11 conditions that makes'
-        )
+        self.assertStartsWith(text, 'config.repeats = 100000: with 11 conditions that makes')
 
     def test_large_studies_are_valid(self):
         for changes in ({'training.epochs': 100_000}, {'data.train_size': 10**8}):
