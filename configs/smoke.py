@@ -29,6 +29,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluation.dense_size = 200
     config.evaluation.moment_images = 100
     config.evaluation.moment_masks = 2
-    config.analysis.bootstrap_resamples = 999
     config.compute.steps_per_chunk = 6
     return config

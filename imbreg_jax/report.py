@@ -42,7 +42,7 @@ def default_out(workdirs: Sequence[pathlib.Path]) -> pathlib.Path:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Builds the report and prints its verdicts.
+    """Builds the report and prints what each of its sections says.
 
     One sentence and status 2 where what it is asked for cannot be reported, status 1 where the disk
     or a drawing library fails. What cannot be printed changes neither: see `terminal`.

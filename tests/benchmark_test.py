@@ -1,5 +1,6 @@
 """The benchmark command in little: it ends with its tables, or with one sentence. No timing."""
 
+import io
 import json
 import os
 import pathlib
@@ -63,6 +64,54 @@ class BenchmarkTest(parameterized.TestCase):
             self.assertRaisesRegex(ValueError, message),
         ):
             command._checked(['benchmark'])
+
+    def test_help_names_every_flag(self):
+        with (
+            mock.patch('sys.stdout', io.StringIO()) as said,
+            self.assertRaises(SystemExit) as ended,
+        ):
+            command.parse(['benchmark', '--help'])
+        self.assertEqual(ended.exception.code, 0)
+        for flag in ('runs', 'against', 'rounds', 'seconds', 'train_size', 'precision', 'out'):
+            self.assertRegex(said.getvalue(), rf'\n  --{flag}: ')
+
+
+class AgainstTorchTest(absltest.TestCase):
+    """What PyTorch's rates become; it is timed by no test, and need not be installed."""
+
+    def test_rounds_take_turns_and_ratios_are_of_neighbours(self):
+        turns = []
+
+        def theirs(which, images, networks):
+            turns.append(which)
+            return {'plain': 10.0, 'best': 50.0}[which]
+
+        def ours(seconds):
+            turns.append('ours')
+            return 100.0 * turns.count('ours')
+
+        with (
+            flagsaver.flagsaver(rounds=2),
+            mock.patch.object(command, 'torch_rate', theirs),
+        ):
+            found = command._against_torch(mock.Mock(rate=ours))
+        self.assertEqual(turns, ['plain', 'ours', 'best', 'ours'] * 2)
+        self.assertEqual(found['ratios'], {'plain': [10.0, 30.0], 'best': [4.0, 8.0]})
+        header, _, *rows = found['text'][0].splitlines()
+        self.assertIn('images/s (range)', header)
+        self.assertIn('20.00 (10.00 to 30.00)', rows[1])
+        self.assertIn('6.00 (4.00 to 8.00)', rows[2])
+
+    def test_its_rate_is_of_training_alone_and_its_failure_is_told(self):
+        done = subprocess.CompletedProcess([], 0, 'x\n{"images_trained": 90, "seconds": 4.5}\n', '')
+        with mock.patch.object(command.subprocess, 'run', return_value=done) as run:
+            self.assertEqual(command.torch_rate('best', 1000, 2), 20.0)
+            self.assertContainsSubset(
+                {'--which=best', '--images=1000', '--networks=2'}, run.call_args.args[0]
+            )
+            done.returncode, done.stderr = 1, 'Traceback\nRuntimeError: no room\n'
+            with self.assertRaisesRegex(RuntimeError, '^RuntimeError: no room$'):
+                command.torch_rate('best', 1000, 2)
 
 
 if __name__ == '__main__':

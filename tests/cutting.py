@@ -35,7 +35,6 @@ def get_config():
     config.evaluation.dense_size = 20
     config.evaluation.moment_images = 20
     config.evaluation.moment_masks = 2
-    config.analysis.bootstrap_resamples = 99
     config.compute.runs_per_program = 2
     config.compute.steps_per_chunk = 2
     config.compute.checkpoint_seconds = 0.0

@@ -22,6 +22,9 @@ class DecompositionTest(parameterized.TestCase):
         # Projections by least squares in float64: a few hundred ulps of the sum.
         self.assertAlmostEqual(found['total'] / found['mse'], 1, places=12)
         self.assertTrue(all(found[part] >= 0 for part in decomposition.PARTS))
+        # The other order shares out the same line.
+        reversed_order = sum(found[part] for part in decomposition.REVERSED)
+        self.assertAlmostEqual(reversed_order, found['scale'] + found['offset'], places=12)
 
     def test_a_common_factor_is_all_scale(self):
         y = _targets()
@@ -38,6 +41,9 @@ class DecompositionTest(parameterized.TestCase):
         along = np.mean(y) ** 2 / np.mean(y**2)
         self.assertAlmostEqual(found['scale'], 0.25 * along, places=12)
         self.assertAlmostEqual(found['offset'], 0.25 * (1 - along), places=12)
+        # Taken first, the constant has it all.
+        self.assertAlmostEqual(found['offset_first'], 0.25, places=12)
+        self.assertLess(found['scale_last'], 1e-20)
         self.assertLess(found['bias'] + found['repeats'] + found['images'], 1e-20)
 
     def test_a_kink_at_a_node_is_target_dependent_bias(self):

@@ -324,7 +324,7 @@ class FaultsTest(absltest.TestCase):
         if not _all():
             return
         workdir = self._workdir()
-        done = self.machine.start(workdir, 'oom@1')
+        done = self.machine.start(workdir, 'oom@0')
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn('out of memory: 123,456,789 bytes were asked for', done.stderr)
         self.assert_sentence(done.stderr)

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 import random
@@ -241,7 +242,7 @@ class PlanTest(absltest.TestCase):
             'platform': ('gpu', 'CPU'),
             'mapping': ('vmap', 'maps', 'mep'),
             'devices': (2, 10**6),
-            'repeats_per_unit': (1, 5),
+            'runs_per_unit': (1, len(self.study.runs) + 1),
             'chunk_steps': (
                 [*chunks, 1],
                 chunks[1:],
@@ -288,7 +289,7 @@ class PlanTest(absltest.TestCase):
             with self.assertRaises(WorkdirError, msg=f'{field} = {value}'):
                 self._taken()
 
-    def test_rewritten_as_a_whole_is_refused_or_changes_no_number(self):
+    def test_rewritten_as_a_whole_is_refused_or_changes_no_number_in_silence(self):
         for field, value in self._alternatives():
             values = copy.deepcopy(self.plan.to_json()) | {field: value}
             with self.subTest(f'{field} = {value}'):
@@ -297,22 +298,29 @@ class PlanTest(absltest.TestCase):
                         self.workdir.write_plan(values)
                     else:  # as before plans had one
                         self.workdir.plan.write_text(json.dumps(values))
-                    try:
-                        self._resume()
-                    except (WorkdirError, CheckpointError) as error:
-                        self.assertNotIn('\n', str(error))
-                        continue
-                    taken = self._taken()
-                    free = {'cached': taken.cached, 'bytes_predicted': taken.bytes_predicted}
-                    self.assertEqual(dataclasses.replace(self.plan, **free), taken)
+                    with self.assertLogs('imbreg_jax') as logs:
+                        logging.getLogger('imbreg_jax').info('(so that there is a line)')
+                        try:
+                            self._resume()
+                        except (WorkdirError, CheckpointError) as error:
+                            self.assertNotIn('\n', str(error))
+                            continue
+                        taken = self._taken()
                     self.assertIs(type(taken.cached), bool)
+                    free = {'cached': taken.cached, 'bytes_predicted': taken.bytes_predicted}
+                    if dataclasses.replace(self.plan, **free) != taken:
+                        said = ' '.join(logs.output)
+                        self.assertIn('may have other last digits', said)
+                        self.assertRegex(said, rf'{field} |was begun on')
 
-    def test_of_checkpoints_before_plans_were_kept_with_them_is_taken(self):
+    def test_of_checkpoints_of_an_earlier_version_is_refused(self):
         (name,) = checkpoints.names(self.workdir.checkpoints)
         position = json.loads((self.workdir.checkpoints / name / 'position.json').read_text())
-        self.assertEqual(position.pop('plan')['chunk_steps'], list(self.plan.chunk_steps))
+        self.assertEqual(position['plan']['chunk_steps'], list(self.plan.chunk_steps))
+        position['runs'] = position.pop('begun')
         checkpoints.save(self.workdir.checkpoints, 0, [], position, 1)
-        self._resume()
+        with self.assertRaisesRegex(CheckpointError, r'\(made by an earlier version\)'):
+            self._resume()
 
 
 if __name__ == '__main__':

@@ -25,15 +25,27 @@ def config(**fields: Any) -> dict[str, Any]:
         'compute__checkpoint_seconds': 0.0,
         'compute__compilation_cache': True,
         'compute__compilation_cache_dir': small_study.COMPILED,
-        'analysis__bootstrap_resamples': 99,
     }
     conditions = {name: {'train_distribution': name} for name in ('u1_10', 'u1_5')}
     return small_study.config(conditions, **(settings | fields))
 
 
 def run(workdir: pathlib.Path | None, stop: Any = None, **fields: Any) -> StudyRun:
-    """Its run in a workdir, not begun."""
-    return StudyRun(small_study.study_lib.resolve(config(**fields)), workdir, stop)
+    """Its run in a workdir, not begun; runs of one process share what they compile."""
+    return Run(small_study.study_lib.resolve(config(**fields)), workdir, stop)
+
+
+_programs: dict[str, Any] = {}
+
+
+class Run(StudyRun):
+    """A run that shares what it compiles with the others of the process."""
+
+    def _programs_of(self, parts, plan, devices):
+        key = repr((self.study.resolved, parts, plan, devices))
+        if key not in _programs:
+            _programs[key] = super()._programs_of(parts, plan, devices)
+        return _programs[key]
 
 
 @functools.cache

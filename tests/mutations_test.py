@@ -72,8 +72,8 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'evaluation.moment_masks': (2, 3),
     'analysis.equivalence_margin': (1e-9, 10.0),
     'analysis.confidence': (0.5000001, 0.9999),
-    'analysis.bootstrap_resamples': (99,),
     'analysis.seed': (2**31 - 1,),
+    'analysis.reference': ('',),
     'compute.matmul_precision': ('default', 'high'),
     'compute.require_accelerator': (True,),
     'compute.runs_per_program': (1, 10**6),
@@ -102,7 +102,6 @@ class MutationsTest(absltest.TestCase):
                 training__epochs=1,
                 compute__compilation_cache=True,
                 compute__compilation_cache_dir=small_study.COMPILED,
-                analysis__bootstrap_resamples=99,
             )
         ).resolved
 

@@ -1,36 +1,24 @@
 """Tests of imbreg_jax.runner.progress: which checkpoints a study goes on from, and which not."""
 
-import json
+import dataclasses
 
+import jax
 import numpy as np
 from absl.testing import absltest
 
 import kept_study
+from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.results import checkpoints
+from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.checkpoints import CheckpointError
+from imbreg_jax.results.journal import Journal
+from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.runner.progress import Position, Progress
 from imbreg_jax.training.engine import Engine
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 
 class ProgressTest(kept_study.TestCase):
-    def test_positions_that_hold_rows_are_resumed_from(self):
-        self.abandon(Engine, 'train_chunk', lambda _, __, epoch, ___: epoch == 1)
-        folder = self.workdir / 'checkpoints'
-        metrics = (self.workdir / 'metrics.jsonl').read_text().splitlines()
-        for name in checkpoints.names(folder):
-            position = json.loads((folder / name / 'position.json').read_text())
-            del position['journal']
-            epochs = position['epoch'] + 1
-            position['rows'] = [json.loads(line) for line in metrics[: 4 * epochs]]
-            (folder / name / 'position.json').write_text(json.dumps(position))
-            manifest = json.dumps(checkpoints._digests(folder / name))
-            (folder / name / 'manifest.json').write_text(manifest)
-        (folder / 'epochs.jsonl').unlink()
-        with self.assertLogs('imbreg_jax', 'INFO') as logs:
-            kept_study.run(self.workdir).finish()
-        self.assertIn('resuming in program 1 of 1, epoch 2', str(logs.output))
-        self.assert_same_results()
-
     def test_epochs_that_were_edited_are_refused(self):
         self.abandon(Engine, 'train_chunk', lambda _, __, epoch, ___: epoch == 1)
         path = self.workdir / 'checkpoints' / 'epochs.jsonl'
@@ -40,14 +28,50 @@ class ProgressTest(kept_study.TestCase):
 
     def test_refuses_a_checkpoint_that_does_not_fit(self):
         self.begin_as_reference()
+        begun = {'runs': [[0, 0], [1, 0], [0, 1], [1, 1]], 'epoch': 1, 'step': 0}
         position = {
-            'unit': 0, 'epoch': 1, 'chunk': 0, 'rows': [], 'outcomes': [], 'seconds': 0.0,
-            'compile_seconds': 0.0,
+            'begun': [begun], 'journal': Journal(kept_study.run(None).study, None).mark(),
+            'outcomes': [], 'plan': {}, 'seconds': 0.0, 'compile_seconds': 0.0,
         }  # fmt: skip
         arrays = [np.zeros(3, np.float32), np.zeros(4)]
         checkpoints.save(self.workdir / 'checkpoints', 4, arrays, position, 2)
         with self.assertRaisesRegex(CheckpointError, 'holds 1 arrays that are not the'):
             kept_study.run(self.workdir).finish()
+
+    def test_what_is_under_way_goes_on_in_smaller_units(self):
+        study = kept_study.run(None).study
+        plan = dataclasses.replace(plan_lib.make(study, jax.devices()[:1]), runs_per_unit=4)
+        fewer = dataclasses.replace(plan, runs_per_unit=3)
+        arrays = [np.arange(12.0).reshape(4, 3), np.arange(4)]
+        runs = ((0, 0), (1, 0), (0, 1), (1, 1))
+        with Workdir(self.workdir) as workdir:
+            begun = Progress(study, workdir)
+            begun.restore(plan)
+            self.assertEqual([unit.runs for unit in begun.units], [runs])
+            self.assertEqual(begun.begin_unit(), (Position(), None))
+            begun.save(Position(0, 1, 2), arrays)
+
+            smaller = Progress(study, workdir)
+            smaller.restore(fewer)
+            self.assertEqual([unit.runs for unit in smaller.units], [runs[:2], runs[2:]])
+            where, first = smaller.begin_unit()
+            self.assertEqual(where, Position(0, 1, 2))
+            jax.tree.map(np.testing.assert_array_equal, first, [a[:2] for a in arrays])
+            # The first part goes on and is finished; the other one waits in every checkpoint.
+            smaller.save(Position(0, 1, 3), [a + 100 for a in first])
+            for finish in (False, True):
+                if finish:
+                    smaller.finish_unit(0, Outcome(list(runs[:2]), {'x': np.zeros(2)}))
+                resumed = Progress(study, workdir)
+                resumed.restore(fewer)
+                self.assertEqual([unit.runs for unit in resumed.units], [runs[:2], runs[2:]])
+                if not finish:
+                    where, found = resumed.begin_unit()
+                    self.assertEqual(where, Position(0, 1, 3))
+                    jax.tree.map(np.testing.assert_array_equal, found, [a + 100 for a in first])
+            where, second = resumed.begin_unit()
+            self.assertEqual(where, Position(1, 1, 2))
+            jax.tree.map(np.testing.assert_array_equal, second, [a[2:] for a in arrays])
 
 
 if __name__ == '__main__':

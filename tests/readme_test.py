@@ -4,6 +4,7 @@ Commands that would train for minutes are taken as far as their resolved study; 
 printed, on networks that train in seconds.
 """
 
+import ast
 import functools
 import os
 import pathlib
@@ -12,12 +13,13 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 from absl.testing import absltest
 
-import imbreg_jax
 import small_study
 from imbreg_jax import report, studies, study
 from imbreg_jax.study import command_line
@@ -26,6 +28,8 @@ from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for it
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_ROOT / 'README.md').read_text('utf-8')
 _OURS = {'report', 'benchmark', 'main'}
+# A variable that is set before a command, or exported.
+_SETTING = r'(?:([A-Z]\w*)=\S+ )'
 
 
 def _blocks(language: str) -> list[str]:
@@ -38,16 +42,21 @@ def _commands() -> list[list[str]]:
     for block in _blocks('bash'):
         lines = block.replace('\\\n', ' ').splitlines()
         texts += [line for line in lines if line.strip() and not line.startswith('#')]
-    prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
-    texts += re.findall(r'`((?:\./launch\.sh|\.venv/bin/python)[^`]*)`', prose)
+    texts += [code for code in _inline() if re.match(_SETTING + r'*(\./|\.venv/)\S+', code)]
     commands = []
     for text in texts:
-        words = shlex.split(' '.join(text.split()), comments=True)
-        while words and re.match(r'\w+=|exec$|export$', words[0]):
+        words = shlex.split(text, comments=True)
+        while words and re.match(rf'{_SETTING}|(exec|export) $', words[0] + ' '):
             words = words[1:]
         if words:
             commands.append(words)
     return commands
+
+
+def _inline() -> list[str]:
+    """The code within sentences."""
+    prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
+    return [' '.join(code.split()) for code in re.findall(r'`([^`]+)`', prose)]
 
 
 @functools.cache
@@ -79,6 +88,10 @@ class CommandsTest(absltest.TestCase):
             self._check_study(arguments)
         elif program == './launch.sh':
             self.assertIn(f'./launch.sh {arguments[0]}', _launch_help())
+            if '-k' in arguments:
+                chosen = arguments[arguments.index('-k') + 1]
+                tests = '\n'.join(path.read_text() for path in (_ROOT / 'tests').glob('*_test.py'))
+                self.assertRegex(tests.lower(), rf'(def test_|class )\w*{chosen}')
         elif program == '.venv/bin/python' and arguments[0] == '-m':
             module = arguments[1].removeprefix('imbreg_jax.')
             self.assertIn(module, _OURS)
@@ -106,8 +119,11 @@ class CommandsTest(absltest.TestCase):
         path = _ROOT / file
         text = (path if path.exists() else path.with_suffix('') / 'command.py').read_text('utf-8')
         for argument in arguments:
-            name = argument.removeprefix('--').partition('=')[0]
-            self.assertRegex(text, rf"DEFINE_\w+\(\s*'{name}'")
+            name, _, value = argument.removeprefix('--').partition('=')
+            found = re.search(rf"DEFINE_(\w+)\(\s*'{name}',[^,]+,\s*(\[.*?\])?", text)
+            assert found is not None, argument
+            if found[1] == 'enum':
+                self.assertIn(value, ast.literal_eval(found[2]))
 
     def _check_install(self, arguments: tuple[str, ...]) -> None:
         extras = tomllib.loads((_ROOT / 'pyproject.toml').read_text())['project'][
@@ -128,9 +144,38 @@ class CommandsTest(absltest.TestCase):
         for script in scripts:
             subprocess.run(['bash', '-n'], input=script, text=True, check=True)
 
+    def test_every_block_is_of_a_kind_that_is_tried_here(self):
+        fences = re.findall(r'^ *(?:```|~~~).*$', _README, re.M)
+        kinds = fences[::2]
+        self.assertContainsSubset({'```bash', '```python'}, kinds)
+        self.assertEqual(set(fences[1::2]), {'```'})
+        self.assertLen(_blocks('bash') + _blocks('python'), len(kinds))
+        # Neither is there code that is only indented.
+        prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
+        self.assertNotRegex(prose, r'\n\n(?: {4}|\t)')
+
+    def test_every_variable_that_it_sets_is_one_that_is_read(self):
+        texts = [*_inline(), *'\n'.join(_blocks('bash')).splitlines()]
+        found = [re.match(rf'(?:export )?{_SETTING}', text + ' ') for text in texts]
+        names = {match[1] for match in found if match}
+        self.assertContainsSubset({'IMBREG_JAX_ACCELERATOR'}, names)
+        for name in names:
+            self.assertIn(f'  {name}=', _launch_help())
+
+    def test_the_folder_of_a_study_is_called_so(self):
+        (named,) = re.findall(r'the first of these leaves\s+its files in `workdirs/(.+?)`', _README)
+        (block,) = (block for block in _blocks('bash') if '--config.repeats=' in block)
+        words = shlex.split(block.splitlines()[0])
+        config, _ = command_line.read_config(['main', '--config=configs/u1_10.py', *words[1:]])
+        self.assertEqual(study.resolve(config).name, named)
+
     def test_every_file_and_figure_that_it_names_is_there(self):
         named = set(re.findall(r'\]\(([^)#:]+)\)', _README))
-        named |= set(re.findall(r'`((?:configs|tests|results)/[\w./]+\.\w+)', _README))
+        named |= {
+            code.partition(':')[0]
+            for code in _inline()
+            if re.match(r'(\.ci|configs|tests|results)/|\w+\.(lock|toml|sh)$', code)
+        }
         self.assertNotEmpty(named)
         for name in sorted(named):
             with self.subTest(name):
@@ -144,25 +189,33 @@ class CommandsTest(absltest.TestCase):
 class SnippetsTest(absltest.TestCase):
     def test_the_snippets_and_the_report_command_run_as_printed(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / 'configs').symlink_to(_ROOT / 'configs')
         here = os.getcwd()
         os.chdir(folder)
         self.addCleanup(os.chdir, here)
-        fields = {'name': 'paper', 'repeats': 3, 'analysis__bootstrap_resamples': 99}
+        fields = {'name': 'paper', 'repeats': 3, 'compute__tensorboard': True}
         balanced = {'u1_10': {'train_distribution': 'u1_10'}}
-        with mock.patch.object(studies.analysis, 'build'):  # As the command below makes it anew.
-            imbreg_jax.run_study(small_study.config(balanced, **fields), workdir='workdirs/paper')
-
         small = study.default_config()
         small.unlock()
-        small.update(small_study.config(**fields))
+        small.update(small_study.config(balanced, **fields))
         small.lock()
         names = {'images': np.zeros((3, 20, 20), np.float32)}
         snippets = _blocks('python')
         self.assertNotEmpty(snippets)
-        with mock.patch.object(study, 'default_config', lambda: small):
-            for snippet in snippets:
-                exec(compile(snippet, 'README.md', 'exec'), names)
-        self.assertIn('table', names)
+        inline = [code for code in _inline() if re.match(r'(imbreg_jax|study)\.\w+\(.*\)$', code)]
+        self.assertLen(inline, 2)
+        with (
+            mock.patch.object(study, 'default_config', lambda: small),
+            mock.patch.object(studies.analysis, 'build'),  # As the command below makes it anew.
+        ):
+            self._run(snippets[0], names)
+            for code in inline:
+                self.assertIsNotNone(eval(code, names))
+        self.assertIsInstance(names['table'], pd.DataFrame)
+        # Which the README trained with a command.
+        os.rename('workdirs/mine', 'workdirs/paper')
+        for snippet in snippets[1:]:
+            self._run(snippet, names)
         done = subprocess.run(
             [sys.executable, '-m', 'imbreg_jax.report', '--workdir=workdirs/paper'],
             capture_output=True,
@@ -171,6 +224,28 @@ class SnippetsTest(absltest.TestCase):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f'-m {report.__name__} --workdir=workdirs/paper', _README)
+        rows = _README.partition('| file | holds |')[2].partition('\n\n')[0]
+        files = re.findall(r'`([\w.]+/?)`', ''.join(re.findall(r'^\| [^|]+ \|', rows, re.M)))
+        self.assertContainsSubset({'config.json', 'report.html', 'tables/'}, files)
+        for name in files:
+            # A study has those if it has tables of targets.
+            if name != 'distributions/':
+                self.assertTrue((folder / 'workdirs' / 'paper' / name).exists(), name)
+
+    def _run(self, snippet: str, names: dict[str, Any]) -> None:
+        """Executes a snippet; what a line's comment says of its shape must hold."""
+        lines = snippet.splitlines()
+        for statement in ast.parse(snippet).body:
+            code = ast.Module([statement], [])
+            if not isinstance(statement, ast.Expr):
+                exec(compile(code, 'README.md', 'exec'), names)
+                continue
+            value = eval(compile(ast.Expression(statement.value), 'README.md', 'eval'), names)
+            self.assertTrue(np.isfinite(value).all())
+            shape = re.search(r'# \[(.*?)\]', lines[statement.lineno - 1])
+            if shape:
+                sizes = {'networks': len(names['networks'].runs), 'n': len(names['images'])}
+                self.assertEqual(value.shape, tuple(sizes[s] for s in shape[1].split(', ')))
 
 
 if __name__ == '__main__':

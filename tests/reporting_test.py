@@ -1,38 +1,28 @@
 """The report is whole, self-contained, traceable, and works in a real browser."""
 
 import html
-import json
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 from unittest import mock
+from xml.etree import ElementTree
 
 import pandas as pd
 from absl.testing import absltest
 
+import browser
 import simulated_study
 from imbreg_jax import analysis
-from imbreg_jax.analysis import claims, figures, reporting
-
-_BROWSER = next(
-    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
-    None,
-)
+from imbreg_jax.analysis import canvas, section
 
 # They take most of a report's time, and not every test looks at one.
-_NO_FIGURES = mock.patch.object(figures, 'draw', return_value=[])
+_NO_FIGURES = mock.patch.object(
+    canvas, 'finish', lambda *parts: canvas.Finished(*parts[:3], '<svg></svg>', b'')
+)
 
-# Runs in the page before its own script, and before the policy that would forbid it: notes every
-# error, then clicks and looks.
-_PROBE = """<script>
-const errors = [];
-addEventListener('error', (e) => errors.push(String(e.message || e.target.outerHTML)), true);
-addEventListener('securitypolicyviolation', (e) => errors.push('blocked ' + e.blockedURI));
-const log = console.error;
-console.error = (...parts) => { errors.push(parts.join(' ')); log(...parts); };
-addEventListener('load', () => {
+# Clicks and looks.
+_PROBE = """
   const table = document.getElementById('results-table');
   const column = () => Array.from(table.tBodies[0].rows, (r) => Number(r.cells[3].dataset.key));
   const before = column();
@@ -42,15 +32,10 @@ addEventListener('load', () => {
   table.tBodies[0].rows[0].cells[3].click();
   const boxes = Array.from(document.querySelectorAll('figure svg'),
     (s) => s.getBoundingClientRect());
-  const found = document.createElement('pre');
-  found.id = 'probe';
-  found.textContent = JSON.stringify({errors, before, up, down, aria,
+  return {errors, before, up, down, aria,
     source: document.getElementById('source').textContent,
     drawn: boxes.filter((b) => b.width > 100 && b.height > 100).length,
-    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth});
-  document.body.append(found);
-});
-</script>"""
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth};"""
 
 
 class ReportTest(absltest.TestCase):
@@ -65,49 +50,66 @@ class ReportTest(absltest.TestCase):
         cls.report = analysis.build([workdir], workdir)
         cls.page = cls.report.path.read_text(encoding='utf-8')
 
-    def test_files_are_there_and_no_temporary_ones(self):
+    def test_every_table_and_figure_is_there_in_every_format_and_no_temporary_file(self):
         out = self.report.path.parent
-        for index in range(1, 6):
-            for suffix in ('', '_calibrated'):
-                self.assertTrue((out / f'tables/table_{index}{suffix}.md').is_file())
-                self.assertTrue((out / f'tables/table_{index}{suffix}.csv').is_file())
-        for name in (
-            'results',
-            'verdicts',
-            'comparisons',
-            'decomposition',
-            'shrinkage',
-            'ruled_out',
-        ):
-            self.assertTrue((out / f'tables/{name}.csv').is_file())
-        self.assertTrue((out / 'figures/error_curve.svg').is_file())
-        self.assertTrue((out / 'figures/error_curve.png').is_file())
+        for content in self.report.contents.values():
+            for table in content.tables:
+                self.assertTrue((out / f'tables/{table.name}.md').is_file())
+                self.assertTrue((out / f'tables/{table.name}.csv').is_file())
+                self.assertIn(f'id="{table.name.replace("_", "-")}-table"', self.page)
+            for figure in content.figures:
+                ElementTree.parse(out / f'figures/{figure.name}.svg')
+                png = (out / f'figures/{figure.name}.png').read_bytes()
+                self.assertEqual(png[:8], b'\x89PNG\r\n\x1a\n')
+                self.assertIn(f'<figure id="{figure.name}">', self.page)
         self.assertEmpty(list(out.rglob('.*')))
+
+    def test_ids_of_one_page_never_collide_and_nothing_is_fetched(self):
+        ids = re.findall(r'\bid="([^"]+)"', self.page)
+        self.assertLen(set(ids), len(ids))
+        used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', self.page)
+        self.assertContainsSubset({a or b for a, b in used}, set(ids))
 
     def test_page_needs_nothing_from_elsewhere(self):
         self.assertEmpty(re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', self.page))
         self.assertNotIn('@import', self.page)
         self.assertIn("default-src 'none'", self.page)
 
-    def test_every_number_in_a_table_says_where_it_is_from(self):
-        cells = re.findall(r'<td class="number"([^>]*)>([^<]*)</td>', self.page)
-        self.assertGreater(len(cells), 500)
-        bare = {text for attributes, text in cells if 'title=' not in attributes}
-        # Only what is no measurement: claim and table numbers, and cells without a value.
-        self.assertContainsSubset(bare, {'1', '2', '3', '4', '5', '6', '—'})
-
-    def test_terminal_summary_gives_a_verdict_for_each_claim(self):
+    def test_the_summary_and_the_page_begin_with_what_each_section_says(self):
         text = self.report.terminal_summary()
-        for claim in range(1, 7):
-            self.assertIn(f'  {claim}. ', text)
-        self.assertRegex(text, r'MSE (stands|fails|undecided): ')
+        self.assertLessEqual(len(text.splitlines()), 25)
         self.assertIn(str(self.report.path), text)
+        page = html.unescape(self.page).replace('\u00a0', ' ')
+        for content in self.report.contents.values():
+            self.assertIn(content.headline[:60], text)
+            self.assertEqual(page.count(f'>{content.headline}<'), 2)
 
     def test_inconsistencies_and_limits_are_said(self):
-        text = html.unescape(self.page)
+        text = html.unescape(self.page).replace('\u00a0', ' ')
         self.assertIn("Table 2's percentage on U(1, 5) repeats Table 1's row", text)
-        self.assertIn('at 10 repeats they cover about 90 %', ' '.join(text.split()))
         self.assertIn("The settings are not the paper's", text)  # 60 test images.
+
+    def test_a_section_of_ones_own_is_one_value(self):
+        """As in ARCHITECTURE.md."""
+        mine = analysis.Section(
+            'mine',
+            'Mine',
+            lambda study: True,
+            lambda study: analysis.Content(
+                f'{len(study.runs)} runs.',
+                [
+                    analysis.Table(
+                        'mine', 'T', pd.DataFrame({'n': [1]}), [analysis.Column('n', 'N')]
+                    )
+                ],
+            ),
+        )
+        report = analysis.build([self.report.path.parent], self.root / 'own', sections=[mine])
+        self.assertEqual(report.terminal_summary(), f'30 runs.\nReport: {report.path}')
+        names = {p.name for p in (self.root / 'own').rglob('*') if p.is_file()}
+        self.assertEqual(names, {'mine.csv', 'mine.md', 'report.html', 'report_files.json'})
+        with self.assertRaisesRegex(ValueError, "two of the report have the section name 'mine'"):
+            analysis.build([self.report.path.parent], self.root / 'own', sections=[mine, mine])
 
     def test_single_condition_workdirs_give_the_same_report(self):
         workdirs = [
@@ -115,12 +117,15 @@ class ReportTest(absltest.TestCase):
             for name, settings in simulated_study.PAPER_CONDITIONS.items()
         ]
         merged = analysis.build(workdirs, self.root / 'merged')
-        self.assertEqual(
-            [(v.claim, v.status, v.reason) for v in merged.verdicts],
-            [(v.claim, v.status, v.reason) for v in self.report.verdicts],
-        )
+        headlines = [
+            [content.headline for name, content in report.contents.items() if name != 'provenance']
+            for report in (merged, self.report)
+        ]
+        self.assertEqual(*headlines)
         for path in sorted((self.report.path.parent / 'tables').glob('*.csv')):
             with self.subTest(path.name):
+                if path.stem == 'provenance':
+                    continue
                 ours = pd.read_csv(path).drop(columns='source', errors='ignore')
                 theirs = pd.read_csv(self.root / 'merged/tables' / path.name)
                 pd.testing.assert_frame_equal(ours, theirs.drop(columns='source', errors='ignore'))
@@ -140,7 +145,7 @@ class ReportTest(absltest.TestCase):
         page = html.unescape(analysis.build([workdir], workdir).path.read_text(encoding='utf-8'))
         self.assertIn('standard deviations, intervals and tests are undefined', page)
         self.assertIn('± n/a', page)
-        self.assertIn('The study has one condition', page)
+        self.assertNotIn('Conditions compared', page)
 
     def test_variants_say_which_printed_tables_rule_them_out_and_what_diverged(self):
         conditions = {'paper': {}, 'relu_pool': {'model': {'order': 'relu_pool'}}}
@@ -178,7 +183,7 @@ class ReportTest(absltest.TestCase):
             diverged=[('tri', 0), ('tri', 1)],
         )
         report = analysis.build([workdir], workdir)
-        self.assertIn("None of the paper's claims can be tested", report.terminal_summary())
+        self.assertIn('No repeat of any condition counts.', report.terminal_summary())
 
     def test_of_a_large_study_the_page_shows_a_part_and_the_files_hold_all(self):
         names = [f'rate_{i}' for i in range(5)]
@@ -196,28 +201,20 @@ class ReportTest(absltest.TestCase):
         )
         with (
             _NO_FIGURES,
-            mock.patch.object(reporting, '_MOST_ROWS', 3),
-            mock.patch.object(reporting, '_MOST_VERDICTS', 4),
-            mock.patch.object(reporting, '_MOST_NAMED', 2),
-            mock.patch.object(reporting, '_MOST_SETTINGS_IN_TERMINAL', 2),
-            mock.patch.object(claims, 'MOST_BOOTSTRAPPED_CELLS', 4),
+            mock.patch.object(section, 'MOST_ROWS', 3),
+            mock.patch.object(section, 'MOST_NAMED', 2),
         ):
             report = analysis.build([workdir], workdir)
-            text = report.terminal_summary()
         page = html.unescape(report.path.read_text(encoding='utf-8')).replace('\u00a0', ' ')
         tables = {path.stem: pd.read_csv(path) for path in (workdir / 'tables').glob('*.csv')}
-        for name, rows in (('results', 11), ('comparisons', 8), ('evidence', 20), ('shrinkage', 6)):
+        for name, rows in (('results', 11), ('comparisons', 16), ('evidence', 20)):
             with self.subTest(name):
                 self.assertLen(tables[name], rows)
                 self.assertIn(f'The first 3 of {rows} rows; tables/{name}.csv has all', page)
-                markdown = 'shrinkage_runs' if name == 'shrinkage' else name
-                shown = (workdir / f'tables/{markdown}.md').read_text(encoding='utf-8')
+                shown = (workdir / f'tables/{name}.md').read_text(encoding='utf-8')
                 self.assertIn(f'The first 3 of {rows} rows', shown)
-        self.assertIn('more verdicts on this claim are in tables/verdicts.csv', page)
         self.assertIn('and 3 more conditions)', page)
         self.assertIn('Networks of 2 more conditions diverged', page)
-        self.assertIn('Bootstrap intervals are left out in studies of more than 4', page)
-        self.assertIn('The verdicts of 3 more settings are in the report.', text)
 
     def test_conditions_without_a_partner_are_named_and_not_compared(self):
         conditions = {
@@ -235,8 +232,8 @@ class ReportTest(absltest.TestCase):
         with _NO_FIGURES:
             report = analysis.build([workdir], workdir)
         page = html.unescape(report.path.read_text(encoding='utf-8'))
-        self.assertIn('Without a partner of that kind: other [U(1,\u00a05)].', page)
-        self.assertNotIn('Paired differences', page)
+        self.assertIn('Without a partner: other [U(1,\u00a05)].', page)
+        self.assertNotIn('held against, predictor', page)
         self.assertFalse((workdir / 'tables/comparisons.csv').exists())
 
     def test_a_folder_used_again_keeps_nothing_of_the_study_before(self):
@@ -271,46 +268,15 @@ class ReportTest(absltest.TestCase):
             analysis.build([self.report.path.parent], theirs)
         self.assertEqual([p.name for p in theirs.rglob('*')], ['tables', 'results.csv'])
 
-    @absltest.skipIf(_BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
+    @absltest.skipIf(browser.BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
     def test_page_works_in_a_browser(self):
-        probed = self.root / 'probed.html'
-        policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', self.page).group(0)
-        probed.write_text(self.page.replace(policy, _PROBE + policy, 1), encoding='utf-8')
+        page = self.root / 'browsed' / 'report.html'
+        page.parent.mkdir()
+        page.write_text(self.page, encoding='utf-8')
         for width in (375, 1200):
             with self.subTest(width=width):
-                frame = self.root / f'frame_{width}.html'
-                # A window cannot be as narrow as a phone; a frame can, and a script reads it.
-                frame.write_text(
-                    f'<iframe id="f" src="probed.html" style="width:{width}px;height:800px">'
-                    '</iframe>'
-                    '<pre id="out"></pre>'
-                    '<script>addEventListener("load", () => { out.textContent = '
-                    'f.contentDocument.getElementById("probe").textContent; });</script>',
-                    encoding='utf-8',
-                )
-                done = subprocess.run(
-                    [
-                        _BROWSER,
-                        '--headless',
-                        '--no-sandbox',
-                        '--disable-gpu',
-                        '--enable-logging=stderr',
-                        '--allow-file-access-from-files',
-                        f'--user-data-dir={self.root}/profile_{width}',
-                        '--virtual-time-budget=10000',
-                        '--dump-dom',
-                        frame.as_uri(),
-                    ],
-                    capture_output=True,
-                    text=True,
-                    timeout=120,
-                    check=False,
-                )
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertNotIn('CONSOLE', done.stderr)
-                text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL).group(1)
-                found = json.loads(html.unescape(text))
-                self.assertEmpty(found['errors'])
+                found = browser.probe(page, _PROBE, width)
+                self.assertEmpty(found['errors'] + found['console'])
                 self.assertEqual(found['drawn'], len(re.findall('<figure ', self.page)))
                 self.assertGreaterEqual(found['drawn'], 13)
                 self.assertNotEqual(found['before'], found['up'])
@@ -318,9 +284,8 @@ class ReportTest(absltest.TestCase):
                 self.assertEqual(found['down'], sorted(found['before'], reverse=True))
                 self.assertEqual(found['aria'], 'ascending')
                 self.assertIn('results.csv lines', found['source'])
-                self.assertLessEqual(
-                    found['wide'], 0
-                )  # Tables scroll by themselves, the page does not.
+                # Tables scroll by themselves, the page does not.
+                self.assertLessEqual(found['wide'], 0)
 
 
 if __name__ == '__main__':

@@ -106,7 +106,6 @@ def config(
         'analysis': {
             'equivalence_margin': 0.1,
             'confidence': 0.95,
-            'bootstrap_resamples': 999,
             'seed': 0,
         },
         'compute': {'matmul_precision': 'highest'},

@@ -16,36 +16,30 @@ def _four_sigma(probability: float, n: int) -> float:
     return 4 * math.sqrt(probability * (1 - probability) / n)
 
 
+def _compare(first, second, **options):
+    (found,) = statistics.compare_many([(first, second)], **options)
+    return found
+
+
+def _errors(seed, effect=1.0, repeats=10, spread=0.1):
+    """Returns [n] positive errors of two conditions, the first so many times the second."""
+    rng = np.random.default_rng(seed)
+    second = np.exp(spread * rng.standard_normal(repeats))
+    return effect * second * np.exp(spread * rng.standard_normal(repeats)), second
+
+
 class IntervalTest(absltest.TestCase):
-    def test_t_interval_is_the_textbooks(self):
-        low, high = statistics.mean_interval(np.array([1.0, 2.0, 3.0, 4.0]))
-        # t(0.975; 3) = 3.18245, s/√4 = 0.645497.
-        self.assertAlmostEqual(low, 2.5 - 3.182446 * 0.6454972, places=5)
-        self.assertAlmostEqual(high, 2.5 + 3.182446 * 0.6454972, places=5)
-
-    def test_t_interval_covers_95_percent_at_ten_repeats(self):
-        draws = np.random.default_rng(1).standard_normal((4000, 10))
-        intervals = [statistics.mean_interval(row) for row in draws]
-        coverage = np.mean([low <= 0 <= high for low, high in intervals])
-        self.assertAlmostEqual(coverage, 0.95, delta=_four_sigma(0.95, 4000))
-
-    def test_bca_interval_covers_only_about_90_percent_at_ten_repeats(self):
-        draws = np.random.default_rng(2).standard_normal((1000, 10))
-        intervals = [
-            statistics.bca_interval(row, resamples=999, seed=i) for i, row in enumerate(draws)
-        ]
-        coverage = np.mean([low <= 0 <= high for low, high in intervals])
-        self.assertAlmostEqual(coverage, 0.90, delta=_four_sigma(0.90, 1000))
-        self.assertLess(coverage, 0.95)
-
-    def test_bca_depends_on_its_seed_alone(self):
-        values = np.random.default_rng(3).standard_normal(10)
-        self.assertEqual(
-            statistics.bca_interval(values, seed=5), statistics.bca_interval(values, seed=5)
-        )
-        self.assertNotEqual(
-            statistics.bca_interval(values, resamples=99, seed=5),
-            statistics.bca_interval(values, resamples=99, seed=6),
+    def test_intervals_are_scipys(self):
+        values = np.random.default_rng(0).standard_normal(7)
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+        np.testing.assert_allclose(statistics.mean_interval(values, 0.9), expected, rtol=1e-12)
+        found = _compare(values, 0 * values, ratio=False)
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-12)
+        # The interval of a test with a direction holds what either of its sides does not exclude.
+        found = _compare(values, 0 * values, ratio=False, directed=True)
+        np.testing.assert_allclose(
+            (found.low, found.high), statistics.mean_interval(values, 0.9), rtol=1e-12
         )
 
     def test_prediction_interval_holds_the_mean_of_ten_further_repeats(self):
@@ -60,105 +54,169 @@ class IntervalTest(absltest.TestCase):
         # The interval and the p value are two views of one test.
         np.testing.assert_array_equal(np.array(p_values) >= 0.05, hits)
 
-    def test_one_value_has_no_interval(self):
-        for interval in (statistics.mean_interval, statistics.bca_interval):
-            self.assertTrue(all(map(math.isnan, interval(np.array([1.0])))))
-        self.assertTrue(all(map(math.isnan, statistics.prediction_interval(np.array([1.0]), 10))))
 
-    def test_values_without_spread_have_an_interval_of_no_width(self):
-        self.assertEqual(statistics.bca_interval(np.full(10, 2.0)), (2.0, 2.0))
-        self.assertEqual(statistics.mean_interval(np.full(10, 2.0)), (2.0, 2.0))
-
-
-class TestsTest(parameterized.TestCase):
-    @parameterized.parameters('two-sided', 'less', 'greater')
-    def test_t_test_agrees_with_scipy(self, alternative):
-        values = np.random.default_rng(5).standard_normal(10) + 0.4
-        expected = stats.ttest_1samp(values, 0, alternative=alternative).pvalue
-        self.assertAlmostEqual(
-            statistics.one_sample_p_value(values, alternative), expected, places=12
-        )
-
-    def test_t_test_without_spread_compares_the_mean_with_zero(self):
-        self.assertEqual(statistics.one_sample_p_value(np.full(5, 3.0)), 0.0)
-        self.assertEqual(statistics.one_sample_p_value(np.zeros(5)), 1.0)
-        self.assertEqual(statistics.one_sample_p_value(np.full(5, 3.0), 'less'), 1.0)
-
-    def test_wilcoxon_of_ten_positive_differences(self):
-        # All signs alike: 2 of 2^10 sign patterns are as extreme.
-        self.assertAlmostEqual(
-            statistics.wilcoxon_p_value(np.arange(1.0, 11.0)), 2 / 1024, places=12
-        )
-        self.assertEqual(statistics.wilcoxon_p_value(np.zeros(10)), 1.0)
-
-    def test_holm_by_hand(self):
+class HolmTest(absltest.TestCase):
+    def test_by_hand_and_by_statsmodels(self):
         # Sorted .01 .03 .04 times 3, 2, 1, made increasing: .03 .06 .06.
-        corrected = statistics.holm([0.01, 0.04, 0.03])
-        np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06], rtol=1e-12)
-
-    def test_holm_agrees_with_statsmodels(self):
+        np.testing.assert_allclose(statistics.holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
         p = np.random.default_rng(12).uniform(0, 0.1, 9)
         expected = multitest.multipletests(p, method='holm')[1]
         np.testing.assert_allclose(statistics.holm(p), expected, rtol=1e-12)
 
-    def test_holm_leaves_undefined_out(self):
+    def test_undefined_is_left_out(self):
         corrected = statistics.holm([0.01, math.nan, 0.02])
         np.testing.assert_allclose(corrected, [0.02, math.nan, 0.02], rtol=1e-12)
 
-    def test_holm_keeps_the_family_error_at_5_percent(self):
-        p = stats.norm.sf(np.random.default_rng(6).standard_normal((2000, 5)))
-        false = np.mean([(statistics.holm(row) < 0.05).any() for row in p])
-        self.assertLessEqual(false, 0.05 + _four_sigma(0.05, 2000))
 
-    def test_cliffs_delta_by_hand(self):
-        self.assertEqual(statistics.cliffs_delta(np.array([1, 2]), np.array([0, 2])), 0.25)
-        self.assertEqual(statistics.cliffs_delta(np.array([5, 6]), np.array([1, 2])), 1.0)
-
-    def test_comparison_of_known_differences(self):
-        second = np.array([1.0, 2.0, 3.0, 4.0])
-        found = statistics.compare(second + [1, 2, 3, 2], second, resamples=999)
-        self.assertEqual(found.difference, 2.0)
-        self.assertAlmostEqual(found.cohens_d, 2 / math.sqrt(2 / 3), places=12)
-        self.assertEqual(found.repeats, 4)
-        self.assertLess(found.t_interval[0], 2.0)
-        self.assertLess(found.bca_interval[0], 2.0)
-
-    def test_comparison_of_one_pair_is_undefined_but_not_an_error(self):
-        found = statistics.compare(np.array([2.0]), np.array([1.0]))
-        self.assertEqual(found.difference, 1.0)
-        self.assertTrue(math.isnan(found.t_p_value))
-        self.assertIsNone(found.repeats_needed)
+class FamilyTest(absltest.TestCase):
+    def test_errs_once_in_twenty_at_most_whatever_its_size(self):
+        # Four conditions held against one reference, all alike; and all at the edge of the margin.
+        rng, trials = np.random.default_rng(6), 500
+        for ratio, name in ((1.0, 'p_value'), (1.1, 'equivalence_p_value')):
+            logs = 0.02 * rng.standard_normal((trials, 5, 10))
+            errors = np.exp(logs + np.log([[1.0], *[[ratio]] * 4]))
+            pairs = [(one[i], one[0]) for one in errors for i in range(1, 5)]
+            p = np.array([getattr(c, name) for c in statistics.compare_many(pairs)])
+            false = np.mean([(statistics.holm(own) < 0.05).any() for own in p.reshape(trials, 4)])
+            self.assertLessEqual(false, 0.05 + _four_sigma(0.05, trials))
+            self.assertGreater(false, 0)
 
 
-class ManyTest(absltest.TestCase):
+class SignFlipTest(parameterized.TestCase):
+    @parameterized.product(two_sided=(True, False), repeats=(2, 3, 9))
+    def test_is_scipys_where_patterns_are_gone_through(self, two_sided, repeats):
+        rng = np.random.default_rng(3)
+        rows = [*(rng.standard_normal((4, repeats)) + 0.4), rng.integers(-2, 3, repeats) / 10]
+        expected = [
+            stats.permutation_test(
+                (row,),
+                np.mean,
+                permutation_type='samples',
+                alternative='two-sided' if two_sided else 'greater',
+                n_resamples=np.inf,
+            ).pvalue
+            for row in rows
+        ]
+        found = statistics.sign_flip_p_values(np.stack(rows), two_sided)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+    def test_of_many_repeats_patterns_are_drawn(self):
+        # By the central limit the flips of 40 draws are nearly normal.
+        row = np.random.default_rng(5).standard_normal(40)
+        row += 0.3 - row.mean()
+        z = row.sum() / math.sqrt(np.sum(row**2))
+        for two_sided, expected in ((True, 2 * stats.norm.sf(z)), (False, stats.norm.sf(z))):
+            (found,) = statistics.sign_flip_p_values(row[None], two_sided)
+            self.assertAlmostEqual(found, expected, delta=0.01)
+            # A test: what was seen is among the patterns, so p is never 0.
+            (found,) = statistics.sign_flip_p_values(row[None] + 100, two_sided)
+            self.assertEqual(found, 1 / (1 + statistics.DRAWN_PATTERNS))
+        again = statistics.sign_flip_p_values(row[None], seed=1)
+        self.assertNotEqual(again, statistics.sign_flip_p_values(row[None], seed=2))
+        self.assertEqual(again, statistics.sign_flip_p_values(row[None], seed=1))
+
+
+class ComparisonTest(parameterized.TestCase):
+    @parameterized.product(ratio=(True, False), directed=(True, False), repeats=(2, 10, 40))
+    def test_agrees_with_scipy_and_statsmodels(self, ratio, directed, repeats):
+        first, second = _errors(1, 1.05, repeats)
+        a, b = (np.log(first), np.log(second)) if ratio else (first, second)
+        found = _compare(first, second, ratio=ratio, margin=0.2, directed=directed, seed=4)
+        own, other = ('greater', 'less') if directed else ('two-sided', 'less')
+        expected = {
+            'p_value': stats.ttest_rel(a, b, alternative=own).pvalue,
+            'reversed_p_value': stats.ttest_rel(a, b, alternative=other).pvalue,
+            'effect': math.exp(np.mean(a - b)) if ratio else np.mean(a - b),
+            'flip_p_value': statistics.sign_flip_p_values((a - b)[None], not directed, 4)[0],
+            'first_mean': first.mean(),
+        }
+        if ratio:
+            p, lower, upper = weightstats.ttost_paired(a, b, math.log(0.8), math.log(1.2))
+            expected |= {
+                'equivalence_p_value': p,
+                'above_p_value': lower[1],
+                'below_p_value': upper[1],
+                'outside_p_value': min(1, 2 * min(1 - lower[1], 1 - upper[1])),
+                'flip_below_p_value': statistics.sign_flip_p_values(
+                    (math.log(1.2) + b - a)[None], False, 4
+                )[0],
+            }
+        else:
+            self.assertTrue(math.isnan(found.equivalence_p_value))
+            self.assertTrue(math.isnan(found.repeats_needed))
+        for name, value in expected.items():
+            self.assertAlmostEqual(getattr(found, name), value, places=10, msg=name)
+
     def test_many_comparisons_are_each_what_it_is_alone(self):
         rng = np.random.default_rng(13)
-        pairs, sizes = [], []
-        for n in (1, 2, 3, 10, 10, 10, 60, 0):
-            first = rng.standard_normal(n)
-            for second in (rng.standard_normal(n), np.round(first), first, first - 1):
+        pairs, ratios, sizes = [], [], []
+        for n in (1, 2, 3, 10, 10, 60, 0):
+            first = np.exp(rng.standard_normal(n))
+            for second in (np.exp(rng.standard_normal(n)), np.round(first), first, 2 * first):
                 pairs.append((first, second))
+                ratios.append(bool(rng.integers(2)))
                 sizes.append(int(rng.integers(1, 10)))
-        found = statistics.compare_many(pairs, 0.9, 99, 3, sizes)
-        for (first, second), tests, one in zip(pairs, sizes, found, strict=True):
+        found = statistics.compare_many(pairs, ratios, tests=sizes)
+        for (first, second), ratio, tests, one in zip(pairs, ratios, sizes, found, strict=True):
             # By their text: NaN equals nothing.
-            self.assertEqual(repr(one), repr(statistics.compare(first, second, 0.9, 99, 3, tests)))
-        triples = [(first, second, second + 9) for first, second in pairs]
-        for triple, one in zip(triples, statistics.equivalence_many(triples, 0.1), strict=True):
-            self.assertEqual(repr(one), repr(statistics.equivalence(*triple, 0.1)))
+            self.assertEqual(repr(one), repr(_compare(first, second, ratio=ratio, tests=tests)))
 
-    def test_ranks_of_many_are_tested_as_scipy_tests_one(self):
-        rng = np.random.default_rng(14)
-        rows = [rng.standard_normal(12), rng.integers(-3, 4, 12), np.arange(12) - 2.0]
-        pairs = [(row.astype(float), np.zeros(12)) for row in rows]
-        for row, found in zip(rows, statistics.compare_many(pairs, resamples=0), strict=True):
-            expected = stats.wilcoxon(row[row != 0]).pvalue
-            self.assertAlmostEqual(found.wilcoxon_p_value, expected, places=12)
+    def test_a_margin_of_one_and_more_has_no_lower_end(self):
+        first, second = _errors(2, 0.01)
+        self.assertLess(_compare(first, second, margin=1.5).equivalence_p_value, 1e-6)
+        self.assertGreater(_compare(first, second, margin=0.5).equivalence_p_value, 0.99)
 
-    def test_without_resamples_there_is_no_bootstrap(self):
-        found = statistics.compare(np.arange(4.0), np.ones(4), resamples=0)
-        self.assertTrue(all(map(math.isnan, found.bca_interval)))
-        self.assertTrue(all(map(math.isfinite, found.t_interval)))
+
+class DetectableTest(parameterized.TestCase):
+    @parameterized.product(level=(0.25, 0.05, 0.025, 0.025 / 9), repeats=(2, 3, 10, 300))
+    def test_least_effect_has_the_power(self, level, repeats):
+        effect = statistics.least_effects(level)[repeats - 2]
+        power = smp.TTestPower().power(effect, repeats, level, alternative='larger')
+        self.assertAlmostEqual(power, 0.8, places=5)
+
+    def test_so_has_that_of_a_level_beyond_scipys_noncentral_t(self):
+        # P(T > c) by integration over the spread: √(χ²/f)·c exceeds a normal of mean δ that often.
+        for level, repeats in ((1e-5, 2), (1e-9, 3)):
+            freedom = repeats - 1
+            critical = -stats.t.ppf(level, freedom)
+            shift = statistics.least_effects(level)[repeats - 2] * math.sqrt(repeats)
+            chances = (np.arange(200_000) + 0.5) / 200_000
+            spread = np.sqrt(stats.chi2.ppf(chances, freedom) / freedom)
+            power = stats.norm.sf(critical * spread - shift).mean()
+            self.assertAlmostEqual(power, 0.8, places=4)
+
+    # Two-sided one-sample t, level 0.05, power 0.8: the values of any table or G*Power.
+    @parameterized.parameters((0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10))
+    def test_repeats_needed_are_the_textbooks(self, effect, expected):
+        self.assertEqual(statistics.repeats_needed(np.array([effect]), 0.025), [expected])
+
+    def test_what_is_never_shown(self):
+        effects = np.array([0.0, 1e-3, -0.5, math.nan, math.inf])
+        found = statistics.repeats_needed(effects, 0.05)
+        np.testing.assert_array_equal(found, [math.inf, math.inf, math.inf, math.nan, 2])
+
+    def test_a_ratio_as_large_as_detectable_is_shown_four_times_in_five(self):
+        spread, trials = 0.1, 4000
+        # The true spread, so that what is detectable is known and not itself an estimate.
+        noise = np.array([-1.0, 1.0] * 5)
+        exact = np.exp(spread * noise / noise.std(ddof=1))
+        detectable = _compare(exact, np.ones(10), directed=True).detectable
+        self.assertAlmostEqual(
+            detectable, math.exp(spread * statistics.least_effects(0.05)[8]), places=12
+        )
+        rng = np.random.default_rng(10)
+        draws = detectable * np.exp(spread * rng.standard_normal((trials, 10)))
+        found = statistics.compare_many([(row, np.ones(10)) for row in draws], directed=True)
+        shown = np.mean([c.p_value < 0.05 for c in found])
+        self.assertAlmostEqual(shown, 0.8, delta=_four_sigma(0.8, trials))
+
+    def test_repeats_needed_are_those_of_the_margin_and_of_holms_first_step(self):
+        first, second = _errors(6)
+        effect = math.log(1.1) / np.log(first / second).std(ddof=1)
+        for directed, tests, level in ((True, 1, 0.05), (False, 1, 0.025), (False, 7, 0.025 / 7)):
+            found = _compare(first, second, directed=directed, tests=tests)
+            expected = statistics.repeats_needed(np.array([effect]), level)
+            self.assertEqual(found.repeats_needed, expected)
 
 
 class DegenerateTest(absltest.TestCase):
@@ -170,136 +228,58 @@ class DegenerateTest(absltest.TestCase):
             'not a number': [1.0, math.nan, 2.0],
             'infinite': [1.0, math.inf, 2.0],
             'nothing but infinite': [math.inf] * 3,
-            'lost': [math.nan] * 3,
+            'no ratio': [1.0, 0.0, 2.0],
+            'negative': [1.0, -1.0, 2.0],
         }
         for name, values in cases.items():
             with self.subTest(name):
                 first = np.array(values)
-                found = statistics.compare(first, np.ones(len(first)), resamples=99)
+                found = _compare(first, np.ones(len(first)))
                 self.assertEqual(found.repeats, len(first))
-                for number in (
-                    found.std, found.t_p_value, found.wilcoxon_p_value, found.cohens_d,
-                    *found.t_interval, *found.bca_interval,
-                    *statistics.mean_interval(first),
-                    *statistics.bca_interval(first, resamples=99),
-                    *statistics.prediction_interval(first, 10),
-                    statistics.prediction_p_value(first, 10, 1.0),
-                    statistics.one_sample_p_value(first),
-                    statistics.wilcoxon_p_value(first),
-                    statistics.equivalence(first, first + 1, first, 0.1).p_value,
-                ):  # fmt: skip
-                    self.assertTrue(math.isnan(number))
-                self.assertIsNone(found.repeats_needed)
-                needed, _ = statistics.repeats_needed_for_margin(first, first, first, 0.1, 0.05)
-                self.assertIsNone(needed)
+                for field in (
+                    'low',
+                    'high',
+                    'p_value',
+                    'flip_p_value',
+                    'reversed_p_value',
+                    'equivalence_p_value',
+                    'flip_equivalence_p_value',
+                    'outside_p_value',
+                    'detectable',
+                    'repeats_needed',
+                ):
+                    self.assertTrue(math.isnan(getattr(found, field)), field)
+                if name not in ('no ratio', 'negative'):
+                    for number in (
+                        *statistics.mean_interval(first),
+                        *statistics.prediction_interval(first, 10),
+                        statistics.prediction_p_value(first, 10, 1.0),
+                    ):
+                        self.assertTrue(math.isnan(number))
+        self.assertAlmostEqual(_compare(np.array([3.0]), np.array([2.0])).effect, 1.5, places=12)
 
     def test_no_spread_and_extremes_give_no_warning(self):
-        constant, tiny = np.full(10, 0.3), 1e-160 * np.arange(1.0, 11.0)
+        constant, steps = np.full(10, 0.3), np.arange(1.0, 11.0)
         cases = {
             'alike': (constant, constant),
-            'apart by one number': (constant + 1, constant),
-            # Differences that are alike but for rounding.
-            'apart up to rounding': (np.linspace(0, 1, 10) + 0.1, np.linspace(0, 1, 10)),
-            'squares vanish': (tiny, np.zeros(10)),
-            'squares overflow': (1e200 * np.arange(1.0, 11.0), np.zeros(10)),
+            'apart by one number': (2 * constant, constant),
+            # Ratios that are alike but for rounding.
+            'apart up to rounding': (1.1 * steps, steps),
+            'squares vanish': (1e-160 * steps, constant),
+            'squares overflow': (1e200 * steps, constant),
             'differences overflow': (np.full(10, 1.7e308), np.linspace(-1.7e308, 0, 10)),
             'two repeats': (np.array([1.0, 2.0]), np.array([1.0, 1.0])),
         }
         for name, (first, second) in cases.items():
-            with self.subTest(name):
-                found = statistics.compare(first, second, resamples=99)
-                self.assertEqual(found.repeats, len(first))
-                statistics.equivalence(first, second, second, 0.1)
-                statistics.repeats_needed_for_margin(first, second, second, 0.1, 0.05)
-        found = statistics.compare(*cases['apart by one number'], resamples=99)
-        self.assertEqual(found.repeats_needed, 2)  # No fewer can be tested.
-        self.assertLess(found.t_p_value, 1e-12)
-
-
-class EquivalenceTest(absltest.TestCase):
-    def test_tost_agrees_with_statsmodels_when_the_reference_is_known(self):
-        rng = np.random.default_rng(7)
-        first, second = rng.standard_normal(10) + 10.2, rng.standard_normal(10) + 10
-        found = statistics.equivalence(first, second, np.full(10, 10.0), 0.1)
-        p, lower, upper = weightstats.ttost_paired(first, second, -1.0, 1.0)
-        self.assertAlmostEqual(found.p_value, p, places=12)
-        self.assertAlmostEqual(found.above_p_value, lower[1], places=12)
-        self.assertAlmostEqual(found.below_p_value, upper[1], places=12)
-
-    def test_a_difference_at_the_margin_is_called_equivalent_5_percent_of_the_time(self):
-        rng = np.random.default_rng(8)
-        called = []
-        for _ in range(3000):
-            reference = 10 + rng.standard_normal(10)
-            first = 1.1 * reference + rng.standard_normal(10)
-            called.append(statistics.equivalence(first, reference, reference, 0.1).p_value < 0.05)
-        self.assertAlmostEqual(np.mean(called), 0.05, delta=_four_sigma(0.05, 3000))
-
-    def test_far_inside_is_equivalent_and_far_outside_is_shown_to_be_outside(self):
-        reference = np.linspace(9.9, 10.1, 10)
-        noise = 0.01 * np.random.default_rng(9).standard_normal(10)
-        inside = statistics.equivalence(reference + noise, reference, reference, 0.1)
-        outside = statistics.equivalence(2 * reference + noise, reference, reference, 0.1)
-        self.assertLess(inside.p_value, 1e-6)
-        self.assertGreater(outside.p_value, 0.99)
-        self.assertLess(outside.exceeds_p_value, 1e-6)
-        self.assertLess(outside.outside_p_value, 1e-6)
-
-
-class PowerTest(parameterized.TestCase):
-    # Two-sided one-sample t, level 0.05, power 0.8: the values of any table or G*Power.
-    @parameterized.parameters((0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10))
-    def test_repeats_needed_are_the_textbooks(self, effect, expected):
-        self.assertEqual(statistics.repeats_needed(effect), expected)
-
-    def test_power_agrees_with_statsmodels_where_that_has_one(self):
-        known = 0
-        for effect in (0.1, 0.6, 2.0, 9.59):
-            for repeats in (2, 3, 10, 300):
-                for alpha in (0.05, 0.05 / 9):
-                    for alternative in ('two-sided', 'larger'):
-                        found = statistics.power(effect, repeats, alpha, alternative)
-                        self.assertBetween(found, 0, 1 + 1e-15)
-                        expected = smp.TTestPower().power(
-                            effect, repeats, alpha, alternative=alternative
-                        )
-                        # It is undefined where the far tail all but vanishes.
-                        if not math.isnan(expected):
-                            known += 1
-                            self.assertAlmostEqual(found, expected, places=12)
-        self.assertGreater(known, 40)
-
-    def test_repeats_needed_have_the_power_and_one_fewer_have_not(self):
-        # 2 repeats at a third of 5 %: statsmodels has no power there, by integration it is 0.28.
-        for effect, alpha in ((9.59, 0.05 / 3), (8.91, 0.05 / 9), (0.3, 0.05), (1.0, 1e-5)):
-            needed = statistics.repeats_needed(effect, alpha)
-            self.assertGreaterEqual(statistics.power(effect, needed, alpha), 0.8)
-            self.assertLess(statistics.power(effect, needed - 1, alpha), 0.8)
-
-    def test_power_by_simulation(self):
-        draws = np.random.default_rng(10).standard_normal((4000, 10)) + 0.9
-        rejected = np.mean([statistics.one_sample_p_value(row) < 0.05 for row in draws])
-        expected = statistics.power(0.9, 10)
-        self.assertAlmostEqual(rejected, expected, delta=_four_sigma(expected, 4000))
-
-    def test_no_effect_needs_more_than_anyone_has(self):
-        self.assertIsNone(statistics.repeats_needed(0.0))
-        self.assertIsNone(statistics.repeats_needed(1e-3))
-        self.assertIsNone(statistics.repeats_needed(-0.5, alternative='larger'))
-
-    def test_margin_says_on_which_side_the_data_lie(self):
-        rng = np.random.default_rng(11)
-        reference = np.full(10, 10.0)
-        inside = reference + 0.2 + rng.standard_normal(10)
-        outside = reference + 3 + rng.standard_normal(10)
-        self.assertEqual(
-            statistics.repeats_needed_for_margin(inside, reference, reference, 0.1, 0.05)[1],
-            'inside',
-        )
-        self.assertEqual(
-            statistics.repeats_needed_for_margin(outside, reference, reference, 0.1, 0.05)[1],
-            'outside',
-        )
+            for ratio in (True, False):
+                with self.subTest(name, ratio=ratio):
+                    found = _compare(first, second, ratio=ratio)
+                    self.assertEqual(found.repeats, len(first))
+        found = _compare(*cases['apart by one number'])
+        self.assertEqual((found.repeats_needed, found.detectable), (2, 1))
+        self.assertLess(found.p_value, 1e-12)
+        self.assertEqual(_compare(*cases['alike']).p_value, 1)
+        self.assertEqual(statistics.mean_interval(np.full(10, 2.0)), (2.0, 2.0))
 
 
 if __name__ == '__main__':

@@ -17,6 +17,10 @@ from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for it
 
 
 class StudiesTest(kept_study.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.enter_context(mock.patch.object(studies, 'StudyRun', kept_study.Run))
+
     def test_leaves_every_file_and_returns_the_table(self):
         table = imbreg_jax.run_study(kept_study.config(), self.workdir)
         names = {path.name for path in self.workdir.iterdir()}

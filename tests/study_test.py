@@ -180,6 +180,15 @@ class IdentityTest(parameterized.TestCase):
         (line,) = study.differences(before, study.resolve(config))
         self.assertStartsWith(line, 'train_distribution: table(')
 
+    def test_what_an_earlier_version_wrote_down_is_the_same_study(self):
+        held = json.loads(json.dumps(study.resolve(_config(_three())).resolved))
+        del held['analysis']['reference']
+        held['analysis']['bootstrap_resamples'] = 999
+        self.assertEmpty(study.differences(study.restore({'config': held}), _config(_three())))
+        held['analysis']['bootstrap'] = 999
+        with self.assertRaisesRegex(study.ConfigError, 'no such field'):
+            study.restore({'config': held})
+
     def test_is_ready_for_json(self):
         identity = study.identity(_config(_three()))
         self.assertEqual(json.loads(json.dumps(identity)), identity)

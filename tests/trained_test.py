@@ -10,7 +10,7 @@ import imbreg_jax
 import simulated_study
 import small_study
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.evaluation.evaluator import COMMON_REPEAT
+from imbreg_jax.data.synthetic import COMMON_REPEAT
 from imbreg_jax.results.workdir import WorkdirError
 from imbreg_jax.runner.study_run import StudyRun
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner

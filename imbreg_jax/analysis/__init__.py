@@ -1,18 +1,39 @@
-"""What a finished study says: statistics, tables, figures, verdicts and the report.
+"""What a finished study says: a report of sections, each with a sentence, tables and figures.
 
 Reads only `config.json`, `results.csv`, `metrics.jsonl` and `predictions.npz` of one or several
-workdirs. `build(workdirs, out)` does all of it.
+workdirs. `build(workdirs, out)` does all of it; `section` says what a section is, and `registry`
+which there are.
 """
 
+import importlib
 import os
 import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imbreg_jax.analysis.loading import AnalysisError
+    from imbreg_jax.analysis.reader import AnalysisError
+    from imbreg_jax.analysis.registry import SECTIONS
     from imbreg_jax.analysis.reporting import Report, build
+    from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
 
-__all__ = ['AnalysisError', 'Report', 'build', 'reason']
+__all__ = [
+    'SECTIONS',
+    'AnalysisError',
+    'Column',
+    'Content',
+    'Figure',
+    'Report',
+    'Section',
+    'Table',
+    'build',
+    'reason',
+]
+_PLACES = {
+    'reader': ('AnalysisError',),
+    'reporting': ('Report', 'build'),
+    'section': ('Column', 'Content', 'Figure', 'Section', 'Table'),
+    'registry': ('SECTIONS',),
+}
 
 
 def reason(error: Exception) -> str:
@@ -21,7 +42,7 @@ def reason(error: Exception) -> str:
     Our own errors are sentences; of another one, a drawing library's say, the type and the place
     are told too.
     """
-    from imbreg_jax.analysis.loading import AnalysisError
+    from imbreg_jax.analysis.reader import AnalysisError
 
     text = ' '.join(str(error).split()).rstrip('.')
     if isinstance(error, AnalysisError):
@@ -35,12 +56,7 @@ def reason(error: Exception) -> str:
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: a results table needs neither matplotlib nor jinja2.
-    if name == 'AnalysisError':
-        from imbreg_jax.analysis import loading
-
-        return loading.AnalysisError
-    if name in ('Report', 'build'):
-        from imbreg_jax.analysis import reporting
-
-        return getattr(reporting, name)
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(f'{__name__}.{module}'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -21,7 +21,7 @@ from xml.sax import saxutils, xmlreader
 
 import numpy as np
 
-from imbreg_jax.analysis.tables import printable
+from imbreg_jax.analysis.formats import printable
 
 
 @contextlib.contextmanager
@@ -49,6 +49,7 @@ with _backend_after_import():
     import matplotlib
     import matplotlib.style
     from matplotlib import figure as mpl_figure
+    from matplotlib import layout_engine
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
 _THEMED = {
@@ -106,7 +107,9 @@ def canvas(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[mpl_figure.Figure, np.ndarray]:
     """Returns a drawing of the common width, `height` inches high, and its [rows, columns] axes."""
-    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout='constrained')
+    # Text is a little wider at another resolution than that at which it was laid out: some room.
+    layout = layout_engine.ConstrainedLayoutEngine(w_pad=0.08)
+    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout=layout)
     return drawing, drawing.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -179,8 +182,8 @@ def shortened_sentence(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
-    """A finished figure.
+class Finished:
+    """A finished figure, as files and for a page.
 
     Attributes:
       name: name of its files, without ending; letters, digits and '_'.
@@ -254,8 +257,8 @@ class _Inline(saxutils.XMLGenerator):
         return value
 
 
-def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Figure:
-    """Turns a drawing into a figure; equal drawings give equal bytes."""
+def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Finished:
+    """Turns a drawing into files; equal drawings give equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     for axes in drawing.axes:
         if axes.axison and not axes.has_data():
@@ -275,4 +278,4 @@ def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> F
     text = svg.getvalue().replace(
         "font-family: 'DejaVu Sans'", "font-family: 'DejaVu Sans', Verdana, sans-serif"
     )
-    return Figure(name, title, caption, text, png.getvalue())
+    return Finished(name, title, caption, text, png.getvalue())

@@ -1,4 +1,4 @@
-"""Why the error is what it is: an exact decomposition of the MSE, and where shrinkage comes from.
+"""Why the error is what it is: the MSE taken apart, and where shrinkage comes from.
 
 **Decomposition.** The errors e = prediction − target of all runs of a cell (one condition on one
 test distribution) are projected on growing spaces of functions of the target y:
@@ -7,8 +7,10 @@ test distribution) are projected on growing spaces of functions of the target y:
 
 The squared lengths of the steps are, by Pythagoras, the shares of the MSE due to a common scale
 factor, a constant offset, target-dependent bias, differences between repeats, and scatter between
-images. They add up to the MSE to rounding. The K nodes of the piecewise linear functions take up
-about K/n of the scatter in each run of n images, which counts as difference between repeats.
+images. Their sum is exact: it is the MSE, to rounding. The shares are a choice: y and 1 are not
+orthogonal, so what falls to the factor and what to the offset hangs on which comes first, and both
+orders are stated; and the K nodes of the piecewise linear functions take up about K/n of the
+scatter in each run of n images, which counts as difference between repeats.
 
 **Mechanism.** With dropout of rate p on the last hidden features h, training minimises in
 expectation E[(y − a − b)²] + λ·E[s] with a = Σ wᵢhᵢ, s = Σ (wᵢhᵢ)², λ = p/(1 − p) and b the output
@@ -24,7 +26,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import loading
+from imbreg_jax.analysis import finished
 
 PARTS = ('scale', 'offset', 'bias', 'repeats', 'images')
 PART_LABELS = {
@@ -34,7 +36,15 @@ PART_LABELS = {
     'repeats': 'differences between repeats',
     'images': 'scatter between images',
 }
+# The first two the other way round: {1} ⊂ {y, 1}. Their sum is that of scale and offset.
+REVERSED = ('offset_first', 'scale_last')
+REVERSED_LABELS = {
+    'offset_first': 'constant offset, taken first',
+    'scale_last': 'common scale factor, after it',
+}
 NODES = 12
+# What `shrinkage_factors` returns.
+FACTORS = ('measured', 'predicted_dense', 'predicted_both', 'mean_prediction', 'stationary')
 
 
 def hat_basis(targets: np.ndarray, nodes: np.ndarray) -> np.ndarray:
@@ -67,7 +77,8 @@ def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
 
     Returns:
       'scale', 'offset', 'bias', 'repeats', 'images' (squared intensity, each ≥ 0), their sum
-      'total', the MSE computed directly 'mse', and 'factor': the common c in prediction ≈ c·target.
+      'total', the MSE computed directly 'mse', 'factor': the common c in prediction ≈ c·target; and
+      of the other order 'offset_first' and 'scale_last'.
     """
     y = np.asarray(targets, dtype=np.float64)
     errors = np.asarray(predictions, dtype=np.float64) - y
@@ -99,10 +110,12 @@ def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         'total': sum(found.values()),
         'mse': float(np.mean(flat**2)),
         'factor': float(1 + slope),
+        'offset_first': float(flat.mean() ** 2),
+        'scale_last': float(np.mean((lines - flat.mean()) ** 2)),
     }
 
 
-def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
+def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     """Decomposes the MSE of every condition on every test distribution.
 
     Args:
@@ -112,46 +125,35 @@ def table(study: loading.Study, predictor: str = 'cnn') -> pd.DataFrame:
     Returns:
       A row per condition and test distribution: condition, test_distribution, runs, scale, offset,
       bias, repeats, images, total, mse (of `results.csv`, for the check that they agree), factor,
-      source.
+      offset_first, scale_last (see `decompose`), source.
     """
     rows = []
     for condition in study.conditions:
-        repeats = study.repeats(condition)
-        if not repeats:
-            continue
-        runs = [study.runs[condition, k] for k in repeats]
-        for test in study.test_distributions:
+        runs = [study.runs[condition, k] for k in study.repeats(condition)]
+        for test in study.test_distributions if runs else ():
             if any(test not in run.test_prediction for run in runs):
                 continue
-            factors = [
-                run.calibration_factor if predictor == 'cnn_calibrated' else 1.0 for run in runs
-            ]
+            calibrated = predictor == 'cnn_calibrated'
             found = decompose(
                 np.stack([run.test_target[test] for run in runs]),
                 np.stack(
                     [
-                        factor * run.test_prediction[test].astype(np.float64)
-                        for factor, run in zip(factors, runs, strict=True)
+                        (run.calibration_factor if calibrated else 1.0)
+                        * run.test_prediction[test].astype(np.float64)
+                        for run in runs
                     ]
                 ),
             )
             recorded = study.values(predictor, condition, test, 'mse')
             found['mse'] = float(recorded.mean()) if len(recorded) else math.nan
-            rows.append(
-                {
-                    'condition': condition,
-                    'test_distribution': test,
-                    'runs': len(runs),
-                    **found,
-                    'source': (
-                        'predictions.npz: test_prediction and test_target of '
-                        f'condition={condition}, '
-                        f'test_distribution={test} ({len(runs)} runs)'
-                    ),
-                }
+            source = (
+                'predictions.npz: test_prediction and test_target of '
+                f'condition={condition}, test_distribution={test} ({len(runs)} runs)'
             )
-    columns = ['condition', 'test_distribution', 'runs', *PARTS, 'total', 'mse', 'factor', 'source']
-    return pd.DataFrame(rows, columns=columns)
+            row = {'condition': condition, 'test_distribution': test, 'runs': len(runs)}
+            rows.append({**row, **found, 'source': source})
+    columns = ['condition', 'test_distribution', 'runs', *PARTS, 'total', 'mse', 'factor']
+    return pd.DataFrame(rows, columns=[*columns, *REVERSED, 'source'])
 
 
 def shrinkage_factors(moments: Mapping[str, float], dense_dropout_rate: float) -> dict[str, float]:
@@ -189,7 +191,7 @@ def shrinkage_factors(moments: Mapping[str, float], dense_dropout_rate: float) -
     }
 
 
-def shrinkage(study: loading.Study) -> pd.DataFrame:
+def shrinkage(study: finished.FinishedStudy) -> pd.DataFrame:
     """Predicts and measures the shrinkage of every network.
 
     Returns:
@@ -205,32 +207,20 @@ def shrinkage(study: loading.Study) -> pd.DataFrame:
             run = study.runs[condition.name, repeat]
             if not run.moments:
                 continue
+            factor = run.calibration_factor
             rows.append(
                 {
                     'condition': condition.name,
                     'repeat': repeat,
                     **shrinkage_factors(run.moments, rate),
-                    'validation': 1 / run.calibration_factor
-                    if run.calibration_factor
-                    else math.nan,
+                    'validation': 1 / factor if factor else math.nan,
                     'source': (
                         'predictions.npz: moments and calibration_factor of '
-                        f'condition={condition.name}, '
-                        f'repeat={repeat}'
+                        f'condition={condition.name}, repeat={repeat}'
                     ),
                 }
             )
-    columns = [
-        'condition',
-        'repeat',
-        'measured',
-        'predicted_dense',
-        'predicted_both',
-        'mean_prediction',
-        'stationary',
-        'validation',
-        'source',
-    ]
+    columns = ['condition', 'repeat', *FACTORS, 'validation', 'source']
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -243,21 +233,12 @@ def shrinkage_summary(runs: pd.DataFrame) -> pd.DataFrame:
       share_both (percent of the measured shrinkage that is predicted), stationary (mean factor) and
       correlation (of predicted_both with measured over the networks; NaN below three).
     """
+    means = ('measured', 'predicted_dense', 'predicted_both', 'mean_prediction', 'validation')
     rows = []
     for condition, group in runs.groupby('condition', sort=False):
-        shrunk = {
-            name: 100 * (1 - group[name].mean())
-            for name in (
-                'measured',
-                'predicted_dense',
-                'predicted_both',
-                'mean_prediction',
-                'validation',
-            )
-        }
-        varied = (
-            len(group) > 2 and group['measured'].std() > 0 and group['predicted_both'].std() > 0
-        )
+        shrunk = {name: 100 * (1 - group[name].mean()) for name in means}
+        pair = group[['measured', 'predicted_both']]
+        varied = len(pair) > 2 and (pair.std() > 0).all()
         rows.append(
             {
                 'condition': condition,
@@ -266,22 +247,8 @@ def shrinkage_summary(runs: pd.DataFrame) -> pd.DataFrame:
                 'share_dense': 100 * shrunk['predicted_dense'] / shrunk['measured'],
                 'share_both': 100 * shrunk['predicted_both'] / shrunk['mean_prediction'],
                 'stationary': group['stationary'].mean(),
-                'correlation': group['measured'].corr(group['predicted_both'])
-                if varied
-                else math.nan,
+                'correlation': pair.corr().iloc[0, 1] if varied else math.nan,
             }
         )
-    columns = [
-        'condition',
-        'runs',
-        'measured',
-        'predicted_dense',
-        'predicted_both',
-        'mean_prediction',
-        'validation',
-        'share_dense',
-        'share_both',
-        'stationary',
-        'correlation',
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    shares = ('share_dense', 'share_both', 'stationary', 'correlation')
+    return pd.DataFrame(rows, columns=['condition', 'runs', *means, *shares])

@@ -10,7 +10,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping
 
-from imbreg_jax.analysis.loading import AnalysisError
+from imbreg_jax.analysis.reader import AnalysisError
 from imbreg_jax.results import files as files_lib
 
 MANIFEST = 'report_files.json'

@@ -1,105 +1,94 @@
-"""Interval estimates, paired comparisons, equivalence and power.
+"""Intervals, paired comparisons, equivalence, and what so many repeats can show.
 
 Everything is paired by repeat: repeat k of two conditions shares its initial network, noise
-images, shuffles and masks. Numbers come from scipy; nothing is drawn without a seed. What cannot be
-said (fewer than two repeats, values that are not finite) is NaN, without a warning.
+images, shuffles and masks. Errors that are positive are compared by their ratio, on the log scale,
+since a margin in percent is a factor; what has a sign is compared by its difference. Student's t
+decides, and the sign-flip test, which needs no normal law, stands beside it. What cannot be said
+(fewer than two repeats, values that are not finite or have no logarithm) is NaN, without a warning.
 
-Where many comparisons are made at once (`compare_many`, `equivalence_many`) they are computed as
-arrays, since a call of scipy costs more than the arithmetic of a hundred pairs; each row's numbers
-are those of a call by itself.
+Distributions are scipy's, called on arrays: a study of a thousand conditions makes tens of
+thousands of comparisons, and a call costs more than the arithmetic of a hundred of them.
 """
 
 import dataclasses
+import functools
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 POWER = 0.8
 MOST_REPEATS = 10_000
-# Stands for any larger effect, an infinite one (no spread) among them.
-_LARGEST_EFFECT = 20.0
-# Up to here scipy's signed-rank test is exact where no two ranks are alike.
-_MOST_EXACT_RANKS = 50
+# Up to so many repeats every pattern of signs is gone through; of more, so many are drawn.
+MOST_ENUMERATED, DRAWN_PATTERNS = 14, 9_999
+# Sums of flipped differences that a chunk of rows holds at once.
+_MOST_SUMS = 2**23
+# Beyond it scipy's noncentral t loses digits, then hours; the normal part of T has no say there.
+_FAR = 1000.0
 
 Interval = tuple[float, float]
 _UNDEFINED: Interval = (math.nan, math.nan)
 
 
 @dataclasses.dataclass(frozen=True)
-class Equivalence:
-    """Two one-sided paired t tests (TOST) of |mean difference| < margin · mean reference.
-
-    Attributes:
-      margin: the margin as a fraction of the reference.
-      reference: mean of the reference over repeats.
-      below_p_value: of the test that the difference is below +margin.
-      above_p_value: of the test that the difference is above −margin.
-      p_value: the larger of the two: TOST's.
-      exceeds_p_value: of the opposite test, that the difference is above +margin.
-      outside_p_value: of the two-sided opposite test, that it is outside ±margin (Bonferroni).
-    """
-
-    margin: float
-    reference: float
-    below_p_value: float
-    above_p_value: float
-    p_value: float
-    exceeds_p_value: float
-    outside_p_value: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A paired comparison: first − second, over the repeats that both have.
+    """A paired comparison of first with second, over the repeats that both have.
 
     Attributes:
       repeats: number of pairs.
       first_mean: mean of the first over the pairs.
       second_mean: mean of the second over the pairs.
-      difference: mean of first − second.
-      std: standard deviation (n − 1) of the differences.
-      t_interval: Student's interval of the mean difference.
-      bca_interval: bias-corrected and accelerated bootstrap interval.
-      t_p_value: two-sided paired t test.
-      wilcoxon_p_value: two-sided signed-rank test.
-      cohens_d: mean difference over the standard deviation of the differences.
-      cliffs_delta: P(first > second) − P(first < second) over all pairs of repeats.
-      repeats_needed: repeats for power 0.8 at the observed effect; None where undefined.
+      ratio: whether they are compared by their ratio or by their difference.
+      effect: first / second (geometric mean over the pairs), or the mean of first − second.
+      low: lower end of the interval of the effect: of coverage 1 − α, or 1 − 2α for a test with a
+        direction, so that interval and test say the same.
+      high: its upper end.
+      p_value: paired t test, on log ratios or differences.
+      flip_p_value: sign-flip test, exact up to `MOST_ENUMERATED` repeats.
+      reversed_p_value: of the one-sided t test that first < second.
+      below_p_value: of the one-sided t test that the ratio is below 1 + margin; NaN of
+        differences, as are the next three.
+      above_p_value: that it is above 1 − margin.
+      flip_below_p_value: the sign-flip test of the same as `below_p_value`.
+      flip_above_p_value: the same as `above_p_value`.
+      detectable: the smallest ratio above 1 (difference above 0) that so many repeats of this
+        spread show with power 0.8.
+      repeats_needed: how many repeats of this spread show a ratio of 1 + margin with power 0.8; inf
+        above 10,000, NaN for differences.
     """
 
     repeats: int
     first_mean: float
     second_mean: float
-    difference: float
-    std: float
-    t_interval: Interval
-    bca_interval: Interval
-    t_p_value: float
-    wilcoxon_p_value: float
-    cohens_d: float
-    cliffs_delta: float
-    repeats_needed: int | None
+    ratio: bool
+    effect: float
+    low: float
+    high: float
+    p_value: float
+    flip_p_value: float
+    reversed_p_value: float
+    below_p_value: float
+    above_p_value: float
+    flip_below_p_value: float
+    flip_above_p_value: float
+    detectable: float
+    repeats_needed: float
 
-    def columns(self, holm_p: float, tost_p: float) -> dict[str, float | None]:
-        """The comparison as columns of a table, with its corrected and its equivalence test."""
-        return {
-            'repeats': self.repeats,
-            'difference': self.difference,
-            't_low': self.t_interval[0],
-            't_high': self.t_interval[1],
-            'bca_low': self.bca_interval[0],
-            'bca_high': self.bca_interval[1],
-            't_p': self.t_p_value,
-            'holm_p': holm_p,
-            'wilcoxon_p': self.wilcoxon_p_value,
-            'cohens_d': self.cohens_d,
-            'cliffs_delta': self.cliffs_delta,
-            'tost_p': tost_p,
-            'repeats_needed': self.repeats_needed,
-        }
+    @property
+    def equivalence_p_value(self) -> float:
+        """Of two one-sided tests (TOST): that the ratio is within 1 ± margin."""
+        return max(self.below_p_value, self.above_p_value)
+
+    @property
+    def flip_equivalence_p_value(self) -> float:
+        """The same by the two sign-flip tests."""
+        return max(self.flip_below_p_value, self.flip_above_p_value)
+
+    @property
+    def outside_p_value(self) -> float:
+        """That the ratio is outside 1 ± margin, on either side (Bonferroni)."""
+        return min(2 * (1 - self.equivalence_p_value), 1.0)  # In this order NaN stays.
 
 
 def _sound(values: np.ndarray) -> bool:
@@ -108,27 +97,12 @@ def _sound(values: np.ndarray) -> bool:
 
 
 def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Returns Student's interval of the mean of [n] values.
-
-    NaN with fewer than two, or where one is not finite.
-    """
-    values = np.asarray(values, dtype=float)
-    if not _sound(values):
-        return _UNDEFINED
-    low, high = _mean_intervals(values[None], confidence)
-    return float(low[0]), float(high[0])
+    """Returns Student's interval of the mean of [n] values; NaN as the module says."""
+    # A mean of infinitely many further repeats is the true one.
+    return prediction_interval(values, math.inf, confidence)
 
 
-def _mean_intervals(rows: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns [k] lower and [k] upper ends for [k, n] values."""
-    n = rows.shape[1]
-    with np.errstate(over='ignore', invalid='ignore'):
-        error = rows.std(axis=1, ddof=1) / math.sqrt(n)
-        half = special.stdtrit(n - 1, (1 + confidence) / 2) * error
-        return rows.mean(axis=1) - half, rows.mean(axis=1) + half
-
-
-def prediction_interval(values: np.ndarray, repeats: int, confidence: float = 0.95) -> Interval:
+def prediction_interval(values: np.ndarray, repeats: float, confidence: float = 0.95) -> Interval:
     """Returns where the mean of `repeats` further repeats falls, given [n] values.
 
     The mean of m new draws minus that of the n at hand has variance σ²(1/n + 1/m), with σ² from
@@ -155,120 +129,6 @@ def prediction_p_value(values: np.ndarray, repeats: int, mean: float) -> float:
         return float(2 * special.stdtr(values.size - 1, -abs(mean - values.mean()) / spread))
 
 
-def bca_interval(
-    values: np.ndarray, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> Interval:
-    """Returns the BCa bootstrap interval of the mean of [n] values.
-
-    NaN with fewer than two, where one is not finite, or without resamples. At n = 10 it covers
-    about 90 % where 95 % is asked for: the t interval is the one to decide by.
-    """
-    values = np.asarray(values, dtype=float)
-    if not _sound(values):
-        return _UNDEFINED
-    low, high = _bca_intervals(values[None], confidence, resamples, seed)
-    return float(low[0]), float(high[0])
-
-
-def _bca_intervals(
-    rows: np.ndarray, confidence: float, resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns [k] lower and [k] upper ends for [k, n] values, each as if it had come alone."""
-    low, high = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    if not resamples:
-        return low, high
-    with np.errstate(over='ignore', invalid='ignore'):
-        width = np.ptp(rows, axis=1)
-    low[width == 0] = high[width == 0] = rows[width == 0, 0]
-    # A width that is not finite: values so far apart that float64 does not hold the difference.
-    for i in np.flatnonzero((width > 0) & np.isfinite(width)):
-        with warnings.catch_warnings(), np.errstate(all='ignore'):
-            # How scipy says that it has no interval; NaN says it here.
-            warnings.simplefilter('ignore', stats.DegenerateDataWarning)
-            interval = stats.bootstrap(
-                (rows[i],),
-                np.mean,
-                n_resamples=resamples,
-                confidence_level=confidence,
-                method='BCa',
-                rng=np.random.default_rng(seed),
-                vectorized=True,
-            ).confidence_interval
-        low[i], high[i] = interval.low, interval.high
-    return low, high
-
-
-def one_sample_p_value(values: np.ndarray, alternative: str = 'two-sided') -> float:
-    """Returns the p of Student's t test of mean zero on [n] values.
-
-    NaN with fewer than two, or where one is not finite.
-
-    Args:
-      values: [n] numbers.
-      alternative: 'two-sided', 'less' or 'greater'.
-    """
-    values = np.asarray(values, dtype=float)
-    if not _sound(values):
-        return math.nan
-    return float(_t_p_values(t_statistics(values[None]), values.size, alternative)[0])
-
-
-def t_statistics(rows: np.ndarray) -> np.ndarray:
-    """Returns Student's t of mean zero for [k, n] finite values; ±inf without spread."""
-    with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-        mean, error = rows.mean(axis=1), rows.std(axis=1, ddof=1) / math.sqrt(rows.shape[1])
-        # Without spread the mean is known: the test degenerates to a comparison with zero.
-        known = np.where(mean == 0, 0.0, np.copysign(np.inf, mean))
-        return np.where(error == 0, known, mean / error)
-
-
-def _t_p_values(statistics: np.ndarray, n: int, alternative: str) -> np.ndarray:
-    if alternative == 'less':
-        return special.stdtr(n - 1, statistics)
-    if alternative == 'greater':
-        return special.stdtr(n - 1, -statistics)
-    return 2 * special.stdtr(n - 1, -np.abs(statistics))
-
-
-def wilcoxon_p_value(differences: np.ndarray) -> float:
-    """Returns the signed-rank test's two-sided p on [n] differences.
-
-    NaN with fewer than two, or where one is not finite.
-    """
-    differences = np.asarray(differences, dtype=float)
-    if not _sound(differences):
-        return math.nan
-    if not differences.any():
-        return 1.0
-    return float(stats.wilcoxon(differences[differences != 0]).pvalue)
-
-
-def _wilcoxon_p_values(rows: np.ndarray) -> np.ndarray:
-    """Returns [k] p values of [k, n] finite differences."""
-    n = rows.shape[1]
-    sizes = np.sort(np.abs(rows), axis=1)
-    # Zeros and ties change the test, and do so for a whole array of rows.
-    plain = (sizes[:, 0] > 0) & (np.diff(sizes, axis=1) > 0).all(axis=1)
-    plain &= n <= _MOST_EXACT_RANKS
-    found = np.full(len(rows), np.nan)
-    if plain.any():
-        found[plain] = stats.wilcoxon(rows[plain], method='exact', axis=1).pvalue
-    for i in np.flatnonzero(~plain):
-        found[i] = wilcoxon_p_value(rows[i])
-    return found
-
-
-def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns P(first > second) − P(first < second) over all pairs of [n] and [m] values."""
-    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if not (first.size and second.size):
-        return math.nan
-    # By comparison, not by the sign of a difference: infinite values have an order too.
-    above = first[:, None] > second[None, :]
-    below = first[:, None] < second[None, :]
-    return float((above.astype(float) - below).mean())
-
-
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Returns [k] p values corrected by Holm; NaN stays NaN and does not count."""
     p = np.asarray(p_values, dtype=float)
@@ -281,260 +141,181 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def power(
-    effect: float, repeats: int, alpha: float = 0.05, alternative: str = 'two-sided'
-) -> float:
-    """Returns the power of a one-sample t test.
+@functools.lru_cache(maxsize=16)
+def _patterns(n: int, seed: int) -> np.ndarray:
+    """Returns [n, m] signs: all that begin with +, or for many n as many as are drawn."""
+    if n <= MOST_ENUMERATED:
+        return 1.0 - 2 * ((np.arange(2 ** (n - 1)) >> np.arange(n)[:, None]) & 1)
+    return np.random.default_rng(seed).choice([-1.0, 1.0], (n, DRAWN_PATTERNS))
+
+
+def sign_flip_p_values(rows: np.ndarray, two_sided: bool = True, seed: int = 0) -> np.ndarray:
+    """Returns [k] p values that [k, n] finite differences are symmetric about 0.
+
+    Under that null each difference may as well have the other sign: p is the share of sign patterns
+    whose mean is as far out as the one seen. Of more than `MOST_ENUMERATED` differences patterns
+    are drawn, the one seen among them. It is scipy's `permutation_test` of 'samples', as one matrix
+    product for all rows.
 
     Args:
-      effect: mean over standard deviation (Cohen's d of the differences).
-      repeats: number of pairs, at least 2.
-      alpha: level of the test.
-      alternative: 'two-sided' or 'larger'.
+      rows: [k, n] differences, n ≥ 1.
+      two_sided: whether as far out means on either side, or above 0.
+      seed: of the patterns, where they are drawn.
     """
-    return float(
-        _powers(np.array([effect]), np.array([repeats]), np.array([alpha]), alternative)[0]
-    )
+    n = rows.shape[1]
+    signs, exact = _patterns(n, seed), n <= MOST_ENUMERATED
+    found = np.empty(len(rows))
+    step = max(1, _MOST_SUMS // signs.shape[1])
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        largest = np.abs(part).max(axis=1, keepdims=True)
+        # Of order one, so that sums neither overflow nor vanish; ties hold to rounding.
+        part = part / np.where(largest > 0, largest, 1)
+        sums, seen = part @ signs, part.sum(axis=1, keepdims=True)
+        if two_sided:
+            hits = (np.abs(sums) >= np.abs(seen) - 1e-12).mean(axis=1)
+        else:
+            hits = (sums >= seen - 1e-12).mean(axis=1)
+            if exact:  # The patterns that begin with −.
+                hits = (hits + (-sums >= seen - 1e-12).mean(axis=1)) / 2
+        found[start : start + step] = hits
+    return found if exact else (1 + found * DRAWN_PATTERNS) / (1 + DRAWN_PATTERNS)
 
 
-def _powers(
-    effects: np.ndarray, repeats: np.ndarray, alphas: np.ndarray, alternative: str
-) -> np.ndarray:
-    """Returns [k] powers: the noncentral t beyond the critical value, on both sides if asked."""
-    freedom, shift = repeats - 1, effects * np.sqrt(repeats)
-    critical = -special.stdtrit(freedom, alphas / (2 if alternative == 'two-sided' else 1))
-    above = stats.nct.sf(critical, freedom, shift)
-    if alternative != 'two-sided':
-        return above
-    # The lower tail as the upper one of −T: scipy's lower tail is NaN where it all but vanishes.
-    return above + stats.nct.sf(critical, freedom, -shift)
+@functools.lru_cache(maxsize=256)
+def least_effects(level: float) -> np.ndarray:
+    """Returns the smallest effects that a one-sided t test shows with power 0.8.
 
-
-def repeats_needed(
-    effect: float, alpha: float = 0.05, alternative: str = 'two-sided', wanted: float = POWER
-) -> int | None:
-    """Returns the fewest repeats at which a t test has power `wanted`; None above 10,000.
-
-    The observed effect stands for the true one, so this is an order of magnitude, not a promise.
-    """
-    return _repeats_needed(np.array([effect]), np.array([alpha]), alternative, wanted)[0]
-
-
-def _repeats_needed(
-    effects: np.ndarray, alphas: np.ndarray, alternative: str, wanted: float = POWER
-) -> list[int | None]:
-    """Returns the fewest repeats for [k] effects, each at its own level."""
-    # From an effect without a direction nothing follows; one of the wrong direction is never shown.
-    usable = ~np.isnan(effects) & ((alternative == 'two-sided') | (effects > 0))
-    pairs = np.stack([np.minimum(np.abs(effects), _LARGEST_EFFECT), alphas], axis=1)[usable]
-    # Many comparisons share an effect: no difference at all, or one without spread.
-    distinct, place = np.unique(pairs, axis=0, return_inverse=True)
-    place = place.ravel()
-    effect, alpha = distinct[:, 0], distinct[:, 1]
-    low = np.ones(len(distinct), dtype=int)
-    high = np.full(len(distinct), MOST_REPEATS)
-    enough = _powers(effect, high, alpha, alternative) >= wanted
-    # Power grows with the repeats: halve the range until it holds one number.
-    while (high - low > 1).any():
-        middle = np.maximum((low + high) // 2, 2)
-        reached = _powers(effect, middle, alpha, alternative) >= wanted
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    found: list[int | None] = [None] * len(effects)
-    for i, j in zip(np.flatnonzero(usable), place, strict=True):
-        found[i] = int(high[j]) if enough[j] else None
-    return found
-
-
-def _effects(rows: np.ndarray) -> np.ndarray:
-    """Returns [k] mean over standard deviation of [k, n] finite values; ±inf without spread."""
-    with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-        mean, std = rows.mean(axis=1), rows.std(axis=1, ddof=1)
-        return np.where(std == 0, np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), mean / std)
-
-
-def _effect(differences: np.ndarray) -> float:
-    return float(_effects(differences[None])[0]) if _sound(differences) else math.nan
-
-
-def compare(
-    first: np.ndarray,
-    second: np.ndarray,
-    confidence: float = 0.95,
-    resamples: int = 9999,
-    seed: int = 0,
-    tests: int = 1,
-) -> Comparison:
-    """Compares two conditions repeat by repeat.
+    An effect is a mean over its standard deviation. A two-sided test of level α is one of α/2 here:
+    to find a difference on the wrong side is not to show it.
 
     Args:
-      first: [n] values, one a repeat.
-      second: [n] values of the same repeats in the same order.
-      confidence: of both intervals; 1 − confidence is the level that power is computed at.
-      resamples: bootstrap resamples; 0 leaves the bootstrap out.
-      seed: of the bootstrap.
-      tests: how many comparisons Holm's correction runs over; the repeats needed are those of its
-        first, strictest step.
+      level: of the one-sided test.
+
+    Returns:
+      [9999] effects for 2, 3, … 10,000 repeats.
     """
-    (found,) = compare_many([(first, second)], confidence, resamples, seed, [tests])
-    return found
+    n = np.arange(2.0, MOST_REPEATS + 1)
+    critical = -special.stdtrit(n - 1, level)
+    shift = critical * np.sqrt(special.chdtri(n - 1, 1 - POWER) / (n - 1))
+    near = critical < _FAR
+    shift[near] = special.nctdtrinc(n[near] - 1, 1 - POWER, critical[near])
+    return shift / np.sqrt(n)
+
+
+def repeats_needed(effect: np.ndarray, level: float) -> np.ndarray:
+    """Returns the fewest repeats that show [k] effects, as `least_effects` has them.
+
+    The spread seen stands for the true one, so this is an order of magnitude, not a promise.
+    Effects of 0 or below are never shown: inf, as is what takes more than 10,000; NaN stays.
+    """
+    least = least_effects(level)
+    found = 2.0 + np.searchsorted(-least, -np.asarray(effect, dtype=float))
+    found[found > MOST_REPEATS] = math.inf
+    return np.where(np.isnan(effect), math.nan, found)
 
 
 def compare_many(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
-    confidence: float = 0.95,
-    resamples: int = 9999,
+    ratio: bool | Sequence[bool] = True,
+    margin: float = 0.1,
+    level: float = 0.05,
+    directed: bool = False,
+    tests: int | Sequence[int] = 1,
     seed: int = 0,
-    tests: Sequence[int] | None = None,
 ) -> list[Comparison]:
-    """Returns for each pair what `compare` returns for it, at a fraction of the cost.
+    """Compares many pairs of conditions, each by itself.
 
     Args:
-      pairs: (first, second), each [n]; n may differ from pair to pair.
-      confidence: see `compare`.
-      resamples: see `compare`.
-      seed: see `compare`.
-      tests: for each pair the size of its family; 1 where not given.
+      pairs: (first, second), each [n], one value a repeat, of the same repeats in the same order; n
+        may differ from pair to pair.
+      ratio: for all or for each, whether errors are compared by ratio or by difference.
+      margin: how far from 1 a ratio may be that counts as the same; 0.1 means 0.9 to 1.1.
+      level: of all tests.
+      directed: whether p values are one-sided, that first > second, or two-sided.
+      tests: for all or for each, how many comparisons Holm's correction runs over; what is
+        detectable, and the repeats needed, are those of its first, strictest step.
+      seed: of sign patterns, where they are drawn.
     """
-    arrays = [
-        (np.asarray(first, dtype=float), np.asarray(second, dtype=float)) for first, second in pairs
-    ]
-    sizes = [1] * len(arrays) if tests is None else list(tests)
+    arrays = [(np.asarray(a, dtype=float), np.asarray(b, dtype=float)) for a, b in pairs]
+    ratios = np.broadcast_to(np.asarray(ratio, dtype=bool), len(arrays))
+    levels = level / np.broadcast_to(np.asarray(tests), len(arrays))
+    alike: dict[int, list[int]] = {}
+    for i, (first, _) in enumerate(arrays):
+        alike.setdefault(first.size, []).append(i)
     found: dict[int, Comparison] = {}
-    alike: dict[int, list[int]] = {}
-    for i, (first, second) in enumerate(arrays):
-        if _sound(first) and _sound(second):
-            alike.setdefault(first.size, []).append(i)
-        else:
-            found[i] = _undefined(first, second)
-    for indices in alike.values():
-        first, second = (np.stack([arrays[i][side] for i in indices]) for side in (0, 1))
-        with np.errstate(over='ignore', invalid='ignore'):
-            differences = first - second
-            levels = (1 - confidence) / np.array([sizes[i] for i in indices])
-            columns = {
-                'first_mean': first.mean(axis=1),
-                'second_mean': second.mean(axis=1),
-                'difference': differences.mean(axis=1),
-                'std': differences.std(axis=1, ddof=1),
-                't_p_value': _t_p_values(t_statistics(differences), first.shape[1], 'two-sided'),
-                'wilcoxon_p_value': _wilcoxon_p_values(differences),
-                'cohens_d': _effects(differences),
-            }
-        t_low, t_high = _mean_intervals(differences, confidence)
-        bca_low, bca_high = _bca_intervals(differences, confidence, resamples, seed)
-        needed = _repeats_needed(columns['cohens_d'], levels, 'two-sided')
-        for row, i in enumerate(indices):
-            found[i] = Comparison(
-                repeats=first.shape[1],
-                t_interval=(float(t_low[row]), float(t_high[row])),
-                bca_interval=(float(bca_low[row]), float(bca_high[row])),
-                cliffs_delta=cliffs_delta(first[row], second[row]),
-                repeats_needed=needed[row],
-                **{name: float(column[row]) for name, column in columns.items()},
-            )
-    return [found[i] for i in range(len(arrays))]
-
-
-def _undefined(first: np.ndarray, second: np.ndarray) -> Comparison:
-    """Returns what is left to say where there is no spread: the means."""
-    finite = bool(first.size and np.isfinite(first).all() and np.isfinite(second).all())
-    with np.errstate(over='ignore', invalid='ignore'):
-        difference = float((first - second).mean()) if finite else math.nan
-    return Comparison(
-        repeats=first.size,
-        first_mean=float(first.mean()) if finite else math.nan,
-        second_mean=float(second.mean()) if finite else math.nan,
-        difference=difference,
-        std=math.nan,
-        t_interval=_UNDEFINED,
-        bca_interval=_UNDEFINED,
-        t_p_value=math.nan,
-        wilcoxon_p_value=math.nan,
-        cohens_d=math.nan,
-        cliffs_delta=cliffs_delta(first, second) if finite else math.nan,
-        repeats_needed=None,
-    )
-
-
-def equivalence(
-    first: np.ndarray, second: np.ndarray, reference: np.ndarray, margin: float
-) -> Equivalence:
-    """Tests whether first and second differ by less than `margin` times the reference.
-
-    The reference is itself an estimate: testing the mean of d_k ± margin · r_k, repeat by repeat,
-    carries its uncertainty along (Fieller), where a fixed margin would not.
-
-    Args:
-      first: [n] values, one a repeat.
-      second: [n] values of the same repeats.
-      reference: [n] values of the same repeats that the margin is a fraction of.
-      margin: the fraction.
-    """
-    (found,) = equivalence_many([(first, second, reference)], margin)
-    return found
-
-
-def equivalence_many(
-    triples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], margin: float
-) -> list[Equivalence]:
-    """Returns for each (first, second, reference) what `equivalence` returns for it."""
-    found: dict[int, Equivalence] = {}
-    alike: dict[int, list[int]] = {}
-    arrays = [tuple(np.asarray(part, dtype=float) for part in triple) for triple in triples]
-    for i, parts in enumerate(arrays):
-        if all(map(_sound, parts)):
-            alike.setdefault(parts[0].size, []).append(i)
-        else:
-            known = parts[2].size and np.isfinite(parts[2]).all()
-            mean = float(parts[2].mean()) if known else math.nan
-            found[i] = Equivalence(margin, mean, *[math.nan] * 5)
     for n, indices in alike.items():
-        first, second, reference = (
-            np.stack([arrays[i][side] for i in indices]) for side in range(3)
+        first, second = (np.stack([arrays[i][side] for i in indices]) for side in (0, 1))
+        columns = _compared(
+            first, second, ratios[indices], margin, level, directed, levels[indices], seed
         )
-        with np.errstate(over='ignore', invalid='ignore'):
-            differences, allowance = first - second, margin * reference
-            upper = t_statistics(differences - allowance)
-            lower = t_statistics(differences + allowance)
-            means = reference.mean(axis=1)
-        below, exceeds = _t_p_values(upper, n, 'less'), _t_p_values(upper, n, 'greater')
-        above, undercuts = _t_p_values(lower, n, 'greater'), _t_p_values(lower, n, 'less')
-        outside = np.minimum(1.0, 2 * np.minimum(exceeds, undercuts))
-        columns = (means, below, above, np.maximum(below, above), exceeds, outside)
         for row, i in enumerate(indices):
-            found[i] = Equivalence(margin, *(float(column[row]) for column in columns))
+            named = {name: float(column[row]) for name, column in columns.items()}
+            found[i] = Comparison(repeats=n, ratio=bool(ratios[i]), **named)
     return [found[i] for i in range(len(arrays))]
 
 
-def repeats_needed_for_margin(
+def _compared(
     first: np.ndarray,
     second: np.ndarray,
-    reference: np.ndarray,
+    ratio: np.ndarray,
     margin: float,
-    alpha: float,
-    two_sided: bool = True,
-) -> tuple[int | None, str]:
-    """Returns how many repeats would decide a margin, and which way the data lean.
+    level: float,
+    directed: bool,
+    levels: np.ndarray,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Returns the fields of `Comparison`, [k] each, for [k, n] values."""
+    k, n = first.shape
+    nothing = np.full(k, np.nan)
+    if not n:
+        names = [field.name for field in dataclasses.fields(Comparison)]
+        return {name: nothing for name in names if name not in ('repeats', 'ratio')}
+    with np.errstate(all='ignore'):
+        steps = np.where(ratio[:, None], np.log(first) - np.log(second), first - second)
+        steps[~np.isfinite(steps).all(axis=1)] = np.nan
+        mean = steps.mean(axis=1)
+        std = steps.std(axis=1, ddof=1) if n > 1 else nothing
+        error = std / math.sqrt(n)
 
-    Args:
-      first: [n] values.
-      second: [n] values of the same repeats.
-      reference: [n] values that the margin is a fraction of.
-      margin: the fraction.
-      alpha: level of each one-sided test.
-      two_sided: whether first < second by more than the margin is outside it too; then showing that
-        a difference is outside takes two tests, each at half the level.
+        def t(bound: float) -> np.ndarray:
+            # Without spread the mean is known, and the test degenerates to a comparison.
+            beyond = np.where(mean == bound, 0.0, np.copysign(np.inf, mean - bound))
+            return np.where(error == 0, beyond, (mean - bound) / error)
 
-    Returns:
-      Repeats for power 0.8 at the observed effect (None above 10,000) and 'inside' or 'outside'.
-    """
-    arrays = [np.asarray(part, dtype=float) for part in (first, second, reference)]
-    if not all(map(_sound, arrays)):
-        return None, 'outside'
-    with np.errstate(over='ignore', invalid='ignore'):
-        differences, allowance = arrays[0] - arrays[1], margin * arrays[2]
-        nearer = differences if differences.mean() >= 0 or not two_sided else -differences
-        effect = _effect(allowance - nearer)
-    inside = effect > 0
-    level = alpha / 2 if two_sided and not inside else alpha
-    return repeats_needed(abs(effect), level, 'larger'), 'inside' if inside else 'outside'
+        # No ratio of errors lies below 0, whatever the margin.
+        upper, lower = math.log1p(margin), math.log1p(-margin) if margin < 1 else -math.inf
+        greater, less = special.stdtr(n - 1, -t(0.0)), special.stdtr(n - 1, t(0.0))
+        half = -special.stdtrit(n - 1, level if directed else level / 2) * error
+
+        def flipped(rows: np.ndarray, two_sided: bool = False) -> np.ndarray:
+            p = nothing.copy()
+            chosen = np.isfinite(rows).all(axis=1) if n > 1 else np.zeros(k, dtype=bool)
+            p[chosen] = sign_flip_p_values(rows[chosen], two_sided, seed)
+            return p
+
+        detectable, needed = nothing.copy(), nothing.copy()
+        for own in np.unique(levels) if n > 1 else ():
+            rows, tail = levels == own, own if directed else own / 2
+            detectable[rows] = least_effects(tail)[min(n, MOST_REPEATS) - 2] * std[rows]
+            needed[rows] = repeats_needed(upper / std[rows], tail)
+
+        def shown(logs: np.ndarray) -> np.ndarray:
+            return np.where(ratio, np.exp(logs), logs)
+
+        return {
+            'first_mean': first.mean(axis=1),
+            'second_mean': second.mean(axis=1),
+            'effect': shown(mean),
+            'low': shown(mean - half),
+            'high': shown(mean + half),
+            'p_value': greater if directed else 2 * np.minimum(greater, less),
+            'flip_p_value': flipped(steps, not directed),
+            'reversed_p_value': less,
+            'below_p_value': np.where(ratio, special.stdtr(n - 1, t(upper)), np.nan),
+            'above_p_value': np.where(ratio, special.stdtr(n - 1, -t(lower)), np.nan),
+            'flip_below_p_value': flipped(np.where(ratio[:, None], upper - steps, np.nan)),
+            'flip_above_p_value': flipped(np.where(ratio[:, None], steps - lower, np.nan)),
+            'detectable': shown(detectable),
+            'repeats_needed': np.where(ratio, needed, np.nan),
+        }

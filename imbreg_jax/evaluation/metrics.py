@@ -111,6 +111,4 @@ def metrics(
     predictions = np.asarray(predictions, np.float64)
     if strata is None:
         strata = {'seen': np.ones(targets.shape, bool), 'unseen': np.zeros(targets.shape, bool)}
-    return {
-        name: metric.compute(predictions, targets, strata) for name, metric in METRICS.items()
-    }
+    return {name: metric.compute(predictions, targets, strata) for name, metric in METRICS.items()}

@@ -48,9 +48,7 @@ class Journal:
         """What is wrong with the rows that a checkpoint's position counts on, or None."""
         mark = position.get('journal')
         if mark is None:
-            # Until there was a journal, positions held the rows themselves.
-            known = isinstance(position.get('rows'), list)
-            return None if known else 'it is of another version'
+            return 'it is of another version'
         if mark['bytes'] and not self._path.exists():
             return f'{NAME}, which it needs, is missing'
         try:
@@ -66,16 +64,8 @@ class Journal:
         Raises:
           OSError: the files cannot be cut back or the disk is full.
         """
-        position = position or {'rows': []}
-        mark = position.get('journal')
-        if mark is not None:
-            content = self._read(mark['bytes'])
-            self._rows = [json.loads(line) for line in content.splitlines()]
-        else:
-            now = time.time()
-            timed = [files.finite(row) | {'wall_time': now} for row in position['rows']]
-            content = files.json_lines(timed)
-            self._rows = timed
+        content = b'' if position is None else self._read(position['journal']['bytes'])
+        self._rows = [json.loads(line) for line in content.splitlines()]
         self._length = len(content)
         self._digest = hashlib.sha256(content)
         if self._workdir is None:

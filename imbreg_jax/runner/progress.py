@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,13 +37,33 @@ class Position(NamedTuple):
     step: int = 0
 
 
+class _Begun(NamedTuple):
+    """Runs that are under way: what is trained next, and their arrays there; see `arrays_of`."""
+
+    runs: tuple[units_lib.RunPlace, ...]
+    epoch: int
+    step: int
+    arrays: list[np.ndarray]
+
+    def slices(self, most: int) -> list['_Begun']:
+        """The same in parts of at most so many runs."""
+        size = units_lib.slice_size(len(self.runs), most)
+        return [
+            self._replace(
+                runs=self.runs[start : start + size],
+                arrays=[values[start : start + size] for values in self.arrays],
+            )
+            for start in range(0, len(self.runs), size)
+        ]
+
+
 class Progress:
     """What a study has come to, and its checkpoints; without a workdir it keeps none.
 
     Attributes:
       journal: every epoch's rows.
       units: those that are finished, and those that the plan makes of the other runs, in the
-        order in which they train.
+        order in which they train: what is under way comes first.
       outcomes: what each finished unit left.
       seconds: spent on training and evaluation, earlier starts included.
       compile_seconds: of these, on compilation.
@@ -58,29 +79,28 @@ class Progress:
         self._study = study
         self._workdir = workdir
         self._kept: list[dict[str, Any]] = []
+        # Under way, and not the unit in hand.
+        self._waiting: list[_Begun] = []
         self._binding: dict[str, Any] = {}
         self._began = 0.0
 
-    def restore(self, plan: Plan) -> tuple[Position, list[np.ndarray] | None]:
+    def restore(self, plan: Plan) -> None:
         """Goes on under a plan from the newest checkpoint that is whole, or from nothing.
-
-        Returns:
-          The position, and the arrays saved there unless a unit begins.
 
         Raises:
           CheckpointError: there are checkpoints, and none can be used.
           OSError: a file cannot be read or written.
         """
-        self.outcomes, self._kept = [], []
+        self.outcomes, self._kept, self._waiting = [], [], []
         self._binding = workdir_lib.binding(plan.to_json())
         self.units = units_lib.cut(self._study, plan.runs_per_unit)
         if self._workdir is None:
             self.journal.begin(None)
-            return Position(), None
+            return
         found = checkpoints.restore(self._workdir.checkpoints, self._unusable)
         self.journal.begin(found and found.position)
         if found is None:
-            return Position(), None
+            return
         for name in found.damaged:
             logger.warning('checkpoint %s is not used; %s is', name, found.name)
         held = found.position
@@ -90,24 +110,22 @@ class Progress:
             with np.load(self._unit_path(number), allow_pickle=False) as arrays:
                 runs = [(condition, repeat) for condition, repeat in kept['runs']]
                 self.outcomes.append(Outcome(runs, dict(arrays)))
-        begun = [(condition, repeat) for condition, repeat in held['runs']]
-        self.units = self._cut(plan.runs_per_unit, begun)
+        self._waiting = _parts(held['begun'], found.arrays, plan.runs_per_unit)
+        self.units = self._cut(plan.runs_per_unit)
         if changes := self._changes(held['plan']):
             logger.warning(
                 'going on under another plan than before (%s), so results may have other last '
                 'digits',
                 changes,
             )
-        position = Position(held['unit'], held['epoch'], held['step'])
-        self._describe(position)
-        return position, found.arrays or None
+        self._describe(self._next())
 
     def save(self, position: Position, arrays: list[np.ndarray]) -> None:
         """Saves a checkpoint.
 
         Args:
           position: what is trained next.
-          arrays: those of the unit in hand, see `arrays_of`; none where it is only to begin.
+          arrays: those of the unit in hand, see `arrays_of`; none where a unit is finished.
 
         Raises:
           OSError: it cannot be written or the disk is full; older checkpoints stay.
@@ -115,9 +133,15 @@ class Progress:
         self._count_seconds()
         if self._workdir is None:
             return
-        begun = self.units[position.unit].runs if arrays else ()
-        held = position._asdict() | {
-            'runs': [list(map(int, run)) for run in begun],
+        begun = list(self._waiting)
+        if arrays:
+            _, epoch, step = position
+            begun.insert(0, _Begun(self.units[position.unit].runs, epoch, step, arrays))
+        held = {
+            'begun': [
+                {'runs': _plain(runs), 'epoch': epoch, 'step': step}
+                for runs, epoch, step, _ in begun
+            ],
             'journal': self.journal.mark(),
             'outcomes': self._kept,
             'plan': self._binding,
@@ -127,14 +151,19 @@ class Progress:
         checkpoints.save(
             self._workdir.checkpoints,
             self._step(position),
-            arrays,
+            [values for part in begun for values in part.arrays],
             held,
             self._study.compute.checkpoints_kept,
         )
 
-    def begin_unit(self) -> None:
-        """Counts seconds from here on."""
+    def begin_unit(self) -> tuple[Position, list[np.ndarray] | None]:
+        """Takes the next unit in hand, and counts seconds from here on.
+
+        Returns:
+          What of it is trained next, and the arrays that were saved there, or None where it begins.
+        """
         self._began = time.monotonic()
+        return self._next(), self._waiting.pop(0).arrays if self._waiting else None
 
     def finish_unit(self, number: int, outcome: Outcome) -> None:
         """Keeps what a unit left, in a file of its own, and saves the position after it.
@@ -147,19 +176,22 @@ class Progress:
             path = self._unit_path(number)
             # Also where there is one: it may be damaged, and then it is being made again.
             files.write_arrays(path, outcome.arrays)
-            runs = [list(map(int, run)) for run in outcome.runs]
-            self._kept.append({'runs': runs, 'sha256': files.sha256(path)})
+            self._kept.append({'runs': _plain(outcome.runs), 'sha256': files.sha256(path)})
         self.save(Position(number + 1), [])
 
-    def _cut(self, most: int, begun: list[tuple[int, int]]) -> list[units_lib.Unit]:
-        """The finished units, and those of the runs that are left."""
+    def _next(self) -> Position:
+        number = len(self.outcomes)
+        if not self._waiting:
+            return Position(number)
+        return Position(number, self._waiting[0].epoch, self._waiting[0].step)
+
+    def _cut(self, most: int) -> list[units_lib.Unit]:
+        """The finished units, those under way, and those of the runs that are left."""
         programs = {c: p for p, group in enumerate(self._study.programs()) for c in group}
-        finished = [
-            units_lib.Unit(programs[outcome.runs[0][0]], tuple(outcome.runs))
-            for outcome in self.outcomes
-        ]
-        done = {run for unit in finished for run in unit.runs}
-        return finished + units_lib.cut(self._study, most, done, begun)
+        parts = [outcome.runs for outcome in self.outcomes] + [p.runs for p in self._waiting]
+        made = [units_lib.Unit(programs[runs[0][0]], tuple(runs)) for runs in parts]
+        gone = {run for unit in made for run in unit.runs}
+        return made + units_lib.cut(self._study, most, gone)
 
     def _changes(self, before: dict[str, Any]) -> str:
         """What of a plan is another now, of that on which numbers may depend."""
@@ -211,7 +243,7 @@ class Progress:
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
         """What else a checkpoint needs and is not there as it was, or None."""
-        if 'step' not in position:
+        if 'begun' not in position:
             return 'made by an earlier version'
         for number, kept in enumerate(position['outcomes']):
             path = self._unit_path(number)
@@ -221,6 +253,22 @@ class Progress:
             except OSError:
                 return f'{path.name}, which it needs, is missing'
         return self.journal.fault(position)
+
+
+def _plain(runs: Sequence[units_lib.RunPlace]) -> list[list[int]]:
+    return [list(map(int, run)) for run in runs]
+
+
+def _parts(begun: list[dict[str, Any]], arrays: list[np.ndarray], most: int) -> list[_Begun]:
+    """What is under way, from a checkpoint's position and arrays, as units of so many runs."""
+    # All are of one program, and so of one structure.
+    each = len(arrays) // max(1, len(begun))
+    parts = []
+    for place, held in enumerate(begun):
+        runs = tuple((condition, repeat) for condition, repeat in held['runs'])
+        values = arrays[place * each : (place + 1) * each]
+        parts += _Begun(runs, held['epoch'], held['step'], values).slices(most)
+    return parts
 
 
 # What a checkpoint holds of a unit's runs, and the way back: nothing else knows the arrays' order.

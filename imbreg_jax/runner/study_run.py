@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import pandas as pd
 
 from imbreg_jax.compute import backend, out_of_memory
@@ -22,7 +21,7 @@ from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
 from imbreg_jax.runner import planning
 from imbreg_jax.runner.display import Display
-from imbreg_jax.runner.progress import Position, Progress
+from imbreg_jax.runner.progress import Progress
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.unit_run import UnitRun
 from imbreg_jax.study import Study
@@ -163,9 +162,9 @@ class StudyRun:
         """Trains, with less at once where memory runs out; returns the plan that served."""
         while True:
             self._programs = None
-            start, saved = progress.restore(plan)
+            progress.restore(plan)
             try:
-                self._train(progress, plan, devices[: plan.devices], start, saved)
+                self._train(progress, plan, devices[: plan.devices])
                 return plan
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
                 if not out_of_memory.is_out_of_memory(error):
@@ -192,37 +191,27 @@ class StudyRun:
         logger.warning('%s; going on with %s', text, how)
         return smaller
 
-    def _train(
-        self,
-        progress: Progress,
-        plan: plan_lib.Plan,
-        devices: list[Any],
-        start: Position,
-        saved: list[np.ndarray] | None,
-    ) -> None:
-        """Trains and evaluates the units from a position on, one after the other."""
-        units = progress.units
+    def _train(self, progress: Progress, plan: plan_lib.Plan, devices: list[Any]) -> None:
+        """Trains and evaluates the units that are left, one after the other."""
+        units, finished = progress.units, len(progress.outcomes)
         with Display(sum(map(progress.images, units)), len(units)) as display:
             for number, unit in enumerate(units):
-                if number < start.unit:
+                if number < finished:
                     display.skip(progress.images(unit))
                     continue
-                if number > start.unit:
+                if number > finished:
                     self.stop.obey()
                 display.begin(number + 1)
                 display.phase('drawing data')
-                progress.begin_unit()
-                left = [other for other in units[start.unit :] if other.program == unit.program]
+                position, saved = progress.begin_unit()
+                left = [other for other in units[finished:] if other.program == unit.program]
                 programs = self._programs_of(left, plan, devices)
                 engine = Engine(programs.training, unit)
                 try:
                     display.phase('compiling')
                     evaluation = evaluator.Evaluator(engine, programs)
                     run = UnitRun(number, engine, evaluation, progress, display, self.stop)
-                    if number == start.unit:
-                        run.run(start, saved, self._profile(number))
-                    else:
-                        run.run(Position(number), None, self._profile(number))
+                    run.run(position, saved, self._profile(number))
                 finally:
                     engine.release()
 

@@ -40,6 +40,8 @@ _MOST_BATCH_VALUES = 2**31 - 1
 # Of a law's targets, the share that may lie where a task has none.
 _MOST_OUTSIDE = 1e-6
 _PAPER_PIXELS = 52 * 52
+# Fields that no result hung on and that nothing asks for any more.
+_GONE = frozenset({'analysis.bootstrap_resamples'})
 
 
 class _Config(ml_collections.ConfigDict):
@@ -83,10 +85,15 @@ def default_config() -> ml_collections.ConfigDict:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested plain config with the default of every field that it lacks."""
+    """What an earlier version wrote down, with the default of every field that came later."""
     defaults = nested({name: field.default for name, field in FIELDS.items()})
     return defaults | {
-        key: {**defaults[key], **value} if key in SECTIONS and isinstance(value, Mapping) else value
+        key: {
+            **defaults[key],
+            **{leaf: held for leaf, held in value.items() if f'{key}.{leaf}' not in _GONE},
+        }
+        if key in SECTIONS and isinstance(value, Mapping)
+        else value
         for key, value in values.items()
     }
 
@@ -130,6 +137,7 @@ def flat_conditions(
     flat = _checked_fields(values, parse)
     conditions = _checked_conditions(flat, overrides, parse)
     _check_study(flat, len(conditions))
+    _check_reference(flat['analysis.reference'], conditions)
     for name, fields in conditions.items():
         named = {key: f'conditions.{name}.{key}' for key in fields if fields[key] != flat[key]}
         _check_condition(fields, named, parse)
@@ -291,6 +299,16 @@ def _check_study(flat: Mapping[str, Any], condition_count: int) -> None:
             flat['repeats'],
             f'with {condition_count} conditions that makes {runs} runs; a study has at most '
             f'{MOST_RUNS}',
+        )
+
+
+def _check_reference(reference: str, conditions: Iterable[str]) -> None:
+    """The condition that others are compared with is one of the study."""
+    if reference and reference not in conditions:
+        near = suggestions.nearest(reference, filter(None, conditions))
+        known = f'did you mean {near}' if near else "or '' for the balanced or first one"
+        raise ConfigError(
+            'analysis.reference', reference, f'it must be the name of a condition; {known}'
         )
 
 

@@ -245,17 +245,21 @@ class AnalysisSettings:
     """How the results are looked at."""
 
     equivalence_margin: float = field(
-        0.1, positive(10.0), "of the balanced condition's value: what 'costs little' may cost",
+        0.1, positive(10.0), 'how far from 1 the ratio of two errors may be that count as the same',
         HOST, also='margin',
     )  # fmt: skip
     confidence: float = field(
-        0.95, number(0.5, 0.9999, open_low=True), 'coverage of the intervals', HOST,
+        0.95, number(0.5, 0.9999, open_low=True),
+        'coverage of the intervals; 1 - confidence is the level of every test', HOST,
         also='confidence_level',
     )  # fmt: skip
-    bootstrap_resamples: int = field(9999, integer(99, 10**6), 'resamples of a bootstrap', HOST)
     seed: int = field(
         0, integer(0, LARGEST_SEED), 'the root of the random numbers of analysis', HOST
     )
+    reference: str = field(
+        '', TEXT, "condition that others are compared with; '' means the balanced or first one",
+        HOST,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The numbers that the paper prints, cell by cell, with what is wrong with them.
 
 Source: Thakoersingh, "How does imbalanced data affect performance of regression CNNs?",
-TU Delft, Tables 1 to 5. The numbers themselves are in `paper_tables.json` beside this module.
+TU Delft, Tables 1 to 5. The numbers themselves are in `tables.json` beside this module.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ class Cell:
 
 @functools.lru_cache(maxsize=1)
 def _data() -> Mapping[str, Any]:
-    resource = importlib.resources.files('imbreg_jax.analysis').joinpath('paper_tables.json')
+    resource = importlib.resources.files(__package__).joinpath('tables.json')
     return json.loads(resource.read_text(encoding='utf-8'))
 
 

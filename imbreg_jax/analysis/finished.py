@@ -1,0 +1,329 @@
+"""A finished study as analysis knows it, and the questions that its numbers answer."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import paper
+
+BASELINE = 'random_guess'
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """A target distribution: registry name, label to print, and canonical expression.
+
+    Two are equal whatever they are called in print: one table may come from files of other names.
+    """
+
+    name: str
+    label: str = dataclasses.field(compare=False)
+    spec: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """One condition: its name, the law it was trained on, and its settings.
+
+    Attributes:
+      name: as in `results.csv`.
+      train: the training distribution.
+      settings: dotted config field -> value, everything that shapes a training but the law.
+    """
+
+    name: str
+    train: Distribution
+    settings: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What to call the condition: the law's label, with the name where that says more."""
+        if self.name in (self.train.name, self.train.spec, self.train.label):
+            return self.train.label
+        if self.train.name in self.name:
+            return self.name.replace(self.train.name, self.train.label)
+        return f'{self.name} [{self.train.label}]'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Arrays of one trained network; n test images, v validation images, m dense ones.
+
+    Attributes:
+      test_generating: test distribution -> [n] generating values.
+      test_target: test distribution -> [n] targets.
+      test_prediction: test distribution -> [n] predictions, dropout off.
+      dense_generating: [m] generating values of the dense set.
+      dense_target: [m] targets of the dense set, as the run's condition defines them.
+      dense_prediction: [m] predictions.
+      validation_target: [v] targets of the validation split.
+      validation_prediction: [v] predictions.
+      calibration_factor: the scale that fits the validation split best.
+      moments: moment name -> value over training images; empty where none were recorded.
+    """
+
+    test_generating: Mapping[str, np.ndarray]
+    test_target: Mapping[str, np.ndarray]
+    test_prediction: Mapping[str, np.ndarray]
+    dense_generating: np.ndarray
+    dense_target: np.ndarray
+    dense_prediction: np.ndarray
+    validation_target: np.ndarray
+    validation_prediction: np.ndarray
+    calibration_factor: float
+    moments: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """Conditions that differ in nothing but the law of their training targets.
+
+    Attributes:
+      name: what sets the variant apart from the study's first one; '' for the first.
+      conditions: training distribution name -> condition name.
+    """
+
+    name: str
+    conditions: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """What `results.csv` says of one condition, predictor, test distribution and metric: [n] each.
+
+    Attributes:
+      repeat: numbers of the repeats.
+      value: the values.
+      source: index of the workdir that each is from.
+      line: its line there.
+    """
+
+    repeat: np.ndarray
+    value: np.ndarray
+    source: np.ndarray
+    line: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedStudy:
+    """Everything that analysis knows.
+
+    Attributes:
+      sources: names of the workdirs, as they appear in source notes.
+      headers: the parsed `config.json` of each workdir.
+      results: rows of every `results.csv` with columns source (index into sources) and line.
+      metrics: rows of every `metrics.jsonl` with columns source and line.
+      conditions: by name, in order.
+      test_distributions: by name, in order.
+      runs: (condition, repeat) -> arrays.
+      diverged: (condition, repeat) -> epoch.
+      notes: sentences on what merging had to decide.
+      folders: the workdirs themselves, for the tables of targets that they keep.
+    """
+
+    sources: tuple[str, ...]
+    headers: tuple[Mapping[str, Any], ...]
+    results: pd.DataFrame
+    metrics: pd.DataFrame
+    conditions: Mapping[str, Condition]
+    test_distributions: Mapping[str, Distribution]
+    runs: Mapping[tuple[str, int], Run]
+    diverged: Mapping[tuple[str, int], int]
+    notes: tuple[str, ...]
+    _groups: Mapping[tuple[str, str, str, str], Values] = dataclasses.field(repr=False)
+    folders: tuple[pathlib.Path, ...] = ()
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved config of the first workdir."""
+        return self.headers[0]['config']
+
+    def option(self, name: str, default: Any) -> Any:
+        """Returns the config's `analysis.<name>`, or `default` for a config without it."""
+        return self.config.get('analysis', {}).get(name, default)
+
+    @functools.cached_property
+    def predictors(self) -> tuple[str, ...]:
+        """The networks' predictors that the results hold: cnn, and cnn_calibrated where present."""
+        present = set(self.results['predictor'])
+        return tuple(p for p in ('cnn', 'cnn_calibrated') if p in present)
+
+    def repeats(self, condition: str) -> list[int]:
+        """Returns the repeats of `condition` that count: trained and not diverged."""
+        return list(self._repeats.get(condition, ()))
+
+    @property
+    def trained(self) -> list[str]:
+        """The conditions that have repeats that count."""
+        return [name for name in self.conditions if name in self._repeats]
+
+    @functools.cached_property
+    def titles(self) -> Mapping[str, str]:
+        """Condition -> what to call it."""
+        return {name: condition.title for name, condition in self.conditions.items()}
+
+    @functools.cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Test distribution -> what to call it."""
+        return {name: law.label for name, law in self.test_distributions.items()}
+
+    @functools.cached_property
+    def _repeats(self) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for condition, repeat in sorted(set(self.runs) - set(self.diverged)):
+            found.setdefault(condition, []).append(repeat)
+        return found
+
+    def values(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
+        """Returns one value per repeat, indexed by repeat; diverged runs are left out.
+
+        Args:
+          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '', or one
+            that has guesses of its own: see `baseline`).
+          condition: name of the condition.
+          test: name of a test distribution, or 'all' for the mean over those of the paper (over all
+            of the study's where it lacks one of them).
+          metric: 'mse', 'mape', 'mpe' or 'mae'.
+        """
+        key = (predictor, condition, test, metric)
+        if key not in self._series:
+            self._series[key] = self._select(*key)
+        return self._series[key]
+
+    @functools.cached_property
+    def _series(self) -> dict[tuple[str, str, str, str], pd.Series]:
+        return {}
+
+    def _select(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
+        if test == paper.ALL_TESTS:
+            parts = [self.values(predictor, condition, t, metric) for t in self.averaged_tests()]
+            shared, values = joint(parts)
+            return pd.Series(values.mean(axis=0), index=shared)
+        rows = self._groups.get((predictor, condition, test, metric))
+        if rows is None:
+            return pd.Series(dtype=float)
+        kept = np.isfinite(rows.value)
+        if predictor != BASELINE:
+            kept &= [(condition, r) not in self.diverged for r in rows.repeat]
+        repeat, value = rows.repeat[kept], rows.value[kept]
+        order = np.argsort(repeat, kind='stable')
+        return pd.Series(value[order], index=repeat[order])
+
+    def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
+        """Returns the random guess that the networks of `condition` are held against, by repeat.
+
+        Its own where it has one (a condition whose targets are defined by themselves, or whose
+        workdir guessed otherwise than those before it); else the one common to the study.
+        """
+        common = self.values(BASELINE, '', test, metric)
+        if not self.baseline_condition(condition, test, metric):
+            return common
+        own = self.values(BASELINE, condition, test, metric)
+        # Repeats of one condition may come from several workdirs.
+        others = common[~common.index.isin(own.index)]
+        return pd.concat([own, others]).sort_index() if len(others) else own
+
+    def baseline_condition(self, condition: str, test: str, metric: str) -> str:
+        """Returns under whose name `baseline` is kept: the condition's own, or '', the common."""
+        return condition if (BASELINE, condition, test, metric) in self._groups else ''
+
+    def averaged_tests(self) -> list[str]:
+        """Returns the test distributions that an average over 'all' means."""
+        wanted = paper.test_distributions()
+        if all(name in self.test_distributions for name in wanted):
+            return list(wanted)
+        return list(self.test_distributions)
+
+    def averages_as_the_paper(self) -> bool:
+        """Whether an average over 'all' is over the test distributions of the paper."""
+        return set(self.averaged_tests()) == set(paper.test_distributions())
+
+    def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
+        """Returns where a number comes from: file, lines and the rows to filter for."""
+        tests = self.averaged_tests() if test == paper.ALL_TESTS else [test]
+        found = [self._groups.get((predictor, condition, t, metric)) for t in tests]
+        held = [rows for rows in found if rows is not None]
+        source, line = (
+            np.concatenate([getattr(rows, name) for rows in held] or [np.zeros(0, dtype=int)])
+            for name in ('source', 'line')
+        )
+        named = f'condition={condition}, ' if condition else ''
+        return (
+            f'{self._describe(source, line)} ({len(line)} rows: {named}predictor={predictor}, '
+            f'test_distribution={" and ".join(tests)}, metric={metric})'
+        )
+
+    def _describe(self, source: np.ndarray, line: np.ndarray) -> str:
+        parts = []
+        for i in sorted(set(source.tolist())):
+            prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
+            lines = line[source == i]
+            parts.append(f'{prefix}results.csv lines {lines.min()}–{lines.max()}')
+        return ' and '.join(parts) or 'no rows'
+
+    def variants(self) -> list[Variant]:
+        """Returns the groups of conditions that share all settings but the training law."""
+        return list(self._variants)
+
+    @functools.cached_property
+    def _variants(self) -> Sequence[Variant]:
+        groups: dict[str, dict[str, str]] = {}
+        settings: dict[str, Mapping[str, Any]] = {}
+        for condition in self.conditions.values():
+            key = json.dumps(condition.settings, sort_keys=True)
+            # Two conditions alike in everything, name aside, are kept apart.
+            while condition.train.name in groups.get(key, {}):
+                key += ' '
+            groups.setdefault(key, {})[condition.train.name] = condition.name
+            settings[key] = condition.settings
+        found: list[Variant] = []
+        first = next(iter(settings.values()), {})
+        for key, members in groups.items():
+            changed = [
+                f'{field} = {show(value)}'
+                for field, value in settings[key].items()
+                if first.get(field) != value
+            ]
+            name = ', '.join(changed) or ('' if not found else ', '.join(members.values()))
+            found.append(Variant(name, members))
+        return found
+
+    def departures(self) -> list[str]:
+        """Says each setting in which the study's first variant leaves the paper."""
+        first = next(iter(self.conditions.values()))
+        found = []
+        for field, printed in paper.settings().items():
+            value = first.settings.get(field, get(self.config, field))
+            if value is not None and value != printed:
+                found.append(f'{field} is {show(value)}; the paper has {show(printed)}')
+        return found
+
+
+def joint(columns: Sequence[pd.Series]) -> tuple[pd.Index, np.ndarray]:
+    """Returns the repeats that all of k series have, [n], and their values there, [k, n]."""
+    shared = columns[0].index
+    if not all(shared.equals(column.index) for column in columns[1:]):
+        for column in columns[1:]:
+            shared = shared.intersection(column.index)
+        columns = [column.loc[shared] for column in columns]
+    return shared, np.stack([column.to_numpy(float) for column in columns])
+
+
+def show(value: Any) -> str:
+    """Returns a setting as text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def get(tree: Mapping[str, Any], field: str) -> Any:
+    """Returns what stands in a nested mapping under a dotted field; None where nothing does."""
+    for part in field.split('.'):
+        if not isinstance(tree, Mapping) or part not in tree:
+            return None
+        tree = tree[part]
+    return tree

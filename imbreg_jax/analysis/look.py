@@ -1,0 +1,165 @@
+"""How conditions look and what they are called in every figure, and which of them are drawn.
+
+Drawn narrow enough to read on a phone. Colours are Okabe and Ito's (safe for the colour-blind),
+fixed for each condition; markers and line styles tell the same apart in greyscale.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from imbreg_jax.analysis import canvas
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.section import Figure, only
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+
+# A figure with more would be too long to read, and in the end too large to draw; tables have all.
+MOST_CURVES = 12
+MOST_ROWS = 24
+_SHORT_LABEL = 14
+TICK_WIDTH = 24
+
+_OF_LAWS = {
+    'u1_10': ('#0072B2', 'o', '-'),
+    'u1_5': ('#E69F00', 's', '--'),
+    'n5_5_1': ('#009E73', '^', '-.'),
+}
+_OTHER_COLOURS = '#CC79A7 #56B4E9 #D55E00 #8C7A00 #9467BD #0072B2 #E69F00 #009E73'.split()
+_OTHER_MARKERS = ('D', 'v', 'P', 'X', '<', '>', 'h', '*')
+_OTHER_LINES = (':', (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a condition is drawn everywhere: colour, marker and line style."""
+
+    color: str
+    marker: str
+    line: Any
+
+
+def styles(study: FinishedStudy) -> dict[str, Style]:
+    """Returns how each condition is drawn; the paper's laws look the same in every study."""
+    found: dict[str, Style] = {}
+    taken: set[str] = set()
+    others = 0
+    for name, condition in study.conditions.items():
+        law = condition.train.name
+        if law in _OF_LAWS and law not in taken:
+            taken.add(law)
+            found[name] = Style(*_OF_LAWS[law])
+        else:
+            found[name] = Style(
+                _OTHER_COLOURS[others % len(_OTHER_COLOURS)],
+                # Shifted a place each time the colours start again, so that no pair comes twice.
+                _OTHER_MARKERS[(others + others // len(_OTHER_COLOURS)) % len(_OTHER_MARKERS)],
+                _OTHER_LINES[others % len(_OTHER_LINES)],
+            )
+            others += 1
+    return found
+
+
+def titles(study: FinishedStudy) -> dict[str, str]:
+    """Returns condition -> title, short enough to be drawn."""
+    return canvas.short_labels({name: c.title for name, c in study.conditions.items()})
+
+
+def test_labels(study: FinishedStudy) -> dict[str, str]:
+    """Returns test distribution -> label, short enough to be drawn."""
+    return canvas.short_labels({name: t.label for name, t in study.test_distributions.items()})
+
+
+def law_labels(study: FinishedStudy) -> dict[str, str]:
+    """Returns spec of a training law -> label, short enough to be drawn."""
+    return canvas.short_labels({c.train.spec: c.train.label for c in study.conditions.values()})
+
+
+def row_label(condition: str, test: str) -> str:
+    """Returns 'condition → test' to stand beside a row; on two lines where it is long."""
+    label = f'{condition} → {test}'
+    if len(label) <= TICK_WIDTH:
+        return label
+    return '\n'.join(canvas.wrap(part, TICK_WIDTH) for part in (condition, f'→ {test}'))
+
+
+def figure(
+    study: FinishedStudy,
+    name: str,
+    title: str,
+    caption: str,
+    draw: Callable[[], mpl_figure.Figure],
+    conditions: Sequence[str] = (),
+    tests: Sequence[str] = (),
+) -> Figure:
+    """Returns a figure; its caption gives the full text of names that are drawn shortened.
+
+    Args:
+      study: what it is about.
+      name: what to name its files after.
+      title: what it shows.
+      caption: how to read it, and which files its numbers are from.
+      draw: returns the drawing.
+      conditions: those that are named in it.
+      tests: the test distributions that are.
+    """
+    short, on, laws = titles(study), test_labels(study), law_labels(study)
+    shown = [(short[c], study.conditions[c].title) for c in conditions]
+    shown += [(on[t], study.test_distributions[t].label) for t in tests]
+    trained = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
+    shown += [(label, full) for label, full in trained if label in title]
+    return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)
+
+
+def laws(study: FinishedStudy, names: Sequence[str]) -> dict[str, str]:
+    """Returns spec -> the first condition trained on it, for each distinct training law."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(study.conditions[name].train.spec, name)
+    return found
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return 3 if max(map(len, labels), default=0) < _SHORT_LABEL else 1
+
+
+def legend_height(labels: Sequence[str]) -> float:
+    """Returns inches to add for a legend of more than one row."""
+    return 0.2 * (math.ceil(len(labels) / _legend_columns(labels)) - 1) if labels else 0.0
+
+
+def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
+    """Names what the panels show, each label once."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        # Not get_legend_handles_labels: it leaves out labels that begin with an underscore.
+        artists: list[Any] = [*axes.lines, *axes.containers]
+        for artist in artists:
+            label = str(artist.get_label())
+            if not re.fullmatch(r'_(child|container)\d+|_nolegend_|', label):
+                found.setdefault(label, artist)
+    if found:
+        labels = list(found)
+        drawing.legend(
+            list(found.values()), labels, loc='outside upper left', ncols=_legend_columns(labels)
+        )
+
+
+def drawn(study: FinishedStudy) -> list[str]:
+    """Returns the conditions that figures of curves show: the first that have runs that count."""
+    return study.trained[:MOST_CURVES]
+
+
+def left_out(study: FinishedStudy) -> str:
+    """Returns a sentence for the caption of a figure of `drawn` where it shows not all."""
+    return only(len(drawn(study)), len(study.trained), 'conditions')
+
+
+def target(study: FinishedStudy) -> str:
+    """Returns what a target of the study is, with its unit where it has one."""
+    task = study.config.get('task', {}).get('name', 'std')
+    return f'target ({"std of pixel intensity" if task == "std" else task})'

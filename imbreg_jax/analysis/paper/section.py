@@ -1,0 +1,316 @@
+"""The paper: its claims tested, its tables beside ours, its figures redrawn.
+
+Shown for studies that have a condition of the paper's, whatever else they have.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, comparison, formats, look, paper, statistics
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.paper import claims
+from imbreg_jax.analysis.paper import tables as paper_tables
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
+from imbreg_jax.analysis.sections import comparisons, results
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import figure as mpl_figure  # isort: skip
+
+# ------------------------------------------------------------------------------------------------
+# Tables
+
+
+def _settings(variants: pd.Series) -> list[Column]:
+    """Returns the column of what sets variants apart, where there are several."""
+    column = Column('variant', 'setting', formats.TEXT, labels={'': 'as configured'})
+    return [column] if variants.nunique() > 1 else []
+
+
+def verdict_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
+    """Returns a row per verdict, with the fields of `claims.Verdict` but the evidence."""
+    fields = ('claim', 'statement', 'variant', 'predictor', 'metric', 'status', 'reason', 'note')
+    return pd.DataFrame([{f: getattr(v, f) for f in fields} for v in found], columns=fields)
+
+
+def _overview(found: pd.DataFrame) -> Table:
+    """A row per claim and setting, with a status for each metric and predictor."""
+    frame = found.assign(
+        column=[
+            comparison.METRIC_NAMES[metric] + ('' if predictor == 'cnn' else ' calibrated')
+            for metric, predictor in zip(found['metric'], found['predictor'], strict=True)
+        ]
+    )
+    rows = ['variant', 'claim', 'statement']
+    order = list(dict.fromkeys(frame['column']))
+    order.sort(key=lambda name: 'calibrated' in name)
+    table = frame.pivot(index=rows, columns='column', values='status')[order]
+    table = table.reindex(pd.MultiIndex.from_frame(frame[rows].drop_duplicates()))
+    table = table.fillna(formats.NOTHING).reset_index()
+    columns = [
+        Column('claim', 'claim', formats.COUNT),
+        *_settings(table['variant']),
+        Column('statement', 'statement', formats.TEXT),
+        *(Column(name, name, formats.STATUS) for name in order),
+    ]
+    notes = [
+        'Calibrated: each network’s predictions times the one factor that fits its validation '
+        'split best; it shows which verdicts are about scale alone.'
+    ]
+    title = "The paper's claims, one verdict for each metric"
+    calibrated = any('calibrated' in name for name in order)
+    return Table('claims', title, table, columns, notes if calibrated else [])
+
+
+def _verdicts(found: pd.DataFrame) -> Table:
+    # What is not as the paper has it is what a reader wants to see at once.
+    order = {claims.FAILS: 0, claims.UNDECIDED: 1, claims.SAME: 1}
+    frame = found.sort_values(
+        'status', key=lambda s: s.map(lambda v: order.get(v, 2)), kind='stable'
+    )
+    columns = [
+        Column('claim', 'claim', formats.COUNT),
+        *_settings(frame['variant']),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('predictor', 'predictor'),
+        Column('status', 'verdict', formats.STATUS),
+        Column('reason', 'because', formats.TEXT),
+        Column('note', 'what could have been shown', formats.TEXT),
+    ]
+    return Table('verdicts', 'The numbers behind the verdicts', frame, columns, folded=True)
+
+
+def evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
+    """Returns a row per comparison behind a verdict, named as `comparison.table` names them."""
+    return pd.DataFrame(
+        [
+            {
+                **{f: getattr(v, f) for f in ('claim', 'variant', 'predictor', 'metric')},
+                'first': e.first,
+                'second': e.second,
+                **comparison.columns(e.comparison),
+                'source': e.source,
+            }
+            for v in found
+            for e in v.evidence
+        ]
+    )
+
+
+def _evidence(found: Sequence[claims.Verdict]) -> Table:
+    columns = [
+        Column('claim', 'claim', formats.COUNT),
+        Column('predictor', 'predictor'),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('first', 'first'),
+        Column('second', 'second'),
+        *comparisons.statistics_columns(),
+    ]
+    title = 'Every comparison behind the verdicts: first to second, one-sided'
+    return Table('evidence', title, evidence_frame(found), columns, folded=True)
+
+
+def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
+    """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean."""
+    where = f'the paper, Table {number}'
+    printed, expected = (
+        ('paper_mean', 'paper_std', 'paper_marks'),
+        ('expected_low', 'expected_high'),
+    )
+    repeats = paper.repeats()
+    columns = [
+        Column('trained_on', 'trained on'),
+        Column('tested_on', 'tested on'),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
+        Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
+        Column(printed, 'paper', formats.PRINTED, lambda row: where),
+        Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
+        Column(expected, f'range for {repeats} repeats', formats.INTERVAL, 'source'),
+        Column('paper_inside', 'paper inside?', formats.STATUS),
+    ]
+    marks = sorted({m for marks in frame['paper_marks'] for m in marks.split(',') if m})
+    notes = [
+        paper_tables.spread_sentence(number),
+        *(f'[{mark}] {paper.inconsistencies()[mark]}' for mark in marks),
+    ]
+    title = f'Table {number}: {paper.title(number)}'
+    return Table(f'table_{number}', title, frame, columns, notes)
+
+
+def _confidence(study: FinishedStudy) -> str:
+    return f'{100 * study.option("confidence", 0.95):g} %'
+
+
+def _ruled_out(study: FinishedStudy) -> Table:
+    frame = paper_tables.ruled_out(study)
+    columns = [
+        Column('condition', 'condition', labels=study.titles),
+        *_settings(frame['variant']),
+        Column('table', 'table', formats.COUNT),
+        Column('ruled_out', 'ruled out?'),
+        Column('tested_on', 'tested on'),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('mean', 'ours', formats.NUMBER, 'source'),
+        Column('paper_mean', 'paper', formats.NUMBER, lambda r: f'the paper, Table {r["table"]}'),
+        Column('holm_p', 'p (Holm)', formats.P_VALUE, 'source'),
+    ]
+    notes = [
+        f'Is a printed mean too far from what the condition predicts for {paper.repeats()} repeats '
+        '(t on the prediction, Holm over the condition’s cells)? Cells in which the paper '
+        'contradicts itself do not count. Shown is the cell that fits worst.',
+        listed(_ruled_out_sentences(study, frame), 'conditions in the table.', ' '),
+    ]
+    title = 'Does a printed table rule the condition out?'
+    return Table('ruled_out', title, frame, columns, notes)
+
+
+def _ruled_out_sentences(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    found = []
+    for condition, rows in frame.groupby('condition', sort=False):
+        out = [str(t) for t in rows['table'][rows['ruled_out'] == 'yes']]
+        title = study.titles[str(condition)]
+        if (rows['ruled_out'] == 'no spread').all():
+            found.append(f'{title}: not tested (a single repeat has no spread).')
+        else:
+            found.append(f'{title}: ruled out by {"Table " + ", ".join(out) if out else "none"}.')
+    return found
+
+
+# ------------------------------------------------------------------------------------------------
+# Figures
+
+
+def draw_samples(study: FinishedStudy) -> mpl_figure.Figure:
+    """Draws two images of the paper's task, of generating values 2 and 10."""
+    size = int(study.config['data']['image_size'])
+    rng = np.random.default_rng(study.option('seed', 0))
+    drawing, grid = canvas.canvas(2.9, 1, 2)
+    drawn: Any = None
+    for axes, std in zip(grid[0], (2, 10), strict=True):
+        pixels = std * rng.standard_normal((size, size))
+        drawn = axes.imshow(pixels, cmap='gray', vmin=-30, vmax=30, interpolation='nearest')
+        axes.set_title(f'N(0, {std}²)')
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+    bar = drawing.colorbar(drawn, ax=list(grid[0]), orientation='horizontal', shrink=0.7, aspect=30)
+    bar.set_label('pixel intensity')
+    return drawing
+
+
+def _row(
+    study: FinishedStudy, label: str, condition: str, test: str, like: set[str]
+) -> results.Row:
+    """Returns a row of a figure, with what the paper prints where the settings are its own."""
+    cells = {}
+    there = test != paper.ALL_TESTS or study.averages_as_the_paper()
+    for metric in paper.METRICS:
+        cell = paper.cell(study.conditions[condition].train.name, test, metric)
+        if cell and condition in like and there:
+            cells[metric] = (cell.mean, cell.std, cell.usable)
+    return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
+
+
+def _figures(study: FinishedStudy) -> list[Figure]:
+    titles, labels = look.titles(study), look.test_labels(study)
+    like = set(paper_tables.as_printed(study))
+    tests = [*labels]
+    baseline = paper.BALANCED if paper.BALANCED in labels else None
+    note = ' Faint: the paper contradicts itself.' if like else ''
+    found = []
+    if study.config['task']['name'] == 'std':
+        caption = (
+            'Pixels of two images with generating values 2 and 10, on one grey scale (an '
+            'illustration drawn with analysis.seed, not images of a split).'
+        )
+        title = 'Figure 2: samples N(0, 2²) and N(0, 10²)'
+        found.append(Figure('figure_2_samples', title, caption, lambda: draw_samples(study)))
+
+    def add(
+        name: str, title: str, rows: list[results.Row], tests: Sequence[str], more: str = ''
+    ) -> None:
+        found.extend(
+            results.performance(
+                study, name, title, rows, tests, note + more, 'paper', baseline if tests else None
+            )
+        )
+
+    first = study.variants()[0].conditions
+    for number, law in ((4, paper.BALANCED), (5, paper.MISSING), (6, paper.NORMAL)):
+        if law in first:
+            name = first[law]
+            rows = [_row(study, f'on {labels[test]}', name, test, like) for test in tests]
+            trained = look.law_labels(study)[study.conditions[name].train.spec]
+            heading = f'Figure {number}: networks trained on {trained}'
+            add(f'figure_{number}_performance_{law}', heading, rows, tests)
+    if baseline:
+        rows = [_row(study, title, name, baseline, like) for name, title in titles.items()]
+        heading = f'Figure 7: all networks, tested on {labels[baseline]}'
+        add('figure_7_performance_on_u1_10', heading, rows, [baseline])
+    averaged = study.averaged_tests()
+    if study.averages_as_the_paper():
+        rows = [_row(study, title, name, paper.ALL_TESTS, like) for name, title in titles.items()]
+        over = enumerated([labels[test] for test in averaged])
+        heading = f'Figure 8: all networks, averaged over {over}'
+        more = f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats'
+        add('figure_8_performance_all_tests', heading, rows, averaged, f'{more} and tests.')
+    return found
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def headline(found: Sequence[claims.Verdict]) -> str:
+    """Says how many verdicts there are of each kind."""
+    main = [v for v in found if v.predictor == 'cnn']
+    if not main:
+        return "None of the paper's claims can be tested with these conditions."
+    counts = {
+        s: sum(v.status == s for v in main)
+        for s in (claims.STANDS, claims.FAILS, claims.SAME, claims.UNDECIDED)
+    }
+    return (
+        "Verdicts on the paper's claims (one for each claim and metric): "
+        f'{counts["stands"]} stand, {counts["fails"]} fail, {counts[claims.SAME]} the same within '
+        f'the margin, {counts["undecided"]} undecided.'
+    )
+
+
+_RULES = (
+    'Stands or fails: shown by a one-sided t test on log ratios paired by repeat; an order of '
+    'several is claimed of each pair, and fails where the reverse of one is shown (Holm). Same '
+    'within the margin: the order is open, but the ratio is shown to be within the margin. '
+    'Undecided: these repeats cannot tell. The sign-flip test, exact up to '
+    f'{statistics.MOST_ENUMERATED} repeats, stands beside and decides nothing.'
+)
+
+
+def _notes(study: FinishedStudy, verdicts: int) -> list[str]:
+    found = []
+    if verdicts:
+        found += [_RULES, comparison.expected_errors(verdicts, 0, comparison.level(study))]
+    departures = study.departures()
+    if departures:
+        found.append(
+            "The settings are not the paper's, so its numbers are no yardstick here: "
+            + '; '.join(departures)
+            + '.'
+        )
+    return found
+
+
+def _build(study: FinishedStudy) -> Content:
+    found = [v for v in claims.verdicts(study) if v.status != claims.UNTESTED]
+    verdicts = verdict_frame(found)
+    tables = [_overview(verdicts), _verdicts(verdicts), _evidence(found)] if found else []
+    tables += [
+        printed_table(study, number, frame)
+        for number, frame in paper_tables.paper_tables(study).items()
+    ]
+    tables.append(_ruled_out(study))
+    return Content(headline(found), tables, _figures(study), _notes(study, len(found)))
+
+
+SECTION = Section('paper', 'The paper', claims.applies, _build)

@@ -1,0 +1,150 @@
+"""The paper's Tables 1 to 5 regenerated from a study, and which of them rule it out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import paper, statistics
+from imbreg_jax.analysis.finished import FinishedStudy
+
+
+def as_printed(study: FinishedStudy) -> frozenset[str]:
+    """Returns the conditions of a study that the paper's numbers may stand beside.
+
+    See `paper.as_printed`; '' is the random guess.
+    """
+    found = [paper.as_printed(h['config'], h['conditions']) for h in study.headers]
+    guess = all('' in names for names in found)
+    return frozenset().union(*found) - (set() if guess else {''})
+
+
+def _cell_row(study: FinishedStudy, condition: str, cell: paper.Cell) -> dict[str, Any]:
+    """Returns ours, the paper's and the difference for one printed cell."""
+    key = ('cnn' if condition else 'random_guess', condition)
+    values = study.values(*key, cell.tested_on, cell.metric).to_numpy(float)
+    # Table 5 pools repeats and test distributions, so its ± is that of all the values together.
+    every = cell.tested_on == paper.ALL_TESTS
+    tests = study.averaged_tests() if every else [cell.tested_on]
+    pooled = np.concatenate(
+        [study.values(*key, test, cell.metric).to_numpy(float) for test in tests]
+    )
+    mean = values.mean() if values.size else np.nan
+    confidence = study.option('confidence', 0.95)
+    low, high = statistics.mean_interval(values, confidence)
+    expected = statistics.prediction_interval(values, paper.repeats(), confidence)
+    return {
+        'trained_on': study.titles.get(condition, 'Baseline'),
+        'tested_on': study.labels.get(cell.tested_on, 'all three'),
+        'metric': cell.metric,
+        'repeats': values.size,
+        'mean': mean,
+        'std': pooled.std(ddof=1) if values.size > 1 else np.nan,
+        'low': low,
+        'high': high,
+        'paper_mean': cell.mean,
+        'paper_std': cell.std,
+        'paper_marks': ','.join(cell.marks),
+        'difference': mean - cell.mean,
+        'expected_low': expected[0],
+        'expected_high': expected[1],
+        'paper_inside': _inside(cell, expected),
+        'p_value': statistics.prediction_p_value(values, paper.repeats(), cell.mean),
+        'source': study.source(*key, cell.tested_on, cell.metric),
+    }
+
+
+def _inside(cell: paper.Cell, expected: statistics.Interval) -> str:
+    if not np.isfinite(expected[0]):
+        return 'no spread'
+    answer = 'yes' if expected[0] <= cell.mean <= expected[1] else 'no'
+    return answer if cell.usable else f'{answer} (doubtful cell)'
+
+
+def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
+    """Regenerates the paper's Tables 1 to 5 from the study's first group of conditions.
+
+    Args:
+      study: the loaded study.
+
+    Returns:
+      Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
+      repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
+      (interval of the mean), paper_mean, paper_std, paper_marks (`paper.inconsistencies()`),
+      difference, expected_low and expected_high (where the mean of as many repeats as the paper's
+      falls), paper_inside, p_value, source. Tables without a trained condition are left out.
+    """
+    conditions = study.variants()[0].conditions
+    found = {}
+    for table in range(1, 6):
+        rows = []
+        trained = False
+        for cell in paper.table(table):
+            known = not cell.trained_on or cell.trained_on in conditions
+            if known and _tested(study, cell):
+                trained = trained or bool(cell.trained_on)
+                rows.append(_cell_row(study, conditions.get(cell.trained_on, ''), cell))
+        if trained:
+            found[table] = pd.DataFrame(rows)
+    return found
+
+
+def ruled_out(study: FinishedStudy) -> pd.DataFrame:
+    """Says for each condition which of the paper's printed tables rule it out.
+
+    A table rules a condition out if one of its cells is too far from what the condition predicts
+    for the mean of 10 repeats: Student's t on the prediction, Holm-corrected over all cells of the
+    condition, at the level 1 − confidence. Cells in which the paper contradicts itself and the
+    baseline do not count.
+
+    Args:
+      study: the loaded study.
+
+    Returns:
+      A row per condition and table: variant, condition, table, ruled_out ('yes', 'no' or 'no
+      spread'), tested_on, metric, mean, paper_mean, holm_p (these four of the cell that fits
+      worst), source.
+    """
+    alpha = 1 - study.option('confidence', 0.95)
+    rows = []
+    for variant in study.variants():
+        for train, condition in variant.conditions.items():
+            cells = [
+                cell
+                for cell in paper.cells()
+                if cell.trained_on == train and cell.usable and _tested(study, cell)
+            ]
+            # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
+            compared = {
+                (cell.tested_on, cell.metric, cell.mean): _cell_row(study, condition, cell)
+                for cell in cells
+            }
+            corrected = statistics.holm([row['p_value'] for row in compared.values()])
+            p_values = dict(zip(compared, corrected, strict=True))
+            for table in sorted({cell.table for cell in cells}):
+                keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
+                worst = min(keys, key=lambda key: np.nan_to_num(p_values[key], nan=2.0))
+                p, row = p_values[worst], compared[worst]
+                verdict = 'no spread' if not np.isfinite(p) else 'yes' if p < alpha else 'no'
+                told = {key: row[key] for key in ('tested_on', 'metric', 'mean', 'paper_mean')}
+                rows.append(
+                    {'variant': variant.name, 'condition': condition, 'table': table}
+                    | {'ruled_out': verdict, **told, 'holm_p': p, 'source': row['source']}
+                )
+    return pd.DataFrame(rows)
+
+
+def _tested(study: FinishedStudy, cell: paper.Cell) -> bool:
+    """Whether the study tests on what a cell is about."""
+    tests = paper.test_distributions() if cell.tested_on == paper.ALL_TESTS else [cell.tested_on]
+    return set(tests) <= set(study.test_distributions)
+
+
+def spread_sentence(number_of_table: int) -> str:
+    """Returns what the ± of one of the paper's tables is taken over."""
+    if number_of_table == 5:
+        return (
+            'Mean ± standard deviation (n − 1) over all repeats and test distributions together; '
+            'interval and range are over the means of repeats.'
+        )
+    return 'Mean ± standard deviation (n − 1) over repeats.'

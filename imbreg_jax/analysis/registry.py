@@ -1,0 +1,30 @@
+"""The sections that a report has, in their order. To add one: its file, and an entry here."""
+
+from imbreg_jax.analysis.paper import section as paper
+from imbreg_jax.analysis.section import Section
+from imbreg_jax.analysis.sections import (
+    comparisons,
+    decomposition,
+    error_curve,
+    learning_curves,
+    network,
+    provenance,
+    results,
+    shrinkage,
+    targets,
+    warnings,
+)
+
+SECTIONS: tuple[Section, ...] = (
+    warnings.SECTION,
+    results.SECTION,
+    comparisons.SECTION,
+    paper.SECTION,
+    error_curve.SECTION,
+    decomposition.SECTION,
+    shrinkage.SECTION,
+    learning_curves.SECTION,
+    targets.SECTION,
+    network.SECTION,
+    provenance.SECTION,
+)

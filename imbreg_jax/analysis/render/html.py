@@ -1,0 +1,99 @@
+"""A report as one page that needs nothing else: `page.html.jinja` with its style and script."""
+
+import base64
+import functools
+import hashlib
+import importlib.resources
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from imbreg_jax.analysis.canvas import Finished
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.formats import printable
+from imbreg_jax.analysis.section import Content, Section, Table, listed
+
+
+def _printed(value: Any) -> Any:
+    """What the page prints of a value; text that is markup by now is left as it is."""
+    plain = isinstance(value, str) and not hasattr(value, '__html__')
+    return printable(value) if plain else value
+
+
+def _file(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text(encoding='utf-8')
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_file),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # A law's label should not be torn apart at its comma.
+    environment.filters['nb'] = lambda text: re.sub(r'(\d), (\d)', '\\1,\u00a0\\2', str(text))
+    return environment
+
+
+def table(shown: Table) -> str:
+    """Returns the table as an element of a page, safe whoever wrote its labels."""
+    rows = shown.rows()
+    sources = list(dict.fromkeys(cell.source for row in rows for cell in row if cell.source))
+    return (
+        _environment().get_template('table.html.jinja').render(t=shown, rows=rows, sources=sources)
+    )
+
+
+def page(
+    study: FinishedStudy,
+    sections: Sequence[Section],
+    contents: Mapping[str, Content],
+    drawn: Mapping[str, Sequence[Finished]],
+) -> str:
+    """Returns the page.
+
+    Args:
+      study: what it is about.
+      sections: those that apply, in order.
+      contents: name of a section -> what it says.
+      drawn: name of a section -> its figures.
+    """
+    script, name = _file('page.js'), study.config.get('name') or 'a study'
+    several = len(study.conditions) > 1
+    counts = sorted({len(study.repeats(name)) for name in study.conditions})
+    repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
+    subtitle = (
+        f'{len(study.conditions):,} condition{"s" if several else ""} ('
+        f'{listed([*study.titles.values()], "conditions")}), {repeats} '
+        f'repeat{"" if repeats == "1" else "s"} each; tested on '
+        f'{listed([*study.labels.values()], "laws")}.'
+    )
+    parts = [
+        {
+            'section': section,
+            'content': contents[section.name],
+            'tables': [t for t in contents[section.name].tables if len(t.frame)],
+            'figures': drawn[section.name],
+        }
+        for section in sections
+    ]
+    return (
+        _environment()
+        .get_template('page.html.jinja')
+        .render(
+            title=f'Imbalanced targets and regression CNNs: {name}',
+            subtitle=subtitle,
+            parts=parts,
+            table=table,
+            style=_file('page.css'),
+            script=script,
+            # The page's policy allows this one script and no other, whoever wrote the labels.
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )

@@ -1,0 +1,165 @@
+"""Conditions compared with the study's reference, one change at a time."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, listed, only
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import ticker  # isort: skip
+
+NEEDED = formats.count_or_more(statistics.MOST_REPEATS)
+DIFFERS, SAME, UNDECIDED = 'differs', 'same within the margin', 'undecided'
+_DRAWN = ('mse', 'mape')
+
+
+def statistics_columns() -> list[Column]:
+    """Returns the columns of a paired comparison, behind a verdict or not."""
+    return [
+        Column('repeats', 'pairs', formats.COUNT, 'source'),
+        Column('scale', 'as'),
+        Column('effect', 'first to second', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('p', 'p (t)', formats.P_VALUE, 'source'),
+        Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
+        Column('same_p', 'p (same)', formats.P_VALUE, 'source'),
+        Column('flip_same_p', 'p (same, sign flips)', formats.P_VALUE, 'source'),
+        Column('detectable', 'detectable', formats.NUMBER, 'source'),
+        Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
+    ]
+
+
+def judged(compared: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Returns a table of comparisons with a column answer: what each shows at the level."""
+    same = np.where(compared['holm_same_p'] < level, SAME, UNDECIDED)
+    return compared.assign(answer=np.where(compared['holm_p'] < level, DIFFERS, same))
+
+
+def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
+    """Draws ratio and interval of MSE and MAPE, a row for each pair and test, over the margin."""
+    styles, titles, tests = look.styles(study), look.titles(study), look.test_labels(study)
+    parts = [frame[frame['metric'] == metric] for metric in _DRAWN]
+    margin, rows = comparison.margin(study), len(parts[0])
+    drawing, grid = canvas.canvas(1.2 + 2 * (0.42 + 0.36 * rows), 2, 1)
+    for axes, metric, part in zip(grid[:, 0], _DRAWN, parts, strict=True):
+        labels = []
+        for i, row in enumerate(part.to_dict('records')):
+            style = styles[row['first']]
+            axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
+            filled = style.color if row['answer'] == DIFFERS else 'none'
+            mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
+            axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            labels.append(look.row_label(titles[row['first']], tests[row['test_distribution']]))
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set_yticks(range(rows), labels)
+        label = f'ratio of {comparison.METRIC_NAMES[metric]}'
+        # Of two repeats an interval may go from nothing to anything: what it is of is to be seen.
+        ends = [*part['effect'], 1 - margin, 1 + margin]
+        low = max(np.nanmin([*part['low'], *ends]), min(ends) / 4)
+        high = min(np.nanmax([*part['high'], *ends]), max(ends) * 4)
+        limits = (low / 1.05, high * 1.05)
+        axes.set(xscale='log', xlim=limits, ylim=(rows - 0.5, -0.5), xlabel=label)
+        wide, narrow = ticker.LogLocator(subs=(1, 2, 5)), ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_locator(wide if high > 4 * low else narrow)
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+        axes.grid(axis='y', visible=False)
+    return drawing
+
+
+def _figures(study: FinishedStudy, frame: pd.DataFrame) -> list[Figure]:
+    known = frame[frame['metric'].isin(_DRAWN) & frame['effect'].between(0, np.inf, 'neither')]
+    keys = known[['first', 'second', 'changed', 'test_distribution']]
+    both = known[keys.duplicated(keep=False)]
+    shown = both.groupby('metric', sort=False).head(look.MOST_ROWS)
+    if not len(shown):
+        return []
+    caption = (
+        'Condition → test distribution; ratio of its error to that of the condition that it is '
+        'held against, with its interval, on a logarithmic axis. Filled: it differs (Holm); '
+        'shaded: the margin within which errors count as the same. From results.csv.'
+    )
+    caption += only(len(shown) // 2, len(both) // 2, 'rows')
+    firsts, tests = (list(dict.fromkeys(shown[k])) for k in ('first', 'test_distribution'))
+    title = 'Errors as ratios to the reference'
+    return [
+        look.figure(study, 'comparisons', title, caption, lambda: draw(study, shown), firsts, tests)
+    ]
+
+
+def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
+    columns = [
+        Column('first', 'first', labels=study.titles),
+        Column('second', 'second', labels=study.titles),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('answer', 'at the level', formats.STATUS),
+        *statistics_columns(),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
+    ]
+    suffix = '' if predictor == 'cnn' else '_calibrated'
+    title = f'Conditions and what they are held against, predictor {predictor}'
+    return Table(f'comparisons{suffix}', title, frame, columns, _NOTES, bool(suffix))
+
+
+_NOTES = (
+    'First to second: the ratio of their errors, paired by repeat (of MPE, which has a sign, the '
+    'difference). p (same): that the ratio is within the margin. Detectable: the smallest ratio '
+    'that these repeats could have shown; repeats needed: to show one of 1 + margin; both with '
+    "power 0.8 at the strictest step of Holm's correction, which runs over what is held against "
+    'one condition for one thing in one metric.',
+)
+
+
+def _build(study: FinishedStudy) -> Content:
+    level = comparison.level(study)
+    frames = {p: comparison.table(study, p) for p in study.predictors}
+    frames = {p: judged(frame, level) for p, frame in frames.items() if len(frame)}
+    _, lone = comparison.pairs(study)
+    alone = f' Without a partner: {listed([study.titles[n] for n in lone])}.' if lone else ''
+    tables = [_table(study, frame, predictor) for predictor, frame in frames.items()]
+    if 'cnn' not in frames:
+        return Content(f'No condition differs from another in one thing alone.{alone}')
+    tested = sum(map(comparison.families, frames.values()))
+    return Content(
+        _headline(study, frames['cnn']) + alone,
+        tables,
+        _figures(study, frames['cnn']),
+        [
+            'Each condition is compared, for each thing that sets it apart from the reference, '
+            'with the condition that differs from it in that thing alone.',
+            comparison.expected_errors(0, tested, level),
+        ],
+    )
+
+
+def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
+    """Counts the answers, and gives the largest ratio that is shown."""
+    main = frame[frame['metric'].isin(_DRAWN)]
+    counts = main['answer'].value_counts()
+    differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
+    text = (
+        f'Against {study.titles[comparison.reference(study)]}: of {len(main):,} comparisons of MSE '
+        f'and MAPE {differ:,} differ, {same:,} same within the margin, {open_:,} undecided'
+    )
+    shown = main[main['answer'] == DIFFERS]
+    if not len(shown):
+        return f'{text}.'
+    row = shown.loc[np.log(shown['effect']).abs().idxmax()]
+    metric, on = comparison.METRIC_NAMES[row['metric']], study.labels[row['test_distribution']]
+    first, second = study.titles[row['first']], study.titles[row['second']]
+    ratio = formats.number(row['effect'], 3)
+    return f'{text}; most in {metric} on {on}: {first} has {ratio} times that of {second}.'
+
+
+SECTION = Section(
+    'comparisons', 'Conditions compared', lambda study: len(study.trained) > 1, _build
+)

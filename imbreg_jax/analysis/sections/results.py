@@ -1,0 +1,201 @@
+"""Results: every condition on every test distribution."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, look, paper, statistics, tables
+from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED
+from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
+from imbreg_jax.analysis.formats import mean_and_std, number
+from imbreg_jax.analysis.paper.tables import as_printed
+from imbreg_jax.analysis.section import Content, Figure, Section, only
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import lines  # isort: skip
+
+_METRICS = {'mse': 'MSE (unit squared)', 'mape': 'MAPE (% of the target)'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a performance figure.
+
+    Attributes:
+      label: what stands beside it.
+      condition: whose networks they are.
+      test: what they are tested on, or 'all'.
+      printed: metric -> (mean, std, whether it may count), as somebody else printed it.
+    """
+
+    label: str
+    condition: str
+    test: str
+    printed: Mapping[str, tuple[float, float, bool]] = dataclasses.field(default_factory=dict)
+
+
+def draw(
+    study: FinishedStudy, rows: Sequence[Row], beside: str = '', baseline: str | None = None
+) -> mpl_figure.Figure:
+    """Draws a mark for each repeat, mean and interval, and the printed value below it.
+
+    Args:
+      study: the study.
+      rows: from top to bottom.
+      beside: who printed what the rows hold beside the measured values.
+      baseline: the test distribution whose random guess is told above the panels.
+    """
+    row_height = 0.46 if any(row.printed for row in rows) else 0.36
+    drawing, grid = canvas.canvas(1.5 + 2 * (0.42 + row_height * len(rows)), 2, 1)
+    styles, confidence = look.styles(study), study.option('confidence', 0.95)
+    for axes, (metric, unit) in zip(grid[:, 0], _METRICS.items(), strict=True):
+        for i, row in enumerate(rows):
+            _draw_row(axes, i, study, row, metric, styles[row.condition], confidence)
+        # From zero on, so that lengths compare; a little room beyond the last mark.
+        axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=unit)
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.grid(axis='y', visible=False)
+        guess = study.values(BASELINE, '', baseline or '', metric)
+        if len(guess):
+            told = f'random guess: {number(guess.mean(), 3)}, far to the right →'
+            axes.set_title(told, loc='right', fontsize=9, color=MUTED)
+    shown: dict[str, Any] = {
+        'one repeat': {'marker': 'o', 'linestyle': '', 'markersize': 4, 'alpha': 0.55},
+        f'mean, {100 * confidence:g} % interval': {
+            'marker': 'o', 'markeredgecolor': INK, 'linewidth': 3, 'markersize': 7,
+        },
+    }  # fmt: skip
+    if beside and any(row.printed for row in rows):
+        shown[f'{beside} ± std'] = {
+            'marker': 'D', 'color': INK, 'markerfacecolor': BACKGROUND, 'linewidth': 1,
+            'markersize': 5,
+        }  # fmt: skip
+    handles = [lines.Line2D([], [], label=k, **{'color': MUTED, **v}) for k, v in shown.items()]
+    tight: Any = {'ncols': 3, 'columnspacing': 1.2, 'handletextpad': 0.5}
+    drawing.legend(handles=handles, loc='outside lower center', **tight)
+    return drawing
+
+
+def _draw_row(
+    axes: mpl_axes.Axes,
+    i: int,
+    study: FinishedStudy,
+    row: Row,
+    metric: str,
+    style: look.Style,
+    confidence: float,
+) -> None:
+    values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
+    color = style.color
+    if values.size:
+        heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
+        small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
+        axes.plot(values, heights, style.marker, color=color, **small)
+        ends = statistics.mean_interval(values, confidence)
+        axes.plot(ends, [i + 0.1] * 2, color=color, linewidth=3, solid_capstyle='butt')
+        large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
+        axes.plot(values.mean(), i + 0.1, style.marker, color=color, **large)
+    if metric in row.printed:
+        mean, std, usable = row.printed[metric]
+        look_: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND, 'markersize': 5}
+        look_ |= {'elinewidth': 1, 'capsize': 2, 'alpha': 1 if usable else 0.45}
+        axes.errorbar(mean, i + 0.32, xerr=std, **look_)
+
+
+def performance(
+    study: FinishedStudy,
+    name: str,
+    title: str,
+    rows: Sequence[Row],
+    tests: Sequence[str],
+    more: str = '',
+    beside: str = '',
+    baseline: str | None = None,
+) -> list[Figure]:
+    """Returns a performance figure of the rows that have values; none where no row has.
+
+    Args:
+      study: the study.
+      name: what to name its files after.
+      title: what it shows.
+      rows: from top to bottom; of very many the first are drawn.
+      tests: test distributions that it names.
+      more: what its caption says besides.
+      beside: who printed what the rows hold beside the measured values.
+      baseline: see `draw`.
+    """
+    rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
+    shown = rows[: look.MOST_ROWS]
+    if not shown:
+        return []
+    diamond = f'; open diamond: {beside}’s mean ± std' if any(r.printed for r in shown) else ''
+    caption = (
+        'Predictor cnn. Small marks: repeats; large mark and bar: their mean and interval'
+        f'{diamond}. From results.csv.{more}{only(len(shown), len(rows), "rows")}'
+    )
+    conditions = list(dict.fromkeys(row.condition for row in shown))
+    return [
+        look.figure(
+            study, name, title, caption, lambda: draw(study, shown, beside, baseline), conditions,
+            tests,
+        )
+    ]  # fmt: skip
+
+
+def _figures(study: FinishedStudy) -> list[Figure]:
+    titles, labels = look.titles(study), look.test_labels(study)
+    tests = [*labels]
+    # So many conditions that every test has rows; the average of a single test is that test.
+    shown = study.trained[: max(1, look.MOST_ROWS // (len(tests) + 1))]
+    rows = [
+        Row(look.row_label(titles[name], labels[test]), name, test)
+        for test in tests
+        for name in shown
+    ]
+    averaged = study.averaged_tests()
+    if len(averaged) > 1:
+        rows += [
+            Row(look.row_label(titles[name], 'average'), name, paper.ALL_TESTS) for name in shown
+        ]
+    more = only(len(shown), len(study.trained), 'conditions')
+    over = ' Condition → test distribution.'
+    if len(averaged) > 1:
+        over += f' Average: over {", ".join(labels[test] for test in averaged)}.'
+    name, title = 'performance', 'Errors of every condition on every test distribution'
+    return performance(study, name, title, rows, tests, over + more)
+
+
+def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
+    """Says which condition errs least on the first test distribution, and what a guess gives."""
+    test = next(iter(study.test_distributions))
+    rows = frame[(frame['predictor'] == 'cnn') & (frame['test_distribution'] == test)]
+    rows = rows[rows['mse_mean'].notna()].sort_values('mse_mean', kind='stable')
+    if not len(rows):
+        return 'No repeat of any condition counts.'
+    best, worst = rows.iloc[0], rows.iloc[-1]
+
+    def told(row: Mapping[str, Any]) -> str:
+        spread = mean_and_std(row['mse_mean'], row['mse_std'])
+        return f'{spread} ({study.titles[row["condition"]]})'
+
+    text = f'MSE on {study.labels[test]}: {told(best)}'
+    text += f' at best, {told(worst)} at worst' if len(rows) > 1 else ''
+    guess = study.values(BASELINE, '', test, 'mse')
+    return text + (f'; a random guess has {number(guess.mean())}.' if len(guess) else '.')
+
+
+def _build(study: FinishedStudy) -> Content:
+    frame = tables.results_table(study.results, as_printed(study))
+
+    def source(row: dict[str, Any], metric: str) -> str:
+        return study.source(row['predictor'], row['condition'], row['test_distribution'], metric)
+
+    shown = tables.results(frame, study.titles, study.labels, source)
+    return Content(_headline(study, frame), [shown], _figures(study))
+
+
+SECTION = Section('results', 'Results', lambda study: True, _build)

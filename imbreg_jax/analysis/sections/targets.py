@@ -1,0 +1,145 @@
+"""The laws that networks were trained on: their densities, and the targets that came of them."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, formats, look
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.section import Column, Content, Section, Table, enumerated, listed, only
+from imbreg_jax.results import kept_tables
+from imbreg_jax.study import laws as target_laws
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+
+
+def density(
+    spec: str, x: np.ndarray, targets: np.ndarray, folders: Sequence[pathlib.Path] = ()
+) -> np.ndarray:
+    """Returns [m] densities at x; from the targets themselves where the law is not known.
+
+    The values of tables are those that the workdirs `folders` keep; a path in `spec` may be
+    somebody else's and is never opened.
+    """
+    try:
+        law = target_laws.parse(spec, kept_tables.source(folders))
+        found = np.asarray(law.pdf(x), dtype=float)
+        return np.where(np.isfinite(found), found, np.nan)
+    except ValueError:
+        targets = targets[np.isfinite(targets)]
+        if not targets.size:
+            return np.full(len(x), np.nan)
+        counts, edges = np.histogram(targets, bins=40, density=True)
+        at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
+        return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
+
+
+def validation_targets(study: FinishedStudy, condition: str) -> np.ndarray:
+    """Returns [n] targets of the validation splits of all repeats: draws of the training law."""
+    runs = [run for (name, _), run in study.runs.items() if name == condition]
+    return np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
+
+
+def laws(study: FinishedStudy, conditions: Sequence[str]) -> dict[str, str]:
+    """Returns spec -> the first condition trained on it, for each distinct training law."""
+    found: dict[str, str] = {}
+    for name in conditions:
+        found.setdefault(study.conditions[name].train.spec, name)
+    return found
+
+
+def draw_densities(
+    axes: mpl_axes.Axes, study: FinishedStudy, x: np.ndarray, conditions: Sequence[str]
+) -> None:
+    """Draws the density at [m] points x of each law that the conditions were trained on."""
+    styles, labels = look.styles(study), look.law_labels(study)
+    for spec, condition in laws(study, conditions).items():
+        style = styles[condition]
+        y = density(spec, x, validation_targets(study, condition), study.folders)
+        axes.fill_between(x, y, color=style.color, alpha=0.18, linewidth=0)
+        axes.plot(x, y, color=style.color, linestyle=style.line, linewidth=1.6, label=labels[spec])
+    axes.set_ylim(bottom=0)
+
+
+def draw(study: FinishedStudy, conditions: Sequence[str]) -> mpl_figure.Figure:
+    """Draws the densities of the laws that the conditions were trained on."""
+    labels = look.law_labels(study)
+    shown = [labels[spec] for spec in laws(study, conditions)]
+    drawing, grid = canvas.canvas(2.7 + look.legend_height(shown))
+    targets = np.concatenate([validation_targets(study, name) for name in conditions])
+    targets = targets[np.isfinite(targets)]
+    high = float(targets.max()) if targets.size else 10.0
+    draw_densities(grid[0, 0], study, np.linspace(0, 1.08 * high, 1200), conditions)
+    grid[0, 0].set(xlabel=look.target(study), ylabel='density')
+    look.legend(drawing, grid[0, 0])
+    return drawing
+
+
+def table(study: FinishedStudy) -> pd.DataFrame:
+    """Returns a row per training law.
+
+    Columns: law, spec, conditions (how many are trained on it), targets (how many of its targets
+    are in the validation splits), mean, std, low, high (of those targets), source.
+    """
+    trained = [condition.train.spec for condition in study.conditions.values()]
+    rows = []
+    for spec, name in laws(study, list(study.conditions)).items():
+        targets = validation_targets(study, name).astype(np.float64)
+        seen = targets if targets.size else np.full(1, np.nan)
+        rows.append(
+            {
+                'law': study.conditions[name].train.label,
+                'spec': spec,
+                'conditions': trained.count(spec),
+                'targets': targets.size,
+                'mean': seen.mean(),
+                'std': seen.std(ddof=1) if targets.size > 1 else np.nan,
+                'low': seen.min(),
+                'high': seen.max(),
+                'source': f'predictions.npz: validation_target of condition={name}',
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _build(study: FinishedStudy) -> Content:
+    frame = table(study)
+    every = list(laws(study, list(study.conditions)).values())
+    shown = every[: look.MOST_CURVES]
+    labels = look.law_labels(study)
+    caption = (
+        'Density of the generating values of each training distribution (config.json; where that '
+        'names a file, a histogram of the validation targets).'
+        + only(len(shown), len(every), 'distributions')
+        + canvas.shortened_sentence(
+            (labels[c.train.spec], c.train.label) for c in map(study.conditions.__getitem__, shown)
+        )
+    )
+    columns = [
+        Column('law', 'trained on'),
+        Column('spec', 'expression', formats.TEXT),
+        Column('conditions', 'conditions', formats.COUNT, lambda row: 'config.json: conditions'),
+        Column('targets', 'validation targets', formats.COUNT, 'source'),
+        Column(('mean', 'std'), 'mean ± std', formats.SPREAD, 'source'),
+        Column(('low', 'high'), 'range', formats.INTERVAL, 'source'),
+    ]
+    laws_, tests = list(frame['law']), [t.label for t in study.test_distributions.values()]
+    several = f'{len(laws_):,} laws' if len(laws_) > 1 else 'one law'
+    return Content(
+        f'Trained on {several}: {listed(laws_)}; tested on '
+        + (enumerated(tests) if len(tests) < 7 else listed(tests))
+        + '.',
+        [Table('targets', 'What the networks were trained on', frame, columns, folded=True)],
+        [
+            look.figure(
+                study, 'target_densities', 'Target densities', caption, lambda: draw(study, shown)
+            )
+        ],
+    )
+
+
+SECTION = Section('targets', 'Targets', lambda study: True, _build)

@@ -1,0 +1,136 @@
+"""Tests of ARCHITECTURE.md: what it says is all there is to adding something, is.
+
+Its snippets make one study, in a process of its own, since they register what they add.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pandas as pd
+from absl.testing import absltest
+
+import small_study
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_TEXT = (_ROOT / 'ARCHITECTURE.md').read_text('utf-8')
+_SNIPPETS = dict(re.findall(r'^```python (\w+)\n(.*?)^```', _TEXT, re.M | re.S))
+
+# A config file of one's own, a run, and a report with a section of one's own.
+_PROGRAM = """
+import quick_compilation
+from imbreg_jax import analysis, studies
+
+quick_compilation.setUpModule()
+config = {config}
+studies.run_study(config, {workdir!r})
+analysis.build([{workdir!r}], {out!r}, sections)
+"""
+
+
+def _child(code: str, *, path: str = str(_ROOT)) -> str:
+    environment = {
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join([path, str(_ROOT / 'tests')]),
+        'JAX_COMPILATION_CACHE_DIR': small_study.COMPILED,
+        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',
+    }
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        # Where Python looks for modules first.
+        cwd=path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class SnippetsTest(absltest.TestCase):
+    def test_there_is_one_of_ten_lines_or_fewer_for_each_thing(self):
+        self.assertCountEqual(_SNIPPETS, ['task', 'law', 'metric', 'remedy', 'field', 'section'])
+        for name, code in _SNIPPETS.items():
+            self.assertLessEqual(len(code.splitlines()), 10, name)
+
+    def test_task_law_metric_remedy_and_section_make_a_study(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        config = small_study.config(
+            {'plain': {}, 'weighted': {'remedy': 'relative_error'}},
+            repeats=1,
+            task__name='ramp',
+            train_distribution='log_uniform(1, 5)',
+        )
+        code = [_SNIPPETS[name] for name in ('task', 'law', 'metric', 'remedy', 'section')]
+        workdir, out = folder / 'workdir', folder / 'report'
+        out.mkdir()
+        program = _PROGRAM.format(config=config, workdir=str(workdir), out=str(out))
+        _child('\n'.join([*code, program]))
+        results = pd.read_csv(workdir / 'results.csv')
+        networks = results[results.predictor == 'cnn']
+        unseen = networks[networks.metric == 'mse_unseen'].set_index('test_distribution').value
+        # U(1, 10) has targets that log_uniform(1, 5) lacks.
+        self.assertTrue((unseen['u1_10'] > 0).all())
+        self.assertEqual(set(networks.train_distribution), {'log_uniform(1, 5)'})
+        rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+        losses = {row['condition']: row['train_loss'] for row in rows if row['epoch'] == 1}
+        self.assertNotEqual(losses['plain'], losses['weighted'])
+        page = (out / 'report.html').read_text('utf-8')
+        self.assertIn('Largest values.', page)
+        table = pd.read_csv(out / 'tables' / 'largest.csv').set_index('metric').value
+        self.assertEqual(table['mse'], results[results.metric == 'mse'].value.max())
+
+    def test_a_field_is_a_line(self):
+        """In a copy of the package, all that is known of fields knows it."""
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        shutil.copytree(_ROOT / 'imbreg_jax', folder / 'imbreg_jax')
+        path = folder / 'imbreg_jax' / 'study' / 'settings.py'
+        text = path.read_text('utf-8')
+        place = '    batch_size: int = field(\n        50,'
+        self.assertEqual(text.count(place), 1)
+        path.write_text(text.replace(place, _SNIPPETS['field'] + place), 'utf-8')
+        found = _child(
+            textwrap.dedent("""
+            import json
+            from imbreg_jax import study
+            from imbreg_jax.study import command_line
+
+            made = study.default_config()
+            made.conditions = {'none': {}, 'some': {'training': {'weight_decay': 0.1}}}
+            resolved = study.resolve(made)
+            made.training.weight_decay = 2.0
+            try:
+                study.resolve(made)
+            except study.ConfigError as error:
+                refusal = str(error)
+            made.conditions = {}
+            made.training.weight_decay = 0.25
+            print(json.dumps({
+                'dials': [c.dials()['training.weight_decay'] for c in resolved.conditions],
+                'programs': resolved.programs(),
+                'identity': study.identity(made)['conditions'],
+                'name': study.resolve(made).name,
+                'refusal': refusal,
+                'help': command_line.information(['main', '--help'], ''),
+            }))
+            """),
+            path=str(folder),
+        )
+        said = json.loads(found)
+        self.assertEqual(said['dials'], [0.0, 0.1])
+        self.assertEqual(said['programs'], [[0, 1]])
+        (condition,) = said['identity'].values()
+        self.assertEqual(condition['training']['weight_decay'], 0.25)
+        self.assertEqual(said['name'], 'u1_10-weight_decay_0.25')
+        self.assertIn('config.training.weight_decay = 2.0: it must be a number', said['refusal'])
+        self.assertIn('--config.training.weight_decay: decay of weights', said['help'])
+
+
+if __name__ == '__main__':
+    absltest.main()
