@@ -54,6 +54,7 @@ _RULES = (
     ({'evaluation.guess_low': 11}, 'evaluation.guess_low', r'= 11\.0: .* evaluation.guess_high'),
     ({'evaluation.batch_size': 10**6}, 'evaluation.batch_size', '.* must be at most 93206'),
     ({'analysis.reference': 'nobody'}, 'analysis.reference', '.* must be the name of a condition'),
+    ({'analysis.reference': 'x'}, 'analysis.reference', "= 'x': it must be the name of a cond"),
     ({'first_repeat': 2**31 - 1}, 'first_repeat', '= 2147483647: it must be at most 2147483646'),
     ({'repeats': 100_000, 'data.test_size': 10_000}, 'data.test_size', '.* predictions'),
 )

@@ -96,7 +96,7 @@ class DerivedNameTest(absltest.TestCase):
                 self.assertEqual(_names(_config(**fields)), (name, [condition]))
 
     def test_every_field_that_determines_results_and_no_other_is_told(self):
-        plain = study.resolve(_config())
+        plain = study.resolve(_config({'x': {}}))
         values = {int: lambda v: v + 2, float: lambda v: v / 2 + 0.125, bool: lambda v: not v}
         for name, field in study.FIELDS.items():
             choices = [choice for choice in field.choices if choice != field.default]
@@ -107,7 +107,7 @@ class DerivedNameTest(absltest.TestCase):
                 'signals': ('SIGHUP',), 'str': 'x', 'remedy': 'inverse(bins=3)',
             }.get(field.kind) or values[type(field.default)](field.default)  # fmt: skip
             with self.subTest(name):
-                changed = study.resolve(_config(**{name: value}))
+                changed = study.resolve(_config({'x': {}}, **{name: value}))
                 same = study.identity(changed) == study.identity(plain)
                 self.assertEqual(changed.name == plain.name, same)
 
