@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from imbreg_jax.data.tasks import TASKS
 from imbreg_jax.model import network as network_lib
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.results import files, kept_tables
@@ -73,14 +72,11 @@ class TrainedNetworks:
             pictures = np.asarray(images, np.float32)
         except (TypeError, ValueError) as error:
             raise ValueError(f'images must be an array of numbers: {error}') from error
-        sizes = {self.study.condition(name).data.image_size for name, _ in chosen}
-        if len(sizes) > 1:
-            raise ValueError(
-                f'the networks take images of {", ".join(map(str, sorted(sizes)))} pixels along a '
-                'side; name one condition'
-            )
-        (size,) = sizes
-        channels = _network(self.study.condition(chosen[0][0])).channels
+        networks = [self.study.condition(name).architecture for name, _ in chosen]
+        shapes = {(network.image_size, network.channels) for network in networks}
+        if len(shapes) > 1:
+            raise ValueError('the networks take images of several shapes; name one condition')
+        ((size, channels),) = shapes
         if channels == 1 and pictures.shape[-1:] != (1,):
             pictures = pictures[..., None]
         single = pictures.ndim == 3
@@ -183,8 +179,8 @@ def _shapes(network: RegressionCNN, image_size: int) -> dict[tuple[str, str], tu
 
 
 def _network(condition: Condition) -> RegressionCNN:
-    channels = TASKS[condition.task.name].channels
-    return network_lib.of(condition.model, channels, condition.remedy.outputs)
+    shapes = condition.architecture
+    return network_lib.of(condition.model, shapes.channels, shapes.outputs)
 
 
 @functools.cache

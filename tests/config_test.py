@@ -33,7 +33,7 @@ _RULES = (
         'training.batch_size',
         '= 601: .* data.train_size, which is 600',
     ),
-    ({'data.train_size': 49}, 'training.batch_size', '.* at most data.train_size, which is 49'),
+    ({'data.train_size': 49}, '(training.batch_size|data.train_size)', '.* is (49|50)'),
     ({'model.dense_features': 100_000}, 'model.dense_features', '.* 200205281 parameters'),
     (
         {'data.train_size': 10**8, 'training.batch_size': 10**8},
@@ -205,6 +205,9 @@ class ConfigTest(absltest.TestCase):
         few = dataclasses.replace(tasks.TASKS['std'], name='few', domain=(0.5, 6.0))
         with mock.patch.dict(tasks.TASKS, few=few):
             changes = {'task.name': 'few', 'test_distributions': ['u1_5']}
+            text = self._refusal(_set(_small(), changes | {'train_distribution': 'u1_5'}))
+            self.assertStartsWith(text, 'config.evaluation.dense_low = 0.25: targets of the task')
+            changes |= {'evaluation.dense_low': 1.0, 'evaluation.dense_high': 5.5}
             study.validate(_set(_small(), changes | {'train_distribution': 'u1_5'}))
             text = self._refusal(_set(_small(), changes))
             self.assertStartsWith(text, "config.train_distribution = 'u1_10': targets of u1_10 lie")

@@ -29,6 +29,8 @@ from absl.testing import absltest
 import imbreg_jax
 import small_study
 from imbreg_jax.analysis import loading
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.reader import AnalysisError
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.results import checkpoints
 from imbreg_jax.results.checkpoints import CheckpointError
@@ -42,7 +44,7 @@ from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for it
 _HOSTILE = flags.DEFINE_enum('hostile', 'some', ['some', 'all'], 'How many alterations.')
 _SECONDS = 300  # None may take longer; a hang would.
 _RESULTS = ('results.csv', 'predictions.npz', 'weights.npz', 'metrics.jsonl')
-_REFUSALS = (WorkdirError, CheckpointError, loading.AnalysisError)
+_REFUSALS = (WorkdirError, CheckpointError, AnalysisError)
 
 
 def _flip(path: pathlib.Path, place: float) -> None:
@@ -159,7 +161,7 @@ class HostileTest(absltest.TestCase):
         is_same(found)
         return False
 
-    def _same_rows(self, study: loading.Study) -> None:
+    def _same_rows(self, study: FinishedStudy) -> None:
         pd.testing.assert_frame_equal(study.results, self.rows)
 
     def _same_params(self, networks: Any) -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from imbreg_jax.data import images, randomness
+from imbreg_jax.data import images, pixel_laws, randomness
 
 _SIZE = 12
 
@@ -81,13 +81,18 @@ class NuisanceTest(absltest.TestCase):
             distance = np.abs(np.sort(column) - np.linspace(0, 1, len(column))).max()
             self.assertLess(distance, 2.5 / np.sqrt(len(column)))
 
-    def test_is_independent_of_the_noise(self):
+    def test_is_independent_of_the_noise_of_every_law(self):
         index = np.arange(2000, dtype=np.int32)
-        noise = np.asarray(images.noise(_key(), index, _SIZE)).reshape(len(index), -1)
         found = np.asarray(images.nuisance(_key(), index, 2))
-        for column in found.T:
-            for pixel in noise[:, :4].T:
-                self.assertLess(abs(np.corrcoef(column, pixel)[0, 1]), 5 / np.sqrt(len(index)))
+        for name, law in pixel_laws.PIXEL_LAWS.items():
+            noise = images.noise(_key(), index, _SIZE, draw=law.draw)
+            noise = np.asarray(noise).reshape(len(index), -1)
+            for column in found.T:
+                # Angles that are shared would show in the cosine of the place.
+                for shape in (column, np.cos(2 * np.pi * column)):
+                    for pixel in noise[:, :4].T:
+                        correlation = abs(np.corrcoef(shape, np.clip(pixel, -3, 3))[0, 1])
+                        self.assertLess(correlation, 5 / np.sqrt(len(index)), name)
 
     def test_may_be_none(self):
         self.assertEqual(images.nuisance(_key(), np.arange(3, dtype=np.int32), 0).shape, (3, 0))

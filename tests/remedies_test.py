@@ -47,6 +47,12 @@ class ParseTest(parameterized.TestCase):
         ('3', 'is no remedy'),
         ('fds(size=4)', 'it must be odd'),
         ('fds + fds', 'fds is there twice'),
+        ('inverse(bins=3, bins=4)', 'it is no expression|inverse has bins twice'),
+        ('inverse(low=0.5, high=0.01)', 'it must be below its high'),
+        ('+'.join(['fds'] * 800), 'nested too deeply|no expression|twice'),
+        ('-' * 900 + 'x', 'nested too deeply|no expression|no remedy'),
+        ('inverse(bins=' + '-' * 900 + '1)', 'nested too deeply|no expression|must be'),
+        ('x' + '.a' * 1500, 'nested too deeply|no expression|no remedy'),
     )
     def test_says_what_is_wrong(self, spec, message):
         with self.assertRaisesRegex(ValueError, message):
@@ -83,6 +89,8 @@ class ProgramTest(absltest.TestCase):
 
     def test_of_arrays(self):
         self.assertEqual(self._programs('', 'inverse', 'inverse(bins=7, power=0.5)'), ((0, 1, 2),))
+        two = self._programs('gaussian_noise', 'gaussian_noise(bins=7, perturbation=0.3)')
+        self.assertEqual(two, ((0, 1),))
 
     def test_of_dials(self):
         found = self._programs('balanced_mse(noise=1.0)', 'balanced_mse(noise=2.0)', '')

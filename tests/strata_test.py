@@ -15,6 +15,11 @@ class StrataTest(absltest.TestCase):
         np.testing.assert_array_equal(found['seen'], [[0, 1, 1], [1, 0, 0]])
         np.testing.assert_array_equal(found['unseen'], ~found['seen'])
 
+    def test_a_gap_is_unseen(self):
+        law = study.parse('mixture(uniform(1, 4), 0.5, uniform(6, 10), 0.5)')
+        found = strata(law, np.array([3.9, 4.5, 5.0, 5.9, 6.1]))
+        np.testing.assert_array_equal(found['seen'], [1, 0, 0, 0, 1])
+
     def test_an_empty_one_has_no_mean(self):
         values = np.array([[1.0, 2.0, 6.0], [1.0, 2.0, 3.0]])
         mask = strata(study.parse('u1_5'), values)['unseen']

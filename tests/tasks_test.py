@@ -146,6 +146,10 @@ class RegisterTest(absltest.TestCase):
         self.assertIs(task_lib.register(own), own)
         again = task_lib.register(task_lib.Task(own.name, 'the same', 'pixel', flat))
         self.assertIs(TASKS[own.name], again)
+        with self.assertRaisesRegex(ValueError, 'takes threshold; it may take'):
+            task_lib.register(
+                task_lib.Task('other', '', '', flat, measure=lambda images, threshold: images)
+            )
         with self.assertRaisesRegex(ValueError, "there is a task 'std' already"):
             task_lib.register(task_lib.Task('std', '', '', flat))
 

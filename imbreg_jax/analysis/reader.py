@@ -265,6 +265,15 @@ def _read_runs(
     return runs
 
 
+def _most_validated(config: Mapping[str, Any]) -> int:
+    """Validation images of the condition that has most; rows of the others end in nan."""
+    base = config['data']['validation_size']
+    sections = [own.get('data') for own in (config.get('conditions') or {}).values()]
+    sizes = [own.get('validation_size', base) for own in sections if isinstance(own, Mapping)]
+    sizes += [base] * (len(sections) - len(sizes))
+    return max([size for size in sizes if type(size) is int] or [base])
+
+
 def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str | None:
     """What in predictions.npz is not of the study's runs and sizes, or None."""
     config = header['config']
@@ -284,7 +293,7 @@ def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -
     c, k, t, r = len(conditions), len(repeats), len(tests), len(conditions) * len(repeats)
     if len(pairs) != r:
         return 'condition and repeat name a run twice'
-    n, v = config['data']['test_size'], config['data']['validation_size']
+    n, v = config['data']['test_size'], _most_validated(config)
     m = config['evaluation']['dense_size']
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {
         'dense_generating': ((m,),),

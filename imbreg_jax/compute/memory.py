@@ -42,17 +42,20 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     """
     data = condition.data
     size = data.image_size
-    network = condition.model.architecture(size)
+    network = condition.architecture
     first, second = network.conv_features
     outer = network.pooled[0] / 2 + 1
     # Per image: pixels, patches of layer 1 (4 blocks of 16 pixels), its output, gradient and
     # gradient's products; 9 shifts of layer 2's output, forward and backward.
     spread = 1 if condition.model.folds else 4
-    per_image = 2 * size**2 + outer**2 * spread * (64 + 4 * 4 * first + 2 * 9 * second)
-    step = int(condition.training.batch_size * per_image * FLOAT)
-    evaluated = study.evaluation.batch_size
+    per_image = 2 * network.channels * size**2 + outer**2 * spread * (
+        64 + 4 * 4 * first + 2 * 9 * second
+    )
+    views = condition.remedy.views * (2 if condition.remedy.recipe == 'mix' else 1)
+    step = int(condition.training.batch_size * views * per_image * FLOAT)
+    evaluated = evaluated_at_once(study)
     if platform != 'cpu':
-        evaluated = max(evaluated * len(study.test_distributions), EVALUATED_AT_ONCE)
+        evaluated = max(evaluated, EVALUATED_AT_ONCE)
     evaluation = int(evaluated * per_image * FLOAT)
     state = 4 * network.parameters * FLOAT
     walked = data.train_size + data.validation_size
@@ -64,6 +67,14 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     if platform == 'cpu':
         return Memory(state + arrays, images, step + evaluation, 2**28)
     return Memory(state + arrays + step, images, evaluation, 2**29)
+
+
+def evaluated_at_once(study: Study) -> int:
+    """Images of a run that are evaluated at a time: no more than a split has, of all test laws."""
+    batch = study.evaluation.batch_size
+    most = max(condition.data.validation_size for condition in study.conditions)
+    largest = max(most, study.evaluation.dense_size, study.evaluation.moment_images)
+    return max(min(batch, largest), min(batch, study.test_size) * len(study.test_distributions))
 
 
 def bytes_needed(study: Study, platform: str, devices: int, runs: int, cached: bool) -> int:

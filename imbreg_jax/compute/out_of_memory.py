@@ -75,10 +75,7 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
             f'(about {fewer.bytes_predicted:,} bytes)'
         )
     if not tries:
-        tries.append(
-            'a smaller config.training.batch_size or config.evaluation.batch_size, or fewer '
-            'conditions'
-        )
+        tries.append('a smaller config.training.batch_size or config.evaluation.batch_size')
     return f'{text}; what would need less: {" or ".join(tries)}'
 
 

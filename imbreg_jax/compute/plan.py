@@ -74,8 +74,8 @@ _PAPER_STEP = 50 * 2_874_870
 
 def relative_work(condition: Condition) -> float:
     """What a training step takes, in steps of the paper's network and batch."""
-    network = condition.model.architecture(condition.data.image_size)
-    step = condition.training.batch_size * network.training_multiplications
+    views = condition.training.batch_size * condition.remedy.views
+    step = views * condition.architecture.training_multiplications
     return step * (1 if condition.model.folds else 4) / _PAPER_STEP
 
 

@@ -32,27 +32,21 @@ def program_runs(study: Study, program: int) -> list[RunPlace]:
     return [(c, r) for r in study.repeats for c in study.programs()[program]]
 
 
-def cut(
-    study: Study, most: int, done: Collection[RunPlace] = (), begun: Sequence[RunPlace] = ()
-) -> list[Unit]:
+def cut(study: Study, most: int, done: Collection[RunPlace] = ()) -> list[Unit]:
     """The units of a study, in the order in which they train.
 
     Args:
       study: the study.
       most: runs of a unit.
-      done: runs that are finished.
-      begun: the runs of the unit that is under way, which stay together and come first.
+      done: runs that are finished, or under way already.
 
     Returns:
       Units, each program's of one size as far as its runs allow.
     """
-    gone = {*done, *begun}
+    gone = set(done)
     units: list[Unit] = []
     for program in range(len(study.programs())):
-        runs = program_runs(study, program)
-        if begun and begun[0] in runs:
-            units.insert(0, Unit(program, tuple(begun)))
-        left = [run for run in runs if run not in gone]
+        left = [run for run in program_runs(study, program) if run not in gone]
         size = slice_size(len(left), most)
         units += [
             Unit(program, tuple(left[start : start + size])) for start in range(0, len(left), size)

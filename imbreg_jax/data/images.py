@@ -16,6 +16,9 @@ from imbreg_jax.data import pixel_laws
 # device busy, small enough (5 MB at 52x52) to stay out of the memory plan.
 WALK_BATCH = 500
 
+# The index of no image: a split has at most 10**8.
+_BEYOND_IMAGES = 2**31
+
 # (key, shape) -> draws of mean 0 and standard deviation 1; see `pixel_laws`.
 Draw = Callable[[jax.Array, tuple[int, ...]], jax.Array]
 
@@ -60,6 +63,9 @@ def noise(
 def nuisance(key: jax.Array, indices: jax.Array, count: int) -> jax.Array:
     """[n, count] uniforms in [0, 1) of the images with these indices, independent of their noise.
 
+    A law may split an image's key, whose parts are its key with 0, 1 and so on folded in; so these
+    come from a key that no image has.
+
     Args:
       key: the split's key (scalar).
       indices: [n] int32, which images.
@@ -67,8 +73,9 @@ def nuisance(key: jax.Array, indices: jax.Array, count: int) -> jax.Array:
     """
 
     def draw_one(index):
-        return jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, index), 1), (count,))
+        return jax.random.uniform(jax.random.fold_in(apart, index), (count,))
 
+    apart = jax.random.fold_in(key, _BEYOND_IMAGES)
     return jax.vmap(draw_one)(indices)
 
 

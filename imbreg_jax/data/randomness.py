@@ -36,6 +36,7 @@ class Purpose(enum.IntEnum):
     RECIPE_NOISE = 13
     FOLD_MASKS = 14
     REDRAWN_LAYERS = 15
+    VIEWS = 16
 
 
 def root_key(seed: int) -> jax.Array:

@@ -15,6 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.study.fields import DIAL
+from imbreg_jax.study.settings import of_role
+
 # (generating [..., b], noise [b, H, W], nuisance [b, k]) -> images [..., b, H, W, channels].
 Synthesize = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -36,7 +39,7 @@ class Task:
       domain: the least and the greatest target, both left out; laws must lie within.
       degree: the power of a factor on an image's pixels that its target is multiplied by; None
         where a factor leaves the family.
-      nuisance: how many uniforms in (0, 1) an image has for position, phase, angle and the like.
+      nuisance: how many uniforms in [0, 1) an image has for position, phase, angle and the like.
       channels: of an image.
       floor: (generating [...], pixels) to the least standard deviation [...] of an unbiased
         estimate of the generating value from so many pixels of normal noise; None where no such
@@ -54,6 +57,11 @@ class Task:
     channels: int = 1
     floor: Callable[[jax.Array, int], jax.Array] | None = None
 
+    @property
+    def dials(self) -> list[str]:
+        """Dials of the config's section `task` that the statistic takes, after the images."""
+        return [] if self.measure is None else list(inspect.signature(self.measure).parameters)[1:]
+
     def targets(
         self, images: jax.Array, generating: jax.Array, dials: Mapping[str, Any]
     ) -> jax.Array:
@@ -66,8 +74,7 @@ class Task:
         """
         if self.measure is None:
             return generating
-        wanted = list(inspect.signature(self.measure).parameters)[1:]
-        measured = self.measure(images, *(dials[f'task.{name}'] for name in wanted))
+        measured = self.measure(images, *(dials[f'task.{name}'] for name in self.dials))
         return jnp.where(dials['task.target'] > 0, generating, measured)
 
 
@@ -78,8 +85,16 @@ def register(task: Task) -> Task:
     """Makes a task known by its name, for `config.task.name`.
 
     Raises:
-      ValueError: the package itself has a task of that name.
+      ValueError: the package itself has a task of that name, or its statistic takes what the
+        config's section `task` has no dial for.
     """
+    known = [field.partition('.')[2] for field in of_role(DIAL, 'task')]
+    for name in task.dials:
+        if name not in known:
+            raise ValueError(
+                f'the statistic of the task {task.name!r} takes {name}; it may take the images and '
+                f'any of {", ".join(known)}'
+            )
     held = TASKS.get(task.name)
     # A config file may be loaded again, and then defines its own task again.
     if held is not None and held.synthesize.__module__.startswith('imbreg_jax.'):

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from imbreg_jax.compute import out_of_memory
-from imbreg_jax.compute.memory import EVALUATED_AT_ONCE
+from imbreg_jax.compute.memory import EVALUATED_AT_ONCE, evaluated_at_once
 from imbreg_jax.data import images
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import Place
@@ -53,8 +53,7 @@ class Programs:
         self.training = training
         self.study = training.study
         self.learner = training.learner
-        images_of_run = self.study.evaluation.batch_size * len(self.study.test_distributions)
-        self.compile(max(1, EVALUATED_AT_ONCE // images_of_run))
+        self.compile(max(1, EVALUATED_AT_ONCE // evaluated_at_once(self.study)))
 
     def compile(self, at_once: int) -> None:
         """Makes the programs anew, for so many runs at a time."""

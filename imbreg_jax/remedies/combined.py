@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from imbreg_jax.study import Distribution
-from imbreg_jax.training.remedy import NONE, Batch, Remedy, Schedule
+from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Remedy, Schedule
 
 # What only one of several may have, in words for who asks for more.
 _ALONE = {
@@ -95,6 +95,7 @@ class Combined(Remedy):
         return {
             f'{part.name}.{name}': value
             for part in self.parts
+            if part.code
             for name, value in part.dials().items()
         }
 
@@ -125,9 +126,8 @@ class Combined(Remedy):
             weights = weights * found.pop('weights', 1.0)
             if _resamples(part):
                 targets = found['target'] if 'target' in found else targets[found['first']]
-                made |= found
-            else:
-                made |= {f'{part.name}.{name}': values for name, values in found.items()}
+            for name, values in found.items():
+                made[name if name in RECIPE else f'{part.name}.{name}'] = values
         return made | {'weights': weights / weights.mean()}
 
     def schedule(self, epochs: int, layers: list[str]) -> Schedule:

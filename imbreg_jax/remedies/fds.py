@@ -1,11 +1,10 @@
 """Feature distribution smoothing: features of rare targets take the statistics of their neighbours.
 
-Yang et al., "Delving into Deep Imbalanced Regression" (ICML 2021), section 3.2. After each epoch a
-pass over the training images gives the mean and variance of each feature in each bin of targets; a
-running average of them is smoothed over the bins; and from the second epoch on features in training
-are whitened by their bin's own statistics and coloured by the smoothed ones. (The repository
-YyzHarry/imbalanced-regression smooths the running average in place, so that its next epoch starts
-from what is smoothed already; here the two are kept apart, as the paper has it.)
+Yang et al., "Delving into Deep Imbalanced Regression" (ICML 2021), section 3.2. After an epoch a
+pass over the training images gives the mean and variance of each feature in each bin of targets;
+a running average of them is smoothed over the bins; and from the second epoch on, features in
+training are whitened by their bin's own statistics and coloured by the smoothed ones. A bin that
+never had an image has no statistics, and no part in its neighbours'.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ class State(NamedTuple):
     Attributes:
       mean, variance: [bins, F], running.
       smooth_mean, smooth_variance: [bins, F], those smoothed over the bins.
+      known: [bins, 1], 1 for bins that have had an image.
       epochs: [] int32, how many passes there were.
     """
 
@@ -41,6 +41,7 @@ class State(NamedTuple):
     variance: jax.Array
     smooth_mean: jax.Array
     smooth_variance: jax.Array
+    known: jax.Array
     epochs: jax.Array
 
 
@@ -51,11 +52,23 @@ def kernel(size: int, sigma: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def smooth(values: jax.Array, weights: np.ndarray) -> jax.Array:
-    """Values [bins, F] averaged over neighbouring bins, reflected at the ends."""
+def smooth(values: jax.Array, weights: np.ndarray, known: jax.Array) -> jax.Array:
+    """Values [bins, F] averaged over neighbouring bins that are known, reflected at the ends.
+
+    Args:
+      values: [bins, F].
+      weights: [size] of a bin and its neighbours.
+      known: [bins, 1], 1 for bins that count and 0 for others; a bin all of whose neighbours are
+        of no account keeps its value.
+    """
     half = len(weights) // 2
-    padded = jnp.pad(values, ((half, half), (0, 0)), mode='reflect')
-    return sum(weight * padded[i : i + len(values)] for i, weight in enumerate(weights))
+
+    def spread(rows):
+        padded = jnp.pad(rows, ((half, half), (0, 0)), mode='reflect')
+        return sum(weight * padded[i : i + len(rows)] for i, weight in enumerate(weights))
+
+    share = spread(known)
+    return jnp.where(share > 0, spread(values * known) / jnp.maximum(share, 1e-12), values)
 
 
 def calibrate(
@@ -113,7 +126,8 @@ class FDS(Remedy):
         """Of features that are normal already, which the map leaves alone."""
         del tables
         zeros, ones = jnp.zeros((self.bins, features)), jnp.ones((self.bins, features))
-        return State(zeros, ones, zeros, ones, jnp.int32(0))
+        unknown = jnp.zeros((self.bins, 1))
+        return State(zeros, ones, zeros, ones, unknown, jnp.int32(0))
 
     def fold(
         self,
@@ -126,7 +140,7 @@ class FDS(Remedy):
     ) -> State:
         """The running statistics with this epoch's, and both smoothed.
 
-        A bin without images keeps what it had; the first epoch's statistics are taken as they are.
+        A bin without images keeps what it had; its first statistics are taken as they are.
         """
         del targets, epoch
         member = jax.nn.one_hot(tables['bin'], self.bins)
@@ -134,15 +148,15 @@ class FDS(Remedy):
         mean = (member.T @ features) / jnp.maximum(count, 1.0)
         centred = features - mean[tables['bin']]
         variance = (member.T @ (centred * centred)) / jnp.maximum(count - 1.0, 1.0)
-        kept = jnp.where(state.epochs == 0, 0.0, dials['momentum'])
+        # A bin's first statistics are taken as they are.
+        kept = dials['momentum'] * state.known
         mean = kept * state.mean + (1.0 - kept) * mean
         variance = kept * state.variance + (1.0 - kept) * variance
         mean = jnp.where(count > 0, mean, state.mean)
         variance = jnp.where(count > 0, variance, state.variance)
-        weights = kernel(self.size, self.sigma)
-        return State(
-            mean, variance, smooth(mean, weights), smooth(variance, weights), state.epochs + 1
-        )
+        known = jnp.maximum(state.known, (count > 0).astype(jnp.float32))
+        smoothed = [smooth(part, kernel(self.size, self.sigma), known) for part in (mean, variance)]
+        return State(mean, variance, smoothed[0], smoothed[1], known, state.epochs + 1)
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """Features [V, B, F] in the statistics of their bins and these bins' neighbours."""

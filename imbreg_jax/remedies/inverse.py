@@ -67,6 +67,17 @@ class Inverse(Remedy):
 
     name = 'inverse'
 
+    def __post_init__(self) -> None:
+        """Refuses limits that cross.
+
+        Raises:
+          ValueError: with a sentence.
+        """
+        if not self.low < self.high:
+            raise ValueError(
+                f'inverse has low = {self.low}; it must be below its high, {self.high}'
+            )
+
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:

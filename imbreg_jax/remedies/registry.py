@@ -55,7 +55,10 @@ def parse(spec: str) -> Remedy:
         tree = ast.parse(spec.strip(), mode='eval').body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise ValueError(f'it is no expression; it must be {usage()}') from None
-    return combine([_one(node) for node in _terms(tree)])
+    try:
+        return combine([_one(node) for node in _terms(tree)])
+    except RecursionError:
+        raise ValueError(f'it is nested too deeply; it must be {usage()}') from None
 
 
 def _terms(node: ast.expr) -> list[ast.expr]:
@@ -78,12 +81,14 @@ def _one(node: ast.expr) -> Remedy:
         raise ValueError(f'parameters of {name} are given by name, as in {usage()}')
     values: dict[str, Any] = {}
     for keyword in call.keywords:
+        if keyword.arg in values:
+            raise ValueError(f'{name} has {keyword.arg} twice')
         if keyword.arg not in fields:
             known = f'it has {", ".join(fields)}' if fields else 'it has none'
             raise ValueError(f'{name} has no parameter {keyword.arg}; {known}')
         try:
             value = ast.literal_eval(keyword.value)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError):
             value = ast.unparse(keyword.value)
         field = fields[keyword.arg]
         try:

@@ -300,7 +300,7 @@ def _killed(workdir: Workdir) -> str:
     return (
         f'the last start in {workdir.path} ({workdir.killed}) was killed without a word; if memory '
         'ran out, ask for more, or keep no images (--config.data.cache=never), or train fewer '
-        'runs at once (--config.compute.runs_per_program=N, in a workdir without checkpoints)'
+        'runs at once (--config.compute.runs_per_program=N)'
     )
 
 

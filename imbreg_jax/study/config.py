@@ -358,6 +358,14 @@ def _check_sizes(
             f'be at least {least}',
         )
     if fields['training.batch_size'] > fields['data.train_size']:
+        if 'data.train_size' in named and 'training.batch_size' not in named:
+            raise _refused(
+                fields,
+                named,
+                'data.train_size',
+                'it must be at least training.batch_size, which is '
+                f'{fields["training.batch_size"]}',
+            )
         raise _refused(
             fields,
             named,
@@ -398,6 +406,14 @@ def _check_domain(
                 f'targets of {law.name} lie with probability {outside:.3g} outside of '
                 f'{low:g} to {high:g}, where those of the task {fields["task.name"]} must lie; '
                 f'that may be at most {_MOST_OUTSIDE:g}',
+            )
+    for field in ('evaluation.dense_low', 'evaluation.dense_high'):
+        if not low < fields[field] < high:
+            raise _refused(
+                fields,
+                named,
+                field,
+                f'targets of the task {fields["task.name"]} lie between {low:g} and {high:g}',
             )
 
 

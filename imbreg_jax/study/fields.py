@@ -228,6 +228,11 @@ def declared(settings: type) -> dict[str, Field]:
     return {part.name: part.metadata['field'] for part in dataclasses.fields(settings)}
 
 
+def as_number(field: Field, value: Any) -> float:
+    """A value as a dial has it: where it is one of a few words, its place among them."""
+    return float(field.choices.index(value) if isinstance(value, str) else value)
+
+
 def checked(name: str, value: Any, field: Field, parse: Parse) -> Any:
     """A field's value as a plain Python one.
 

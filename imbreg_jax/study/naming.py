@@ -66,6 +66,7 @@ def study_name(flat: Mapping[str, Any], conditions: _Conditions, parse: Parse) -
         `u1_10-repeats_3-epochs_30`; of several their names, and what all of them depart in. Where
         the conditions' names do not say what they are, a digest does.
     """
+    flat = _with_most_images(flat, conditions)
     common = _common(conditions, {field: FIELDS[field].default for field in _SETTINGS})
     defaults = {**flat, **{field: FIELDS[field].default for field in _SHARED}}
     shared = _changed_shared(defaults, flat, parse)
@@ -104,6 +105,8 @@ def overridden_name(
         name is what its study would be called anyway, the new study's is too.
     """
     (flat_before, conditions_before), (flat, conditions) = before, after
+    flat_before = _with_most_images(flat_before, conditions_before)
+    flat = _with_most_images(flat, conditions)
     if flat_before['name'] == study_name(flat_before, conditions_before, parse):
         return study_name(flat, conditions, parse)
     was, now = _settings(conditions_before, parse), _settings(conditions, parse)
@@ -136,6 +139,15 @@ def overridden_name(
             if field not in common
         ]
     return _shortened('-'.join([flat_before['name'], *parts]))
+
+
+def _with_most_images(flat: Mapping[str, Any], conditions: _Conditions) -> dict[str, Any]:
+    """A study's fields with the training images of the condition that has most.
+
+    No more images than that can moments be measured on.
+    """
+    most = max(fields['data.train_size'] for fields in conditions.values())
+    return {**flat, 'data.train_size': most}
 
 
 def _common(conditions: _Conditions, base: Mapping[str, Any]) -> dict[str, Any]:

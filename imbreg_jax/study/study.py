@@ -16,7 +16,8 @@ import numpy as np
 
 from imbreg_jax.study import config as config_lib
 from imbreg_jax.study import laws, naming
-from imbreg_jax.study.fields import CODE, DIAL, Parse, looked_up
+from imbreg_jax.study.architecture import Architecture
+from imbreg_jax.study.fields import CODE, DIAL, Parse, as_number, looked_up
 from imbreg_jax.study.settings import (
     CONDITION_SECTIONS,
     FIELDS,
@@ -67,7 +68,13 @@ class Condition:
 
     def dials(self) -> dict[str, float]:
         """The numbers that are data to a program, by dotted field."""
-        return {field: _number(field, self.value(field)) for field in of_role(DIAL)}
+        return {field: as_number(FIELDS[field], self.value(field)) for field in of_role(DIAL)}
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its network's shapes on its images."""
+        task = looked_up(FIELDS['task.name'].of.registry)[self.task.name]
+        return self.model.architecture(self.data.image_size, task.channels, self.remedy.outputs)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -83,11 +90,6 @@ class Condition:
     def images(self) -> int:
         """Image passes of a run."""
         return self.steps * self.training.batch_size
-
-
-def _number(field: str, value: Any) -> float:
-    """A dial as a number: where it is one of a few words, its place among them."""
-    return float(FIELDS[field].choices.index(value) if isinstance(value, str) else value)
 
 
 @dataclasses.dataclass(frozen=True)

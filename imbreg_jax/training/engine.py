@@ -12,7 +12,7 @@ from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.study import Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
-from imbreg_jax.training.remedy import Remedy
+from imbreg_jax.training.remedy import COMMON, Remedy
 from imbreg_jax.training.step import TrainState
 
 
@@ -79,8 +79,10 @@ class Engine:
             known = local[spot // places]
             slots[spot] = known.index(repeats[run]) if repeats[run] in known else 0
         rows = [source.rows(study.conditions[c], r) for c, r in self.unit.runs]
+        # Of a remedy that shares the program of none, the program knows no dial.
+        own = programs.learner.remedy.dials()
         dials = [
-            condition.dials() | {f'remedy.{name}': value for name, value in remedy.dials().items()}
+            condition.dials() | {f'remedy.{name}': remedy.dials()[name] for name in own}
             for condition, remedy in zip(conditions, self._remedies(), strict=True)
         ]
         self.run_data = axis.spread(
@@ -107,7 +109,9 @@ class Engine:
         found = self._remedies()
         # Fetched only where a remedy looks at them.
         targets = self.axis.fetch(self.targets['train']) if any(r.name for r in found) else None
-        layers = [layer.name for layer in self._architecture().layers]
+        layers = [
+            layer.name for layer in study.conditions[self.unit.runs[0][0]].architecture.layers
+        ]
         plain = {
             'weights': np.ones(count, np.float32),
             'first': np.arange(count, dtype=np.int32),
@@ -122,17 +126,15 @@ class Engine:
                     study.conditions[c].distribution,
                     np.random.default_rng(seeds),
                 )
-            tables.append(made)
+            # Nor an array of its own.
+            has_code = bool(self.programs.learner.remedy.code)
+            tables.append({k: v for k, v in made.items() if has_code or k in COMMON})
             schedules.append(remedy.schedule(self.training.epochs, sorted(layers)))
         whole = {name: np.stack([made[name] for made in tables]) for name in tables[0]}
         whole['weights'] = whole['weights'].astype(np.float32)
         schedule = [np.stack(parts) for parts in zip(*schedules, strict=True)]
         spread = self.axis.spread((whole, *schedule))
         return Lessons(self.targets['train'], *spread)
-
-    def _architecture(self) -> Any:
-        condition = self.study.conditions[self.unit.runs[0][0]]
-        return condition.model.architecture(condition.data.image_size)
 
     def initialize(self) -> TrainState:
         """Every run's state before training."""

@@ -12,16 +12,18 @@ import jax.numpy as jnp
 from jax import lax
 
 from imbreg_jax.compute import units
+from imbreg_jax.compute.memory import EVALUATED_AT_ONCE
 from imbreg_jax.compute.plan import Plan
 from imbreg_jax.compute.run_axis import Layout
 from imbreg_jax.data import images
+from imbreg_jax.data.images import WALK_BATCH
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import KEPT, Place, Source
 from imbreg_jax.data.synthetic import Synthetic
 from imbreg_jax.model import network
 from imbreg_jax.study import Study
 from imbreg_jax.training import optimizer, step
-from imbreg_jax.training.remedy import COMMON, NONE
+from imbreg_jax.training.remedy import NONE
 from imbreg_jax.training.step import Epoch, Learner, TrainState
 
 
@@ -95,7 +97,7 @@ class Programs:
           program: the program's number.
           planned: the study's plan.
           devices: that the plan divides runs over.
-          parts: the program's units.
+          parts: the program's units that are left.
         """
         self.study = study
         self.program = program
@@ -109,8 +111,13 @@ class Programs:
         self.image_size = condition.data.image_size
         self.steps_per_epoch = condition.steps_per_epoch
         self.chunk_steps = planned.chunk_steps[program]
-        self.tables = units.most_repeats(parts, len(devices))
-        self.layout = Layout(planned, devices, max(len(unit.runs) for unit in parts))
+        # Of the whole program, whichever of its units are left: a resume has the same shapes.
+        whole = [
+            unit for unit in units.cut(study, planned.runs_per_unit) if unit.program == program
+        ]
+        whole += parts
+        self.tables = units.most_repeats(whole, len(devices))
+        self.layout = Layout(planned, devices, max(len(unit.runs) for unit in whole))
         self.compile = self.layout.compile
         # One table at a time: all at once would need the memory of another set of them.
         self.resident = self.compile(self._resident, at_once=1, every=True)
@@ -118,7 +125,7 @@ class Programs:
         self.initialize = self.compile(self._initialize)
         self.shuffle = self.compile(self._shuffle)
         self.chunk = self.compile(self._chunk)
-        self.fold = self.compile(self._fold)
+        self.fold = self.compile(self._fold, at_once=max(1, EVALUATED_AT_ONCE // WALK_BATCH))
         self.redraw = self.compile(self._redraw)
 
     def _resident(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
@@ -147,7 +154,7 @@ class Programs:
         return TrainState(params, moments, state, jnp.int32(-1))
 
     def _own(self, tables: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return step.own_tables(tables, COMMON)
+        return step.own_tables(tables)
 
     def _shuffle(self, _: Any, run: RunData, __: Any, shared: Any) -> jax.Array:
         key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
@@ -169,7 +176,7 @@ class Programs:
             state, losses = carried
             index = lax.dynamic_slice(order, ((first + i) * batch,), (batch,))
             state, loss = step.train_step(
-                self.learner, state, at, lessons.targets, lessons.tables, COMMON, index, epoch,
+                self.learner, state, at, lessons.targets, lessons.tables, index, epoch,
                 number * self.steps_per_epoch + first + i,
             )  # fmt: skip
             return state, losses.at[i].set(loss)
@@ -207,19 +214,24 @@ class Programs:
         )
 
     def _redraw(self, state: TrainState, run_and_data: Any, _: Any, shared: Any) -> TrainState:
-        """Draws those layers anew that a run's schedule says, and forgets their moments."""
+        """Draws those layers anew that a run's schedule says, and its optimiser begins anew.
+
+        It counts steps for all layers alike, so that it cannot do so for one of them.
+        """
         run, lessons = run_and_data
         key = purpose_key(shared['root'], run.repeat, Purpose.REDRAWN_LAYERS)
         fresh = self._initial_params(jax.random.fold_in(key, shared['epoch']))
-        start = optimizer.build(self.learner.training, run.dials).init(fresh)
         redrawn = lessons.redrawn[shared['epoch']] & (state.diverged_step < 0)
-        chosen = {layer: redrawn[i] for i, layer in enumerate(sorted(fresh))}
-
-        def choose(path, new, old):
-            layer = next((key.key for key in path if getattr(key, 'key', None) in chosen), None)
-            return old if layer is None else jnp.where(chosen[layer], new, old)
-
-        return state._replace(
-            params=jax.tree_util.tree_map_with_path(choose, fresh, state.params),
-            optimizer=jax.tree_util.tree_map_with_path(choose, start, state.optimizer),
+        params = {
+            layer: jax.tree.map(
+                lambda new, old, chosen=redrawn[i]: jnp.where(chosen, new, old),
+                fresh[layer],
+                state.params[layer],
+            )
+            for i, layer in enumerate(sorted(fresh))
+        }
+        start = optimizer.build(self.learner.training, run.dials).init(params)
+        moments = jax.tree.map(
+            lambda new, old: jnp.where(redrawn.any(), new, old), start, state.optimizer
         )
+        return state._replace(params=params, optimizer=moments)

@@ -16,10 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbreg_jax.study import Distribution
-from imbreg_jax.study.fields import DIAL, declared
+from imbreg_jax.study.fields import CODE, DIAL, as_number, declared
 
 # Arrays that every program takes, of whatever remedy: see `Remedy.tables`.
 COMMON = ('weights', 'first')
+# Arrays that say what a training image is made of.
+RECIPE = ('first', 'second', 'share', 'noise', 'target')
 
 
 class Batch(NamedTuple):
@@ -105,13 +107,13 @@ class Remedy:
         base = (Remedy.outputs, Remedy.views, Remedy.recipe)
         if not traced and (self.outputs, self.views, self.recipe) == base:
             return ()
-        static = [part for part, field in declared(type(self)).items() if field.role is not DIAL]
+        static = [part for part, field in declared(type(self)).items() if field.role is CODE]
         return (self.name, *((part, getattr(self, part)) for part in static))
 
     def dials(self) -> dict[str, float]:
-        """Numbers that are data to the program."""
+        """Numbers that are data to the program; of a remedy without code of its own, of no use."""
         return {
-            part: float(getattr(self, part))
+            part: as_number(field, getattr(self, part))
             for part, field in declared(type(self)).items()
             if field.role is DIAL
         }

@@ -15,7 +15,7 @@ from imbreg_jax.data.source import Place, Source
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.study import TrainingSettings
 from imbreg_jax.training import objectives, optimizer
-from imbreg_jax.training.remedy import Batch, Remedy
+from imbreg_jax.training.remedy import COMMON, RECIPE, Batch, Remedy
 
 
 class TrainState(NamedTuple):
@@ -70,9 +70,9 @@ def remedy_dials(remedy: Remedy, place: Place) -> dict[str, jax.Array]:
     return {name: place.dials[f'remedy.{name}'] for name in remedy.dials()}
 
 
-def own_tables(tables: Mapping[str, jax.Array], common: tuple[str, ...]) -> dict[str, jax.Array]:
+def own_tables(tables: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     """The remedy's own arrays among those of a run."""
-    return {name: values for name, values in tables.items() if name not in common}
+    return {name: values for name, values in tables.items() if name not in (*COMMON, *RECIPE)}
 
 
 def pictures_of(
@@ -133,7 +133,6 @@ def train_step(
     at: Place,
     targets: jax.Array,
     tables: Mapping[str, jax.Array],
-    common: tuple[str, ...],
     index: jax.Array,
     epoch: Epoch,
     number: jax.Array,
@@ -146,7 +145,6 @@ def train_step(
       at: where the run finds its images.
       targets: [N] of its training set.
       tables: arrays of its remedy.
-      common: which of them every program has.
       index: [B] int32, the batch.
       epoch: what holds in this epoch.
       number: [] int32, the step's number from the start of training, which decides its masks.
@@ -156,20 +154,23 @@ def train_step(
     """
     remedy, settings = learner.remedy, learner.training
     pictures, wanted = pictures_of(learner, at, targets, tables, index)
-    key = jax.random.fold_in(purpose_key(at.root, at.repeat, Purpose.DROPOUT), number)
+    key, views_key = (
+        jax.random.fold_in(purpose_key(at.root, at.repeat, purpose), number)
+        for purpose in (Purpose.DROPOUT, Purpose.VIEWS)
+    )
     weights = jnp.where(epoch.weighted, tables['weights'][index], 1.0)
     objective = objectives.OBJECTIVES[settings.objective]
     nothing = jnp.zeros((remedy.views, 0, 0))
     batch = Batch(
         places=index,
-        images=remedy.augment(pictures, jax.random.fold_in(key, 1)),
+        images=remedy.augment(pictures, views_key),
         targets=wanted,
         weights=weights,
         features=nothing,
         outputs=nothing,
         epoch=epoch.number,
         state=state.remedy,
-        tables=own_tables(tables, common),
+        tables=own_tables(tables),
         dials=remedy_dials(remedy, at),
         losses=lambda outputs: objective(remedy.predict(outputs), wanted),
     )
