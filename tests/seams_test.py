@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
@@ -20,6 +21,17 @@ import small_study
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TEXT = (_ROOT / 'ARCHITECTURE.md').read_text('utf-8')
 _SNIPPETS = dict(re.findall(r'^```python (\w+)\n(.*?)^```', _TEXT, re.M | re.S))
+
+# What else conditions of a study may differ in.
+_OTHER = {
+    'task.name': 'disc_radius',
+    'data.image_size': 24,
+    'data.pixel_law': 'student_t',
+    'data.train_size': 12,
+    'data.validation_size': 10,
+    'training.epochs': 1,
+    'model.kernel_size': 3,
+}
 
 # A config file of one's own, a run, and a report with a section of one's own.
 _PROGRAM = """
@@ -62,7 +74,7 @@ class SnippetsTest(absltest.TestCase):
     def test_task_law_metric_remedy_and_section_make_a_study(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         config = small_study.config(
-            {'plain': {}, 'weighted': {'remedy': 'relative_error'}},
+            {'plain': {}, 'weighted': {'remedy': 'relative_error'}, 'other': _OTHER},
             repeats=1,
             task__name='ramp',
             train_distribution='log_uniform(1, 5)',
@@ -81,6 +93,13 @@ class SnippetsTest(absltest.TestCase):
         rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
         losses = {row['condition']: row['train_loss'] for row in rows if row['epoch'] == 1}
         self.assertNotEqual(losses['plain'], losses['weighted'])
+        epochs = pd.DataFrame(rows).groupby('condition').epoch.max()
+        self.assertEqual(epochs.to_dict(), {'plain': 2, 'weighted': 2, 'other': 1})
+        # A condition with fewer validation images than others has nan for what it lacks.
+        with np.load(workdir / 'predictions.npz') as arrays:
+            lacking = np.isnan(arrays['validation_target']).sum(-1)
+            self.assertEqual(dict(zip(arrays['condition'], lacking, strict=True))['other'], 20)
+            self.assertEqual(lacking.sum(), 20)
         page = (out / 'report.html').read_text('utf-8')
         self.assertIn('Largest values.', page)
         table = pd.read_csv(out / 'tables' / 'largest.csv').set_index('metric').value
