@@ -51,18 +51,18 @@ def main(argv: list[str]) -> int:
                 workdir = str(Path('workdirs') / config.name)
             # A study that was begun goes on where the file of a table of targets is gone.
             source = None if workdir is None else kept_tables.source_of_user(workdir)
+            environment.check()
+            # Before the config is checked: which tasks and remedies there are, their rooms know.
+            environment.import_jax()
             study = resolve(config, source)
         except ConfigError as error:
             print(error, file=sys.stderr)
             return 2
-        terminal.log_to_stderr()
-        try:
-            environment.check()
-            # After the config is known to be good: JAX takes a second.
-            environment.import_jax()
         except environment.BackendError as error:
+            terminal.log_to_stderr()
             terminal.say(str(error))
             return 2
+        terminal.log_to_stderr()
         from imbreg_jax import command
 
         return command.run(study, workdir or str(Path('workdirs') / study.name))

@@ -7,7 +7,7 @@ import sys
 import time
 from unittest import mock
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest, flagsaver, parameterized
 
 from imbreg_jax import command, main
 
@@ -63,6 +63,8 @@ class StartTest(absltest.TestCase):
         super().setUp()
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         self.run = self.enter_context(mock.patch.object(command, 'run', return_value=7))
+        # Whatever another test of this process has named.
+        self.enter_context(flagsaver.flagsaver(workdir=None))
 
     def test_a_study_is_run_in_its_workdir(self):
         for arguments, workdir in (([], 'workdirs/smoke-seed_3'), (['--workdir=w'], 'w')):

@@ -16,7 +16,7 @@ class OutOfMemoryTest(parameterized.TestCase):
     def _plan(self, study, **fields):
         values = {
             'platform': 'cpu', 'devices': 1, 'mapping': 'map', 'cached': True,
-            'repeats_per_unit': 5, 'chunk_steps': (2,), 'bytes_predicted': 10**9,
+            'runs_per_unit': 5, 'chunk_steps': (2,), 'bytes_predicted': 10**9,
         }  # fmt: skip
         return plan_lib.Plan(**(values | fields))
 
@@ -36,27 +36,27 @@ class OutOfMemoryTest(parameterized.TestCase):
         self.assertFalse(out_of_memory.is_out_of_memory(ValueError('out of memory')))
         self.assertTrue(out_of_memory.is_out_of_memory(MemoryError()))
 
-    def test_gives_up_the_cache_first_and_then_halves_down_to_one_repeat(self):
+    def test_gives_up_the_cache_first_and_then_halves_down_to_one_run(self):
         study = small_study.study(repeats=5)
         plan, steps = self._plan(study), []
         while plan is not None:
-            steps.append((plan.cached, plan.repeats_per_unit))
+            steps.append((plan.cached, plan.runs_per_unit))
             plan = out_of_memory.smaller(study, plan)
         self.assertEqual(steps, [(True, 5), (False, 5), (False, 3), (False, 2), (False, 1)])
 
     def test_keeps_the_cache_where_the_config_insists(self):
         study = small_study.study(repeats=2, data__cache='always')
-        smaller = out_of_memory.smaller(study, self._plan(study, repeats_per_unit=2))
-        self.assertEqual((smaller.cached, smaller.repeats_per_unit), (True, 1))
+        smaller = out_of_memory.smaller(study, self._plan(study, runs_per_unit=2))
+        self.assertEqual((smaller.cached, smaller.runs_per_unit), (True, 1))
 
     def test_says_what_was_asked_for_and_what_would_need_less(self):
         study = small_study.study({'a': {}, 'b': {'train_distribution': 'u1_5'}}, repeats=5)
         error = _error('RESOURCE_EXHAUSTED: Out of memory allocating 123456789 bytes.')
-        text = out_of_memory.sentence(error, study, self._plan(study))
+        text = out_of_memory.sentence(error, study, self._plan(study, runs_per_unit=10))
         self.assertStartsWith(text, 'out of memory: 123,456,789 bytes were asked for, with 10 runs')
         self.assertRegex(text, r"config.data.cache = 'never' \(about [\d,]+ bytes\)")
-        self.assertRegex(text, r'config.compute.runs_per_program = 6 \(about [\d,]+ bytes\)')
-        least = self._plan(study, cached=False, repeats_per_unit=1)
+        self.assertRegex(text, r'config.compute.runs_per_program = 5 \(about [\d,]+ bytes\)')
+        least = self._plan(study, cached=False, runs_per_unit=1)
         text = out_of_memory.sentence(error, study, least)
         self.assertIn('a smaller config.training.batch_size', text)
 

@@ -68,13 +68,15 @@ class StreamTest(absltest.TestCase):
 
     def test_a_terminal_that_is_held_is_not_waited_for(self):
         leader, follower = pty.openpty()
-        self.addCleanup(os.close, leader)
         stream = terminal.Stream(self.enter_context(open(follower, 'w')))
         self.assertTrue(stream.isatty())
         stream.patience = 0.1
         for _ in range(20):
             stream.write('a' * 10_000)
         self.assertTrue(stream._writer.is_alive())
+        # Before its descriptor is another file's, into which it would go on.
+        os.close(leader)
+        stream._writer.join()
 
     def test_a_full_disk_takes_nothing(self):
         with open('/dev/full', 'w') as full:

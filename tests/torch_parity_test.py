@@ -126,7 +126,7 @@ class InitialDistributionTest(parameterized.TestCase):
         super().setUpClass()
         network = RegressionCNN()
         cls.seeds = 50
-        draw = jax.jit(jax.vmap(lambda key: network.init(key, jnp.zeros((1, 52, 52)))['params']))
+        draw = jax.jit(jax.vmap(lambda key: network.init(key, jnp.zeros((1, 52, 52, 1)))['params']))
         cls.params = jax.tree.map(
             lambda a: np.asarray(a, np.float64),
             draw(jax.random.split(jax.random.key(0), cls.seeds)),
