@@ -83,8 +83,10 @@ def bytes_needed(study: Study, platform: str, devices: int, runs: int, cached: b
     def of_program(group: tuple[int, ...]) -> int:
         together = min(runs, len(group) * len(study.repeats))
         block = -(-together // devices)
+        whole = together % devices == 0 and block % len(group) == 0
         # A block of runs that begins within a repeat ends within another one.
-        tables = min(len(study.repeats), block, -(-(block - 1) // len(group)) + 1)
+        tables = block // len(group) if whole else -(-(block - 1) // len(group)) + 1
+        tables = min(len(study.repeats), block, tables)
         return of(study, study.conditions[group[0]], platform).total(
             block * devices, tables * devices, devices, cached
         )
