@@ -13,6 +13,7 @@ import math
 import pathlib
 import random
 import signal
+import tempfile
 import time
 from typing import Any
 
@@ -99,7 +100,10 @@ class MutationsTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'mutations_test'
+        # A new one: an earlier run's workdirs would be resumed, or refused.
+        folder = tempfile.TemporaryDirectory(prefix='mutations_')
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
         cls.base = study.resolve(
             small_study.config(
                 training__epochs=1,
