@@ -92,7 +92,7 @@ _CHAINS = {
         'file:config.json:half@2',
         'file:config.json:after@2',
         'report@1',
-        'file:figure_1_network.svg:half@1',
+        'file:network.svg:half@1',
         'file:report.html:half@1',
     ],
 }

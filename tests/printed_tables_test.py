@@ -24,6 +24,15 @@ class PaperTablesTest(absltest.TestCase):
         found = paper_tables.paper_tables(self._study())
         self.assertEqual({k: len(v) for k, v in found.items()}, {1: 4, 2: 6, 3: 6, 4: 8, 5: 6})
 
+    def test_there_may_be_none_of_what_was_tested(self):
+        """The paper printed nothing of U(1, 10)-networks on U(1, 5) alone."""
+        study = self._study(
+            conditions={'u1_10': simulated_study.PAPER_CONDITIONS['u1_10']},
+            test_distributions=('u1_5',),
+        )
+        self.assertEmpty(paper_tables.ruled_out(study))
+        self.assertEqual(paper_section.SECTION.build(study).tables[-1].frame.shape, (0, 10))
+
     def test_a_row_is_mean_interval_difference_and_the_range_for_ten_repeats(self):
         study = self._study()
         row = paper_tables.paper_tables(study)[1].iloc[0]

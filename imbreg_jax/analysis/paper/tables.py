@@ -89,6 +89,12 @@ def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
     return found
 
 
+_RULED_OUT = [
+    'variant', 'condition', 'table', 'ruled_out', 'tested_on', 'metric', 'mean', 'paper_mean',
+    'holm_p', 'source',
+]  # fmt: skip
+
+
 def ruled_out(study: FinishedStudy) -> pd.DataFrame:
     """Says for each condition which of the paper's printed tables rule it out.
 
@@ -131,7 +137,8 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
                     {'variant': variant.name, 'condition': condition, 'table': table}
                     | {'ruled_out': verdict, **told, 'holm_p': p, 'source': row['source']}
                 )
-    return pd.DataFrame(rows)
+    # Columns also where the paper printed nothing on what the study was tested on.
+    return pd.DataFrame(rows, columns=_RULED_OUT)
 
 
 def _tested(study: FinishedStudy, cell: paper.Cell) -> bool:
