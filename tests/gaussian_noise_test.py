@@ -15,7 +15,7 @@ class RecipeTest(absltest.TestCase):
         super().setUp()
         self.targets = 1 + np.random.default_rng(0).exponential(2.0, 3000)
         self.found = _made(self.targets, bins=10)
-        self.places = bins.places(self.targets, bins.edges(self.targets, 10))
+        self.places = bins.places(self.targets, 10)
 
     def test_bins_have_the_same_number_of_images(self):
         self.assertLen(self.found['first'], 3000)

@@ -61,8 +61,8 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     walked = data.train_size + data.validation_size
     # Generating values, targets, a remedy's weights and recipe, and the order of an epoch and of
     # the next; test and dense sets have generating values.
-    evaluated = data.test_size * len(study.test_distributions) + study.evaluation.dense_size
-    arrays = FLOAT * (6 * walked + evaluated)
+    others = data.test_size * len(study.test_distributions) + study.evaluation.dense_size
+    arrays = FLOAT * (6 * walked + others)
     images = walked * size**2 * FLOAT
     if platform == 'cpu':
         return Memory(state + arrays, images, step + evaluation, 2**28)

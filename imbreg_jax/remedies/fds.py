@@ -120,7 +120,7 @@ class FDS(Remedy):
     ) -> dict[str, np.ndarray]:
         """The bin [N] of each training image."""
         del law, generator
-        return {'bin': bins_lib.places(targets, bins_lib.edges(targets, self.bins))}
+        return {'bin': bins_lib.places(targets, self.bins)}
 
     def start(self, features: int, tables: Mapping[str, jax.Array]) -> State:
         """Of features that are normal already, which the map leaves alone."""

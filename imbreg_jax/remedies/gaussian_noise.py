@@ -37,7 +37,7 @@ def recipe(
       for an image as it is; `target` [N] float32.
     """
     targets = np.asarray(targets, np.float64)
-    places = bins_lib.places(targets, bins_lib.edges(targets, bins))
+    places = bins_lib.places(targets, bins)
     occupied = np.unique(places)
     # Shares of N that differ by at most one image.
     wanted = np.diff(np.round(np.linspace(0, len(targets), len(occupied) + 1)).astype(int))

@@ -43,7 +43,7 @@ def weights(
       [N] float64, of mean 1.
     """
     targets = np.asarray(targets, np.float64)
-    places = bins_lib.places(targets, bins_lib.edges(targets, bins))
+    places = bins_lib.places(targets, bins)
     counts = np.bincount(places, minlength=bins).astype(np.float64)
     if power == 1.0:
         limits = (low * len(targets), high * len(targets))

@@ -116,6 +116,8 @@ class Engine:
             'weights': np.ones(count, np.float32),
             'first': np.arange(count, dtype=np.int32),
         }
+        # Of a remedy that shares the program of none, the program takes no array of its own.
+        has_code = bool(self.programs.learner.remedy.code)
         tables, schedules = [], []
         for i, ((c, repeat), remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
             made = dict(plain)
@@ -126,8 +128,6 @@ class Engine:
                     study.conditions[c].distribution,
                     np.random.default_rng(seeds),
                 )
-            # Nor an array of its own.
-            has_code = bool(self.programs.learner.remedy.code)
             tables.append({k: v for k, v in made.items() if has_code or k in COMMON})
             schedules.append(remedy.schedule(self.training.epochs, sorted(layers)))
         whole = {name: np.stack([made[name] for made in tables]) for name in tables[0]}
