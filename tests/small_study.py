@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -101,12 +101,19 @@ class Trained(NamedTuple):
     diverged_step: np.ndarray
 
 
-def engine(study: study_lib.Study, devices: int = 1, **planned: Any) -> Engine:
-    """The engine of a study's first unit; `planned` overrides fields of its plan."""
+def programs(
+    study: study_lib.Study, devices: int = 1, parts: Sequence[units.Unit] = (), **planned: Any
+) -> Programs:
+    """A study's first programs, for `parts` too; `planned` overrides fields of its plan."""
     available = jax.devices()[:devices]
     plan = dataclasses.replace(plan_lib.make(study, available), **planned)
-    parts = [u for u in units.cut(study, plan.runs_per_unit) if u.program == 0]
-    return Engine(Programs(study, 0, plan, available[: plan.devices], parts), parts[0])
+    return Programs(study, 0, plan, available[: plan.devices], parts)
+
+
+def engine(study: study_lib.Study, devices: int = 1, **planned: Any) -> Engine:
+    """The engine of a study's first unit; `planned` overrides fields of its plan."""
+    made = programs(study, devices, **planned)
+    return Engine(made, units.cut(study, made.plan.runs_per_unit)[0])
 
 
 @contextlib.contextmanager
@@ -116,15 +123,17 @@ def precision() -> Iterator[None]:
         yield
 
 
-def train(
-    study: study_lib.Study, devices: int = 1, epochs: int | None = None, **planned: Any
-) -> Trained:
-    """Trains the first unit of a study, chunk by chunk as a study is trained."""
+def train(study: study_lib.Study, devices: int = 1, **planned: Any) -> Trained:
+    """Trains the first unit of a study."""
+    return train_unit(engine(study, devices, **planned))
+
+
+def train_unit(made: Engine) -> Trained:
+    """Trains a unit, chunk by chunk as a study is trained."""
     with precision():
-        made = engine(study, devices, **planned)
         state = made.initialize()
         losses = []
-        for epoch in range(made.training.epochs if epochs is None else epochs):
+        for epoch in range(made.training.epochs):
             for step in range(0, made.steps_per_epoch, made.chunk_steps):
                 state, loss = made.train_chunk(state, epoch, step)
                 losses.append(made.axis.fetch(loss))
@@ -140,9 +149,9 @@ def train(
 
 
 @functools.cache
-def trained(mapping: str = 'map', cached: bool = True) -> Trained:
+def trained() -> Trained:
     """The default small study, trained on one device; do not hand its state to `train_chunk`."""
-    return train(study(), mapping=mapping, cached=cached)
+    return train(study(), mapping='map')
 
 
 def flat(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
