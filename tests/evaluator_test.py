@@ -13,6 +13,7 @@ from imbreg_jax.data import images, randomness, synthetic
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.evaluation import evaluator
 from imbreg_jax.evaluation.evaluator import MOMENTS
+from imbreg_jax.training.step import TrainState
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 # The reference sums in another order: outputs of size 1 to 10, sums of up to 10^3 products in
@@ -49,9 +50,14 @@ def _predict(place, pictures):
     engine, _, _ = _finished()
     with small_study.precision():
         network, variables = engine.programs.learner.network, {'params': _run(place)[2]}
-        features = network.apply(variables, pictures, method='encode')
-        outputs = network.apply(variables, features, method='head')
+        features, outputs = _applied(network, variables, pictures)
     return np.float64(outputs[:, 0]), np.float64(features)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _applied(network, variables, pictures):
+    features = network.apply(variables, pictures, method='encode')
+    return features, network.apply(variables, features, method='head')
 
 
 def _scaled(generating, noise):
@@ -60,10 +66,10 @@ def _scaled(generating, noise):
 
 class MemoryTest(absltest.TestCase):
     def test_that_runs_out_is_met_with_fewer_runs_at_a_time(self):
+        mapped, params, whole = _finished()
         with small_study.precision():
-            engine = small_study.engine(small_study.study(), mapping='vmap')
-            state = engine.initialize()
-            whole = evaluator.Evaluator(engine).finish(state)
+            engine = small_study.engine(mapped.study, mapping='vmap')
+            state = TrainState(engine.axis.spread(params), (), (), ())
             tight = evaluator.Evaluator(engine)
             tried = []
             compile_ = tight.programs.compile

@@ -4,6 +4,7 @@ It takes the network's plain path and optax.adam, draws all images at once, and 
 nothing but the definitions of its random numbers. A remedy's parts are handed to it as functions.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,6 +36,57 @@ def squared_error(outputs: Any, targets: Any, weights: Any) -> Any:
     return jnp.mean(weights * (outputs - targets) ** 2)
 
 
+def same_features(features: Any, chosen: Any, state: Any) -> Any:
+    """What the features are mapped to where no remedy maps them."""
+    del chosen, state
+    return features
+
+
+@functools.cache
+def _network(conv_features: Any, dense_features: int) -> tuple[RegressionCNN, Any, Any]:
+    """The network, its initialisation and its features, compiled."""
+    made = RegressionCNN(conv_features=conv_features, dense_features=dense_features, fold=False)
+    return made, jax.jit(made.init), jax.jit(functools.partial(made.apply, method='encode'))
+
+
+@functools.cache
+def _step(
+    network: RegressionCNN,
+    learning_rate: float,
+    conv_dropout_rate: float,
+    dense_dropout_rate: float,
+    loss: Callable[..., Any],
+    map_features: Callable[..., Any],
+) -> Any:
+    """A compiled step of Adam."""
+    adam = optax.adam(learning_rate)
+
+    @jax.jit
+    def step(params, moments, state, data, chosen, mask_key, factors):
+        pictures, targets, weights = data
+
+        def loss_of(params):
+            conv_key, dense_key = jax.random.split(mask_key)
+            features = network.apply(
+                {'params': params}, pictures[chosen], conv_dropout_rate, conv_key, method='encode'
+            )
+            features = map_features(features, chosen, state)
+            outputs = network.apply(
+                {'params': params}, features, dense_dropout_rate, dense_key, method='head'
+            )
+            return loss(outputs[:, 0], targets[chosen], weights[chosen])
+
+        found, gradients = jax.value_and_grad(loss_of)(params)
+        updates, moments = adam.update(gradients, moments)
+        updates = {
+            layer: jax.tree.map(lambda u, layer=layer: factors[layer] * u, parts)
+            for layer, parts in updates.items()
+        }
+        return optax.apply_updates(params, updates), moments, found
+
+    return step
+
+
 def train(
     study: Study,
     condition: Condition,
@@ -44,7 +96,7 @@ def train(
     recipe: Callable[..., tuple[Any, Any]] = lambda pictures, targets: (pictures, targets),
     weights: np.ndarray | None = None,
     loss: Callable[..., Any] = squared_error,
-    map_features: Callable[..., Any] = lambda features, chosen, state: features,
+    map_features: Callable[..., Any] = same_features,
     fold: Callable[..., Any] = lambda state, features_of: state,
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
@@ -67,39 +119,18 @@ def train(
       The network, its parameters, and the losses [epochs, steps].
     """
     training, model = condition.training, condition.model
-    network = RegressionCNN(
-        conv_features=model.conv_features, dense_features=model.dense_features, fold=False
-    )
+    network, initialize, encode = _network(model.conv_features, model.dense_features)
     root = randomness.root_key(study.seed)
     key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
     pictures, targets = recipe(*training_set(study, condition, repeat))
     count = len(targets)
-    weights = jnp.ones(count) if weights is None else jnp.float32(weights)
-    adam = optax.adam(training.learning_rate)
-    params = jax.jit(network.init)(key(Purpose.INITIALIZATION), pictures[:1])['params']
-    moments = adam.init(params)
-
-    @jax.jit
-    def step(params, moments, state, chosen, mask_key, factors):
-        def loss_of(params):
-            conv_key, dense_key = jax.random.split(mask_key)
-            features = network.apply(
-                {'params': params}, pictures[chosen], model.conv_dropout_rate, conv_key,
-                method='encode',
-            )  # fmt: skip
-            features = map_features(features, chosen, state)
-            outputs = network.apply(
-                {'params': params}, features, model.dense_dropout_rate, dense_key, method='head'
-            )
-            return loss(outputs[:, 0], targets[chosen], weights[chosen])
-
-        found, gradients = jax.value_and_grad(loss_of)(params)
-        updates, moments = adam.update(gradients, moments)
-        updates = {
-            layer: jax.tree.map(lambda u, layer=layer: factors[layer] * u, parts)
-            for layer, parts in updates.items()
-        }
-        return optax.apply_updates(params, updates), moments, found
+    data = pictures, targets, jnp.ones(count) if weights is None else jnp.float32(weights)
+    params = initialize(key(Purpose.INITIALIZATION), pictures[:1])['params']
+    moments = optax.adam(training.learning_rate).init(params)
+    step = _step(
+        network, training.learning_rate, model.conv_dropout_rate, model.dense_dropout_rate, loss,
+        map_features,
+    )  # fmt: skip
 
     losses = []
     steps = count // training.batch_size
@@ -110,14 +141,16 @@ def train(
         for number in range(steps):
             chosen = order[number * training.batch_size :][: training.batch_size]
             mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
-            params, moments, found = step(params, moments, state, chosen, mask_key, factors)
+            params, moments, found = step(
+                params, moments, state, data, chosen, mask_key, factors
+            )
             losses.append(float(found))
         fold_key = jax.random.fold_in(key(Purpose.FOLD_MASKS), epoch)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(fold_key, jnp.arange(count))
         state = fold(
             state,
-            lambda params=params, keys=keys: network.apply(
-                {'params': params}, pictures, model.conv_dropout_rate, keys, method='encode'
+            lambda params=params, keys=keys: encode(
+                {'params': params}, pictures, model.conv_dropout_rate, keys
             ),
         )
     return network, params, np.array(losses).reshape(epochs, steps)

@@ -167,7 +167,10 @@ def noise(study: study_lib.Study, repeat: int, purpose: Purpose, count: int) -> 
     """[count, size, size]: a split's noise by its definition."""
     key = randomness.purpose_key(randomness.root_key(study.seed), repeat, purpose)
     indices = np.arange(count, dtype=np.int32)
-    return np.asarray(images.noise(key, indices, study.conditions[0].data.image_size))
+    return np.asarray(_noise(key, indices, study.conditions[0].data.image_size))
+
+
+_noise = jax.jit(images.noise, static_argnums=2)
 
 
 def rounding(study: study_lib.Study, steps: int) -> float:
