@@ -239,6 +239,7 @@ class CommandLineTest(absltest.TestCase):
     def test_any_text_for_a_field_of_any_kind_is_refused_or_valid(self):
         taken = {
             'remedy': ('', ' ', '\n'),
+            'sweep': ('', ' ', '\n'),
             'name': ('', 'x', 'nan', 'inf', '1e400', 'None', 'u1_1O'),
             'signals': ('[]', '()', '{}'),
         }

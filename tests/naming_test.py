@@ -100,7 +100,8 @@ class DerivedNameTest(absltest.TestCase):
         values = {int: lambda v: v + 2, float: lambda v: v / 2 + 0.125, bool: lambda v: not v}
         for name, field in study.FIELDS.items():
             choices = [choice for choice in field.choices if choice != field.default]
-            if name == 'name' or len(field.choices) == 1:
+            # Of a sweep its conditions tell.
+            if name in ('name', 'sweep') or len(field.choices) == 1:
                 continue
             value = choices[0] if choices else {
                 'distribution': 'u1_5', 'distributions': ('u1_5',), 'ints': (7, 8),

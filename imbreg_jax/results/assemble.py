@@ -1,5 +1,6 @@
 """From what each run leaves to the tables and arrays of a study's result files."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -120,7 +121,7 @@ def calibration(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """The rows of results.csv."""
+    """The rows of results.csv: `files.COLUMNS`, and the fields in which conditions differ."""
     rows: list[tuple[Any, ...]] = []
     for run, parts in zip(study.runs, merged, strict=True):
         condition = study.conditions[run.condition_index]
@@ -145,12 +146,21 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         if diverged:
             rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
     rows += _guesses(study, merged)
-    return pd.DataFrame(rows, columns=list(files.COLUMNS))
+    table = pd.DataFrame(rows, columns=list(files.COLUMNS))
+    by_name = {condition.name: condition for condition in study.conditions}
+    for field in study.varied:
+        values = {name: _text(condition.value(field)) for name, condition in by_name.items()}
+        table[field] = table['condition'].map(values).fillna('')
+    return table
 
 
 def _images_of(condition: Condition) -> tuple[Any, ...]:
     """What a condition's test images and targets follow from, but for the law."""
     return condition.task, condition.data.image_size, condition.data.pixel_law
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[Any, ...]]:

@@ -258,9 +258,12 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def results_csv(table: pd.DataFrame) -> bytes:
-    """The bytes of results.csv: one value a row, in full precision."""
+    """The bytes of results.csv: one value a row, in full precision.
+
+    After `COLUMNS` come the fields in which the study's conditions differ.
+    """
     buffer = io.StringIO()
-    table.to_csv(buffer, index=False, columns=list(COLUMNS), lineterminator='\n', na_rep='nan')
+    table.to_csv(buffer, index=False, lineterminator='\n', na_rep='nan')
     return buffer.getvalue().encode()
 
 
@@ -270,14 +273,13 @@ def read_results_csv(content: bytes) -> pd.DataFrame:
     Raises:
       ValueError: they are of no such table.
     """
-    table = pd.read_csv(
-        io.BytesIO(content),
-        dtype=dict.fromkeys(COLUMNS, str) | {'repeat': int},
-        keep_default_na=False,
-        usecols=list(COLUMNS),
-    )
+    table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    if tuple(table.columns[: len(COLUMNS)]) != COLUMNS:
+        raise ValueError(f'its columns do not begin with {", ".join(COLUMNS)}')
     # Python's float, not the parser's: it is exact whatever the version of pandas.
-    return table.assign(value=[float(text) for text in table['value']])
+    return table.assign(
+        repeat=table['repeat'].astype(int), value=[float(text) for text in table['value']]
+    )
 
 
 def sha256(path: Path) -> str:

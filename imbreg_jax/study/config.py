@@ -12,7 +12,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from imbreg_jax.study import laws, suggestions
+from imbreg_jax.study import laws, naming, suggestions
+from imbreg_jax.study import sweep as sweep_lib
 from imbreg_jax.study.architecture import Architecture
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
 from imbreg_jax.study.fields import NAME, NAME_RULE, Parse, checked, looked_up
@@ -45,9 +46,14 @@ _GONE = frozenset({'analysis.bootstrap_resamples'})
 
 
 class _Config(ml_collections.ConfigDict):
-    """A `ConfigDict` that takes numpy's numbers for Python's, as a config built from arrays has."""
+    """A `ConfigDict` that takes numpy's numbers for Python's, as a config built from arrays has.
+
+    And for a sweep, which is an expression, {field: values}.
+    """
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if key == 'sweep' and isinstance(value, Mapping):
+            value = sweep_lib.spec({k: _without_numpy(list(v)) for k, v in value.items()})
         super().__setitem__(key, _without_numpy(value))
 
 
@@ -136,6 +142,9 @@ def flat_conditions(
     overrides = values.pop('conditions', {})
     flat = _checked_fields(values, parse)
     conditions = _checked_conditions(flat, overrides, parse)
+    if flat['sweep']:
+        conditions = _swept(conditions, flat['sweep'], overrides, parse)
+        flat['sweep'] = ''  # From here on the conditions say it all.
     _check_study(flat, len(conditions))
     _check_reference(flat['analysis.reference'], conditions)
     for name, fields in conditions.items():
@@ -276,6 +285,45 @@ def _checked_conditions(
                 )
         conditions[name] = fields
     return conditions
+
+
+def _swept(
+    conditions: dict[str, dict[str, Any]], text: str, overrides: Any, parse: Parse
+) -> dict[str, dict[str, Any]]:
+    """Each condition anew for every combination of the values of a sweep."""
+    parts = sweep_lib.parse(text)
+    for field in (field for part in parts for field in part.fields):
+        if field in FIELDS and field not in OVERRIDABLE:
+            raise ConfigError(
+                'sweep',
+                text,
+                f'a condition may change {_CHANGEABLE}; {field} holds for the whole study',
+            )
+        if field not in OVERRIDABLE:
+            raise ConfigError(
+                'sweep', text, f'there is no field {field}; {hint(field, OVERRIDABLE)}'
+            )
+        for name in conditions:
+            if name and field in flatten(overrides[name]):
+                raise ConfigError('sweep', text, f'the condition {name} sets {field} for itself')
+    combinations = sweep_lib.combinations(parts)
+    count = len(conditions) * len(combinations)
+    if count > _MOST_CONDITIONS:
+        raise ConfigError(
+            'sweep', text, f'it makes {count} conditions; a study has at most {_MOST_CONDITIONS}'
+        )
+    found: dict[str, dict[str, Any]] = {}
+    for name, fields in conditions.items():
+        for combination in combinations:
+            changes = {
+                field: checked(f'sweep, {field}', value, FIELDS[field], parse)
+                for field, value in combination.items()
+            }
+            swept = naming.swept_name(name, changes, parse)
+            if swept in found:
+                raise ConfigError('sweep', text, f'it makes {swept} twice')
+            found[swept] = fields | changes | {'sweep': ''}
+    return found
 
 
 def _check_study(flat: Mapping[str, Any], condition_count: int) -> None:

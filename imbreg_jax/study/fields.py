@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imbreg_jax.study import laws
+from imbreg_jax.study import laws, sweep
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
 from imbreg_jax.study.suggestions import nearest
 
@@ -74,7 +74,7 @@ class Kind:
 
     Attributes:
         name: one of int, float, bool, str, name, distribution, distributions, ints, signals, entry,
-            remedy.
+            remedy, sweep.
         options: the values allowed, where they are few.
         registry: 'module:attribute' of the mapping whose keys are allowed, for an entry. Its room
             comes after this one, so it is looked up when it is needed.
@@ -115,6 +115,7 @@ class Kind:
             'distributions': lambda: 'one or more target distributions, each once: ' + laws.usage(),
             'signals': lambda: f'any of {", ".join(STOP_SIGNALS)}, each once',
             'remedy': lambda: looked_up(self.registry, 'usage')(),
+            'sweep': lambda: f'empty, or fields and their values, such as {sweep.EXAMPLE!r}',
         }[self.name]()
 
     def contains(self, value: float) -> bool:
@@ -171,6 +172,7 @@ OPTIONAL_NAME = Kind('name')
 LAW = Kind('distribution')
 LAWS = Kind('distributions')
 SIGNALS = Kind('signals')
+SWEEP = Kind('sweep')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,6 +327,17 @@ def _to_remedy(name: str, value: Any, kind: Kind) -> Any:
         raise ConfigError(name, value, str(error)) from None
 
 
+def _to_sweep(name: str, value: Any, kind: Kind) -> Any:
+    text = _to_str(name, value, kind)
+    if text is MISSING or not text.strip():
+        return MISSING if text is MISSING else ''
+    try:
+        sweep.parse(text)
+    except ValueError as error:
+        raise ConfigError(name, value, str(error)) from None
+    return text.strip()
+
+
 _CONVERTERS: Mapping[str, Callable[[str, Any, Kind], Any]] = {
     'int': _to_int,
     'float': _to_float,
@@ -334,6 +347,7 @@ _CONVERTERS: Mapping[str, Callable[[str, Any, Kind], Any]] = {
     'ints': _to_ints,
     'signals': _to_signals,
     'remedy': _to_remedy,
+    'sweep': _to_sweep,
 }
 
 

@@ -48,6 +48,24 @@ def condition_name(fields: Mapping[str, Any], parse: Parse) -> str:
     return _shortened('-'.join(parts))
 
 
+def swept_name(name: str, changes: Mapping[str, Any], parse: Parse) -> str:
+    """The name of a condition that a sweep made.
+
+    Args:
+        name: that of the condition it was made from; empty where the study names none.
+        changes: the fields that the sweep sets, by their dotted names.
+        parse: makes distributions.
+
+    Returns:
+        Such as `u1_10-conv_dropout_rate_0.2`; where a law is swept alone, the law's name.
+    """
+    parts = [
+        law_name(parse(value)) if field == 'train_distribution' else _part(field, value, parse)
+        for field, value in changes.items()
+    ]
+    return _shortened('-'.join(filter(None, [name, *parts])))
+
+
 def law_name(law: laws.Distribution) -> str:
     """A law's name as a part of a file's name: an expression with _ for its brackets."""
     return re.sub(r'[^A-Za-z0-9_.-]+', '_', law.name).strip('_.-')

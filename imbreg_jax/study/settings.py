@@ -21,6 +21,7 @@ from imbreg_jax.study.fields import (
     LAWS,
     OPTIONAL_NAME,
     SIGNALS,
+    SWEEP,
     SWITCH,
     TABLE,
     TEXT,
@@ -77,6 +78,12 @@ class StudySettings:
     remedy: str = field(
         '', _REMEDY, 'method against imbalance, such as inverse(bins=20); empty: none', CODE,
         also='method reweighting resampling',
+    )  # fmt: skip
+    sweep: str = field(
+        '', SWEEP,
+        'values of fields, separated by commas, and fields by semicolons; every condition is made '
+        'anew for each combination of them',
+        HOST, also='grid sweeps vary scan',
     )  # fmt: skip
 
 

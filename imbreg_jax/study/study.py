@@ -21,6 +21,7 @@ from imbreg_jax.study.fields import CODE, DIAL, Parse, as_number, looked_up
 from imbreg_jax.study.settings import (
     CONDITION_SECTIONS,
     FIELDS,
+    OVERRIDABLE,
     ComputeSettings,
     DataSettings,
     EvaluationSettings,
@@ -151,6 +152,14 @@ class Study:
     def cache(self) -> str:
         """Whether images are kept on the device: 'auto', 'always' or 'never'."""
         return self.conditions[0].data.cache
+
+    @functools.cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The dotted fields in which conditions differ, but for the law and its remedy."""
+        fields = [field for field in OVERRIDABLE if '.' in field]
+        return tuple(
+            field for field in fields if len({c.value(field) for c in self.conditions}) > 1
+        )
 
     def condition(self, name: str) -> Condition:
         """The condition of that name; raises KeyError where there is none."""
