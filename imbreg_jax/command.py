@@ -6,6 +6,7 @@ from imbreg_jax.compute import environment, out_of_memory
 from imbreg_jax.compute.plan import OutOfMemory
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import WorkdirError
+from imbreg_jax.runner import dry_run as dry_run_lib
 from imbreg_jax.runner.stop import Stopped, StopRequest
 from imbreg_jax.study import ConfigError, Study
 
@@ -36,6 +37,16 @@ def run(study: Study, workdir: str) -> int:
         return _explain(failure, workdir, stop.signal)
     if started.report is not None:
         print(started.report.terminal_summary())
+    return 0
+
+
+def dry_run(study: Study, workdir: str) -> int:
+    """Says what a study would be and take, starts nothing, and returns the exit status."""
+    try:
+        print(dry_run_lib.text(study, workdir))
+    except _REFUSALS as error:
+        terminal.say(str(error))
+        return 2
     return 0
 
 

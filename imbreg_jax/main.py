@@ -1,6 +1,7 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+    python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
 
 The same command resumes what was stopped or killed. Exit status: 0 for a finished study; 2 for a
@@ -30,6 +31,9 @@ from imbreg_jax.study import ConfigError, command_line, resolve
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
 )
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False, 'Say what the study would be and take, and start nothing.'
+)
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +42,8 @@ def main(argv: list[str]) -> int:
         # Until the study can save something, a stop ends the process as for any program.
         terminal.end_on_interrupt()
         try:
-            usage = f'{__doc__}\n  --workdir=DIR: {flags.FLAGS["workdir"].help}'
+            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in ('workdir', 'dry_run')]
+            usage = '\n'.join([__doc__, *own])
             information = command_line.information(argv, usage)
             if information is not None:
                 print(information)
@@ -65,7 +70,8 @@ def main(argv: list[str]) -> int:
         terminal.log_to_stderr()
         from imbreg_jax import command
 
-        return command.run(study, workdir or str(Path('workdirs') / study.name))
+        run = command.dry_run if _DRY_RUN.value else command.run
+        return run(study, workdir or str(Path('workdirs') / study.name))
 
 
 if __name__ == '__main__':

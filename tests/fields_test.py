@@ -18,7 +18,7 @@ _NEVER = {
         10**5000, 1e300, 1j, '0.5', np.array([0.5, 0.5]),
     ),
     'bool': (None, 'x', '', 'True', 0, 1, 1.0, float('nan'), [], {}),
-    'sweep': (None, 3, True, [], {}, 'x' * 5000, 'task.ddof', '= 1', 'task.ddof = (1', 'a = 1; a = 2'),
+    'sweep': (None, 3, True, [], {}, 'x' * 5000, 'a', '= 1', 'a = (1', 'a = 1; a = 2'),
     'remedy': (None, 3, True, [], {}, 'x' * 5000, 'nothing', 'inverse(', 'fds + fds', 'a.b()'),
     'str': (None, 3, True, float('nan'), [], {}, 'x' * 10**6, 'a\0b', b'x'),
     'name': (

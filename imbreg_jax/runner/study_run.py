@@ -19,7 +19,7 @@ from imbreg_jax.evaluation import evaluator
 from imbreg_jax.results import assemble, epoch_rows, files
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.workdir import Workdir, WorkdirError, now
-from imbreg_jax.runner import planning
+from imbreg_jax.runner import planning, speed
 from imbreg_jax.runner.display import Display
 from imbreg_jax.runner.progress import Progress
 from imbreg_jax.runner.stop import StopRequest
@@ -123,6 +123,7 @@ class StudyRun:
         progress = Progress(self.study, self.workdir)
         plan = self._train_with_memory_left(progress, plan, devices)
         _say_what_ended_far_above(progress.journal.rows)
+        speed.remember(devices, speed.work(self.study), progress.seconds - progress.compile_seconds)
         merged = assemble.merge(self.study, progress.outcomes)
         results = assemble.results(self.study, merged)
         if self.workdir is not None:

@@ -1,0 +1,52 @@
+"""How fast studies have trained on these devices before, for what a dry run expects of the next."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from imbreg_jax.compute import backend
+from imbreg_jax.compute.plan import relative_work
+from imbreg_jax.results import files
+from imbreg_jax.study import Study
+
+# What is shorter says more of the machine's mood than of its speed.
+_LEAST_SECONDS = 5.0
+
+
+def work(study: Study) -> float:
+    """What training a study takes, in steps of the paper's network and batch."""
+    runs = len(study.repeats)
+    return sum(runs * c.steps * relative_work(c) for c in study.conditions)
+
+
+def remember(devices: list[Any], steps: float, seconds: float) -> None:
+    """Notes that so many of the paper's steps took so many seconds, evaluation included."""
+    if seconds < _LEAST_SECONDS:
+        return
+    try:
+        files.write_json(_file(), _held() | {_name(devices): steps / seconds})
+    except OSError:  # No folder of the user's to write to: the next dry run knows no time.
+        return
+
+
+def recall(devices: list[Any]) -> float | None:
+    """Steps of the paper's network a second as last noted on such devices; None where none is."""
+    found = _held().get(_name(devices))
+    return found if isinstance(found, float) and found > 0 else None
+
+
+def _file() -> Path:
+    return backend.cache_folder() / 'speeds.json'
+
+
+def _held() -> dict[str, Any]:
+    try:
+        held = json.loads(_file().read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _name(devices: list[Any]) -> str:
+    cores = f', {backend.threads()} cores' if backend.platform(devices) == 'cpu' else ''
+    return f'{len(devices)} x {devices[0].device_kind}{cores}'

@@ -1,0 +1,63 @@
+"""Tests of imbreg_jax.runner.dry_run: what a study would be and take."""
+
+import pathlib
+from unittest import mock
+
+import jax
+from absl.testing import absltest
+
+import small_study
+from imbreg_jax.compute import backend
+from imbreg_jax.compute import plan as plan_lib
+from imbreg_jax.runner import dry_run, speed
+from imbreg_jax.training.programs import Programs
+
+
+class DryRunTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        self.enter_context(mock.patch.object(backend, 'cache_folder', lambda: folder))
+        self.workdir = folder / 'workdir'
+        self.study = small_study.study(
+            sweep='model.conv_dropout_rate = 0, 0.2; data.image_size = 18, 20', repeats=3
+        )
+
+    def test_says_what_shares_a_program_and_starts_nothing(self):
+        with mock.patch.object(Programs, '__init__', side_effect=AssertionError):
+            text = dry_run.text(self.study, str(self.workdir))
+        self.assertFalse(self.workdir.exists())
+        self.assertIn('4 conditions x 3 repeats = 12 runs', text)
+        self.assertIn('conditions differ in: data.image_size, model.conv_dropout_rate', text)
+        programs = [line for line in text.splitlines() if line.startswith('program ')]
+        self.assertLen(programs, 2)
+        for size, line in zip((18, 20), programs, strict=True):
+            self.assertIn('2 conditions, 6 runs in 1 unit of up to 6', line)
+            self.assertIn(f'; data.image_size = {size}; data to it: model.conv_dropout_rate', line)
+        self.assertIn('* training.batch_size = 6', text)
+        self.assertIn('  training.adam_b1 = 0.9', text)
+        planned = plan_lib.make(self.study, jax.devices())
+        self.assertIn(f'memory: about {planned.bytes_predicted / 1e9:.2g} GB', text)
+
+    def test_expects_the_time_of_the_last_study_here(self):
+        devices = jax.devices()
+        self.assertIn('time: unknown', dry_run.text(self.study, str(self.workdir)))
+        speed.remember(devices, speed.work(self.study), 4.0)  # Too short to say anything.
+        self.assertIsNone(speed.recall(devices))
+        speed.remember(devices, speed.work(self.study), 90.0)
+        self.assertIn(
+            'time: about 90 s for 576 images', dry_run.text(self.study, str(self.workdir))
+        )
+        self.assertEqual(speed.recall(devices), speed.work(self.study) / 90.0)
+
+    def test_bounds_what_a_study_keeps(self):
+        sizes = dict(data__image_size=20, repeats=2)
+        study = small_study.study({'a': {}, 'b': {'train_distribution': 'u1_5'}}, **sizes)
+        count = study.conditions[0].architecture.parameters
+        weights = 4 * len(study.runs) * count
+        self.assertGreater(dry_run.disk(study), 7 * weights)
+        self.assertLess(dry_run.disk(study), 7 * weights + 10**5)
+
+
+if __name__ == '__main__':
+    absltest.main()
