@@ -51,8 +51,7 @@ class DryRunTest(absltest.TestCase):
         self.assertEqual(speed.recall(devices), speed.work(self.study) / 90.0)
 
     def test_bounds_what_a_study_keeps(self):
-        sizes = dict(data__image_size=20, repeats=2)
-        study = small_study.study({'a': {}, 'b': {'train_distribution': 'u1_5'}}, **sizes)
+        study = small_study.study({'a': {}, 'b': {'train_distribution': 'u1_5'}})
         count = study.conditions[0].architecture.parameters
         weights = 4 * len(study.runs) * count
         self.assertGreater(dry_run.disk(study), 7 * weights)
