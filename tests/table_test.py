@@ -109,7 +109,9 @@ class TableTest(absltest.TestCase):
         law = laws.parse(f'table({path!r})')
         kept = {law.identity: np.array([1.0, 2.0])}
         with mock.patch.object(table_file.reading, 'read_regular', side_effect=AssertionError):
-            again = laws.parse(law.spec, lambda _, digest: kept[f"table(sha256='{digest}')"])
+            again = laws.parse(
+                law.spec, lambda _, digest, columns: kept[f"table(sha256='{digest}')"]
+            )
             self.assertEqual(again, law)
             self.assertTrue(again.known)
             for text in (law.spec, f'mixture(u1_5, 1, {law.spec}, 1)'):
