@@ -109,10 +109,8 @@ def fault(x: np.ndarray, density: np.ndarray) -> str | None:
         return f'needs targets that never fall, not {number_text(first)}, {number_text(second)}'
     if not np.all(density >= 0.0):
         return f'needs densities of at least 0, not {number_text(density.min())}'
-    if not x[-1] - x[0] >= SMALLEST_SCALE:
-        return (
-            f'needs targets that span at least {SMALLEST_SCALE:g}, not {number_text(x[-1] - x[0])}'
-        )
+    if not (span := x[-1] - x[0]) >= SMALLEST_SCALE:
+        return f'needs targets that span at least {SMALLEST_SCALE:g}, not {number_text(span)}'
     if not np.any((density[1:] + density[:-1]) * np.diff(x) > 0.0):
         return 'needs a density above 0 somewhere between its targets'
     return None

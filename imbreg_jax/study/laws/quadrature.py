@@ -18,9 +18,10 @@ Function: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(15)
 _TOLERANCE = 1e-9
-# After as many, nodes of a piece about a pole still lie further apart than float64 rounds.
-_HALVINGS = 32
+_MOST_HALVINGS = 60
 _MOST_PIECES = 10**5
+# Of its distance from 0: in a narrower piece, points would differ by little but rounding.
+_NARROWEST = 2.0**-32
 # Corrections that fall more slowly than this add up to nothing finite, as far as can be told.
 _SLOWEST_FALL = 0.98
 
@@ -45,38 +46,52 @@ def integrals(
     ends = line.inverse(edges)
     low, high = ends[:-1], ends[1:]
     whole = _gauss(function, line, low, high)
+    before = np.zeros_like(whole)
     total = np.zeros(len(whole))
-    diverges = np.zeros(len(whole), bool)
-    before = last = total
-    for _ in range(_HALVINGS):
+    for halving in range(_MOST_HALVINGS):
         middle = 0.5 * (low + high)
         halves = np.stack(
             [_gauss(function, line, low, middle), _gauss(function, line, middle, high)], axis=1
         )
         found = halves.sum(axis=1)
-        diverges |= ~np.isfinite(found).all(axis=1)
+        # What overflows is infinite, and has no more say in what is halved.
+        total[~np.isfinite(found).all(axis=1)] = np.inf
         for values in (whole, halves, found):
-            values[diverges] = 0.0
-        change = np.abs(found - whole)
+            values[np.isinf(total)] = 0.0
+        correction = found - whole
+        change = np.abs(correction)
         if primitives is not None:
             known = primitives(line.point(high)) - primitives(line.point(low))
             change[: len(known)] = np.maximum(
                 change[: len(known)], np.abs(found[: len(known)] - known)
             )
-        size = 1.0 + np.abs(total + found.sum(axis=1))
-        left = np.any(change > _TOLERANCE * size[:, None], axis=0)
-        total = total + found[:, ~left].sum(axis=1)
-        before, last = last, (found - whole)[:, left].sum(axis=1)
+        tolerance = _TOLERANCE * (1.0 + np.abs(total + found.sum(axis=1)))
+        left = np.any(change > tolerance[:, None], axis=0)
+        narrow = high - low < _NARROWEST * np.maximum(np.abs(low), np.abs(high))
+        if halving == _MOST_HALVINGS - 1 or left.sum() > _MOST_PIECES:
+            narrow[:] = True
+        rest = _rest(before, correction, tolerance)
+        total += np.where(left, found + rest, found)[:, ~left | narrow].sum(axis=1)
+        left &= ~narrow
+        if not left.any():
+            break
         low, high = _joined(low[left], middle[left]), _joined(middle[left], high[left])
         whole = _joined(halves[:, 0, left], halves[:, 1, left])
-        if not 0 < left.sum() <= _MOST_PIECES:
-            break
-    total = total + whole.sum(axis=1)
+        before = _joined(correction[:, left], correction[:, left])
+    return total
+
+
+def _rest(before: np.ndarray, last: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """All corrections [k, m] that halvings of pieces would still bring.
+
+    Args:
+        before: [k, m] the corrections at the halvings that made the pieces.
+        last: [k, m] those at their own halvings.
+        tolerance: [k] corrections that do not matter.
+    """
     fall = np.divide(last, before, out=np.zeros_like(last), where=before != 0.0)
-    matters = np.abs(last) > _TOLERANCE * (1.0 + np.abs(total))
-    diverges |= matters & (fall >= _SLOWEST_FALL)
-    fall = np.where(matters & ~diverges, fall, 0.0)
-    return np.where(diverges, np.inf, total + last * fall / (1.0 - fall))
+    fall[np.abs(last) <= tolerance[:, None]] = 0.0
+    return np.where(fall < _SLOWEST_FALL, last * fall / (1.0 - np.minimum(fall, 0.99)), np.inf)
 
 
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -108,7 +123,10 @@ class _Line:
         return cls(finite.size == edges.size, float(np.median(finite)), scale)
 
     def point(self, t: np.ndarray) -> np.ndarray:
-        return t if self.bounded else self.centre + self.scale * t / (1.0 - t**2)
+        if self.bounded:
+            return t
+        with np.errstate(divide='ignore'):  # infinite at the ends
+            return self.centre + self.scale * t / (1.0 - t**2)
 
     def slope(self, t: np.ndarray) -> np.ndarray:
         if self.bounded:
@@ -118,7 +136,8 @@ class _Line:
     def inverse(self, x: np.ndarray) -> np.ndarray:
         if self.bounded:
             return x
-        z = 2.0 * (x - self.centre) / self.scale
-        # Without the difference of two large numbers; of an infinite z it is nan.
-        t = z / (1.0 + np.sqrt(1.0 + z**2))
-        return np.where(np.isinf(x), np.sign(x), t)
+        finite = np.isfinite(x)
+        z = 2.0 * (x[finite] - self.centre) / self.scale
+        t = np.sign(x)
+        t[finite] = z / (1.0 + np.sqrt(1.0 + z**2))
+        return t

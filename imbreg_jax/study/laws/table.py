@@ -20,14 +20,10 @@ from imbreg_jax.study.laws.polygon import Polygon
 from imbreg_jax.study.laws.registry import Entry, Reader, add
 
 _DIGEST = re.compile(r'[0-9a-f]{8,64}')
-# The laws of tables: how many columns their files have, what a line holds, and the law of values.
-_KINDS: dict[str, tuple[int, str, Callable[[np.ndarray], Law]]] = {
-    'table': (1, 'one target a line', lambda values: Table(values)),
-    'density_table': (
-        2,
-        'a target and its density a line',
-        lambda points: Polygon.through(*points.T),
-    ),
+# The laws of tables: how many columns their files have, and the law of the values.
+_KINDS: dict[str, tuple[int, Callable[[np.ndarray], Law]]] = {
+    'table': (1, lambda values: Table(values)),
+    'density_table': (2, lambda points: Polygon.through(*points.T)),
 }
 
 
@@ -79,7 +75,7 @@ class Table:
 
 def _read(node: ast.Call, reader: Reader) -> Parsed:
     name = _name(node)
-    columns, _, make = _KINDS[name]
+    columns, make = _KINDS[name]
     path, given = _table_arguments(node)
     values = reader.source(path, given, columns)
     label = f'{name}({os.path.basename(path) or given[:16]!r})'
@@ -162,12 +158,8 @@ def nowhere(path: str, digest: str, columns: int = 1) -> None:
     del path, digest, columns
 
 
-for _kind, (_, _line, _) in _KINDS.items():
-    add(
-        Entry(
-            name=_kind,
-            form=f"{_kind}('file.csv')",
-            example=f"{_kind}('targets.csv'), a file of {_line}",
-            read=_read,
-        )
-    )
+for _kind, _file in {
+    'table': "'targets.csv'), a file of one target a line",
+    'density_table': "'density.csv'), a file of a target and its density a line",
+}.items():
+    add(Entry(_kind, f"{_kind}('file.csv')", f'{_kind}({_file}', _read))
