@@ -11,12 +11,13 @@ Four measures, each of which sees something else:
   It is over the range that both laws have: the weights of what is missing do not exist, so it is to
   be read beside the missing share. It is 0 where the variance of the weights is infinite.
 
-They are integrals over densities, right to 1e-6 (the effective share to 1e-3 where p_test² / p_train
-grows faster than d^-0.8 at a distance d from some target, and 0 from d^-0.97 on). A table of targets
-has no density that says anything of where they came from, and neither has a law with atoms. There
-divergence and shares are those of histograms of both laws, in bins that are equally likely under the
-test law: 2·n^(1/3) of them for a table of n targets (Rice's rule), else 100. A density that rises so
-steeply that float64 cannot follow is treated likewise. The distance needs no density.
+They are integrals over densities, right to 1e-6 (the effective share to 1e-3 where the integral of
+p_test² / p_train is close to infinite: that grows like d^-0.8 or faster at a distance d from some
+target; from d^-0.97 on it counts as infinite). A table of targets has no density that says anything
+of where they came from, and neither has a law with atoms. There divergence and shares are those of
+histograms of both laws, in bins that are equally likely under the test law: 2·n^(1/3) of them for a
+table of n targets (Rice's rule), else 100. A test density that rises more steeply than float64 can
+follow is treated likewise. The distance needs no density.
 """
 
 from __future__ import annotations
@@ -109,14 +110,11 @@ def of_laws(
         tests: the test laws.
 
     Returns:
-        condition -> test law's name -> `Imbalance.plain`.
-
-    Raises:
-        ValueError: with one sentence, where a law is not `known`.
+        condition -> test law's name -> `Imbalance.plain`; without laws that are not `known`.
     """
-    tests = list(tests)
+    known = [test for test in tests if test.known]
     found = {
-        train: {test.name: imbalance(train, test).plain() for test in tests}
+        train: {test.name: imbalance(train, test).plain() for test in known if train.known}
         for train in dict.fromkeys(trains.values())
     }
     return {name: found[train] for name, train in trains.items()}
