@@ -16,13 +16,15 @@ p_test² / p_train is close to infinite: that grows like d^-0.8 or faster at a d
 target; from d^-0.97 on it counts as infinite). A table of targets has no density that says anything
 of where they came from, and neither has a law with atoms. There divergence and shares are those of
 histograms of both laws, in bins that are equally likely under the test law: 2·n^(1/3) of them for a
-table of n targets (Rice's rule), else 100. A test density that rises more steeply than float64 can
-follow is treated likewise. The distance needs no density.
+table of n targets (Rice's rule), else 100; a bin with less than one target of a table that is
+trained on counts as empty. A test density that rises more steeply than float64 can follow is
+treated likewise. The distance needs no density.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -35,8 +37,11 @@ from imbreg_jax.study.laws.quadrature import integrals
 _SHOWN = np.concatenate([[1e-6, 1e-4], np.linspace(0.005, 0.995, 23), [1 - 1e-4, 1 - 1e-6]])
 # Less of a law is never drawn: the uniforms of targets end half a step of 2^-23 before 0 and 1.
 _NEVER_DRAWN = 2.0**-24
+_APART = 2.0**-16
 _MOST_LOST = 1e-6
 _BINS = 100
+# More than a law without atoms has between two neighbouring numbers.
+_ATOM = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +96,15 @@ def imbalance(train: Distribution, test: Distribution) -> Imbalance:
         ValueError: with one sentence, where a law is not `known`.
     """
     distance = _wasserstein(train, test)
-    sizes = [len(values) for law in (train, test) for values in law.tables.values()
-             if values.ndim == 1]  # fmt: skip
+    of_train, of_test = _table_sizes(train), _table_sizes(test)
+    sizes = [*of_train, *of_test]
     found = None if sizes else _over_densities(train, test)
     if found is not None:
         return Imbalance(distance, *found)
-    bins = int(np.ceil(2.0 * min(sizes) ** (1.0 / 3.0))) if sizes else _BINS
-    return Imbalance(distance, *_over_bins(train, test, bins), bins)
+    bins = min(math.ceil(2.0 * min(sizes) ** (1.0 / 3.0)), min(sizes) - 1) if sizes else _BINS
+    # A table's law has a target between two neighbours even where those lie far apart.
+    empty = max([0.0, *((1.0 - 1e-9) / (size - 1) for size in of_train)])
+    return Imbalance(distance, *_over_bins(train, test, bins, empty), bins)
 
 
 def of_laws(
@@ -161,15 +168,26 @@ def _over_densities(train: Distribution, test: Distribution) -> tuple[float, flo
     return _measures(missing, divergence, square)
 
 
-def _over_bins(train: Distribution, test: Distribution, bins: int) -> tuple[float, float, float]:
-    """The same for histograms in bins that are equally likely under the test law."""
-    ends = np.unique(test.ppf(np.linspace(0.0, 1.0, bins + 1)))
-    # An atom at the least target belongs to the first bin.
-    ends = np.concatenate([[np.nextafter(ends[0], -np.inf)], ends[min(1, ends.size - 1) :]])
+def _table_sizes(law: Distribution) -> list[int]:
+    """How many targets each table of targets in a law has."""
+    return [len(values) for values in law.tables.values() if values.ndim == 1]
+
+
+def _over_bins(
+    train: Distribution, test: Distribution, bins: int, empty: float
+) -> tuple[float, float, float]:
+    """The same for histograms, in bins that are equally likely under the test law.
+
+    Less than `empty` of the training law in a bin is nothing.
+    """
+    first, *others = test.ppf(np.linspace(0.0, 1.0, bins + 1))
+    ends = np.concatenate([[np.nextafter(first, -np.inf)], np.unique(others)])
     of_test, of_train = np.diff(_cdf(test, ends)), np.diff(_cdf(train, ends))
+    if first == others[0] and of_train[0] < _ATOM:
+        of_train[0] = 0.0
     held = of_test > 0.0
     of_test, of_train = of_test[held] / of_test[held].sum(), of_train[held]
-    both = of_train > 0.0
+    both = (of_train > 0.0) & (of_train >= empty)
     weight = of_test[both] / of_train[both]
     return _measures(of_test[~both].sum(), of_test[both] @ np.log(weight), of_test[both] @ weight)
 
@@ -189,8 +207,11 @@ def _measures(missing: float, divergence: float, square: float) -> tuple[float, 
 
 def _edges(train: Distribution, test: Distribution, low: float, high: float) -> np.ndarray:
     """Points from `low` to `high` at which to part an integral over both laws."""
-    laws = (train, test)
-    points = np.concatenate([part for law in laws for part in (law.breaks, law.ppf(_SHOWN))])
+    breaks = np.concatenate([train.breaks, test.breaks])
+    shown = np.concatenate([train.ppf(_SHOWN), test.ppf(_SHOWN)])
+    # Near a break there may be a pole, which only halving after halving shows.
+    apart = np.abs(shown[:, None] - breaks) > _APART * np.abs(shown[:, None])
+    points = np.concatenate([breaks, shown[apart.all(axis=1)]])
     return np.unique([low, high, *points[(points > low) & (points < high)]])
 
 

@@ -15,6 +15,8 @@ from imbreg_jax.study.laws.rules import number_text, ordered, require
 
 # Below it the quantiles of what is left would lose their digits to the law's CDF.
 _LEAST_LEFT = 1e-6
+# The rounding of a CDF.
+_NOTHING = 1e-14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _restricted(name: str, law: Law, kept: Sequence[tuple[float, float]]) -> Law
         points = np.array([start, *inner, end])
         # Of an atom at its beginning all belongs to a range.
         reached = law.cdf(np.concatenate([[np.nextafter(start, -np.inf)], points[1:]]))
-        found = np.diff(reached) > 0.0
+        found = np.diff(reached) > _NOTHING
         low += list(points[:-1][found])
         high += list(points[1:][found])
         below += list(reached[:-1][found])
