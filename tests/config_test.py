@@ -212,6 +212,18 @@ class ConfigTest(absltest.TestCase):
             text = self._refusal(_set(_small(), changes))
             self.assertStartsWith(text, "config.train_distribution = 'u1_10': targets of u1_10 lie")
             self.assertIn('probability 0.444 outside of 0.5 to 6', text)
+            for law, outside in (
+                ('gap(u1_10, 6, 9)', '0.167'),
+                ('cut(normal(3, 1), 0, 5)', '0.00498'),
+                ('pareto(1, 0.25, 5)', '0.526'),
+                ('polygon(2, 0, 7, 1)', '0.36'),
+                ('mixture(u1_5, 1, cut(u1_10, 7, 8), 1)', '0.5'),
+            ):
+                text = self._refusal(_set(_small(), changes | {'train_distribution': law}))
+                self.assertRegex(text, f'^config.train_distribution = .*probability {outside} out')
+                self.assertEndsWith(text, 'and cut(law, low, high) keeps a law to a range.')
+                kept = f'cut({law}, 0.5, 6)'
+                study.validate(_set(_small(), changes | {'train_distribution': kept}))
             conditions = {'a': {'train_distribution': 'u1_5', 'task': {'name': 'few'}}}
             text = self._refusal(_set(_small(), {'conditions': conditions}))
             self.assertStartsWith(text, 'config.test_distributions = ')

@@ -162,6 +162,28 @@ class KeptTablesTest(absltest.TestCase):
                 self.assertTrue(law.known)
                 self.assertEqual(law.identity, entry['spec'])
 
+    def test_points_of_a_density_are_kept_as_targets_are(self):
+        self.file.write_text('age,share\n1,0\n2,3\n10,0\n')
+        self.study = self._study(f'density_table({str(self.file)!r})')
+        (self.digest,) = self.study.tables
+        self._begin()
+        self.assertEqual(hashlib.sha256(self._kept().read_bytes()).hexdigest(), self.digest)
+        law = f'gap(density_table({str(self.file)!r}), 4, 5)'
+        self.file.unlink()
+        with self.assertLogs('imbreg_jax', 'WARNING'):
+            study = self._study(law, kept_tables.source_of_user(self.path))
+        np.testing.assert_array_equal(study.conditions[0].distribution.ppf([0, 1]), [1, 10])
+        source = kept_tables.source([self.path])
+        restored = study_lib.restore(read_config(self.path / 'config.json'), source)
+        self.assertTrue(restored.conditions[0].distribution.known)
+        # Whoever calls the same numbers targets has none that rise.
+        self.assertFalse(laws.parse(f"table('x', sha256='{self.digest}')", source).known)
+        for points in ([1.0, 0.0, 2.0], [1.0, 0.0, 2.0, 0.0], [2.0, 1.0, 1.0, 1.0], [1.0, 1.0]):
+            content = np.array(points, '<f8').tobytes()
+            digest = hashlib.sha256(content).hexdigest()
+            (self._kept().parent / f'{digest[:16]}.f64').write_bytes(content)
+            self.assertFalse(laws.parse(f"density_table('x', sha256='{digest}')", source).known)
+
     def test_of_two_tables_of_one_name_neither_is_meant(self):
         other = self.folder / 'b' / 'ages.csv'
         other.parent.mkdir()

@@ -22,7 +22,7 @@ from absl.testing import absltest
 
 import small_study
 from imbreg_jax import report, studies, study
-from imbreg_jax.study import command_line
+from imbreg_jax.study import command_line, laws
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -180,6 +180,11 @@ class CommandsTest(absltest.TestCase):
         for name in sorted(named):
             with self.subTest(name):
                 self.assertTrue((_ROOT / name).exists())
+
+    def test_every_law_stands_in_it(self):
+        code = _inline()
+        for name in [*laws.REGISTRY, *(form for form, _ in laws.forms())]:
+            self.assertIn(name, code)
 
     def test_every_config_stands_in_it(self):
         for path in (_ROOT / 'configs').glob('*.py'):

@@ -13,7 +13,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import canvas, comparison, decomposition, loading, look
+from imbreg_jax.analysis import canvas, comparison, decomposition, finished, loading, look
 from imbreg_jax.analysis.paper import section as paper_section
 from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.sections import (
@@ -239,6 +239,36 @@ class DrawnValuesTest(absltest.TestCase):
             np.testing.assert_allclose(y[(x > 1) & (x < 5)], inside)
         x, y = axes.lines[2].get_data()
         np.testing.assert_allclose(y, np.exp(-((x - 5.5) ** 2) / 2) / np.sqrt(2 * np.pi))
+
+    def test_imbalance_is_what_was_written_down_or_else_what_the_laws_say(self):
+        study = _study()
+        frame = targets.imbalance_table(study).frame.set_index(['law', 'test'])
+        row = frame.loc['U(1, 5)', 'U(1, 10)']
+        np.testing.assert_allclose(row[['wasserstein', 'missing_share', 'effective_share']].astype(
+            float), [2.5, 5 / 9, 1])  # fmt: skip
+        self.assertEqual(row['kullback_leibler'], np.inf)
+        self.assertLen(frame, 9)
+        written = {'wasserstein': 1, 'kullback_leibler': 'infinity', 'missing_share': 0.25,
+                   'effective_share': 0.5, 'bins': 7}  # fmt: skip
+        for held, expected in (
+            ({'u1_10': written}, ['1.000', '∞', '25 %', '50 %']),
+            ({'u1_10': 3}, ['n/a'] * 4),
+            ([], ['n/a'] * 4),
+        ):
+            # A law of somebody's config file, which is not known here.
+            entry = {'label': 'Own', 'spec': 'own(1)', 'imbalance': held}
+            header = study.headers[0] | {'conditions': {'own': entry}}
+            law = finished.Distribution('own(1)', 'Own', 'own(1)')
+            own = dataclasses.replace(
+                study,
+                headers=(header,),
+                conditions={'own': finished.Condition('own', law, {})},
+            )
+            table = targets.imbalance_table(own)
+            cells = [[cell.text for cell in row] for row in table.rows()]
+            self.assertEqual(cells[0], ['Own', 'U(1, 10)', *expected])
+            self.assertEqual(cells[1], ['Own', 'U(1, 5)', *['n/a'] * 4])
+            self.assertLen(table.notes, 2 if expected[0] == '1.000' else 1)
 
     def test_network(self):
         frame = network.layers(simulated_study.config({}))

@@ -109,7 +109,9 @@ class TableTest(absltest.TestCase):
         law = laws.parse(f'table({path!r})')
         kept = {law.identity: np.array([1.0, 2.0])}
         with mock.patch.object(table_file.reading, 'read_regular', side_effect=AssertionError):
-            again = laws.parse(law.spec, lambda _, digest: kept[f"table(sha256='{digest}')"])
+            again = laws.parse(
+                law.spec, lambda _, digest, columns: kept[f"table(sha256='{digest}')"]
+            )
             self.assertEqual(again, law)
             self.assertTrue(again.known)
             for text in (law.spec, f'mixture(u1_5, 1, {law.spec}, 1)'):
@@ -172,6 +174,65 @@ class TableTest(absltest.TestCase):
         for digest in ('abc', 'x' * 64, 'A' * 64, '../' * 10):
             with self.assertRaisesRegex(ValueError, 'must be 8 to 64 of the characters 0-9 a-f'):
                 laws.parse(f'table({path!r}, sha256={digest!r})')
+
+    def test_a_density_is_a_table_of_points(self):
+        path = self._file('age; share\n1;0\n4;2,\n# a comment\n\n10\t0\n')
+        law = laws.parse(f'density_table({path!r})')
+        drawn = laws.parse('polygon(1, 0, 4, 2, 10, 0)')
+        u = np.linspace(0, 1, 101)
+        np.testing.assert_array_equal(law.ppf(u), drawn.ppf(u))
+        np.testing.assert_array_equal(law.pdf(law.ppf(u)), drawn.pdf(law.ppf(u)))
+        points = np.array([[1, 0], [4, 2], [10, 0]], '<f8')
+        digest = hashlib.sha256(points.tobytes()).hexdigest()
+        self.assertEqual(law.identity, f"density_table(sha256='{digest}')")
+        self.assertEqual(law.name, f'density_table_{digest[:16]}')
+        self.assertEqual(law.label, f'density_table({pathlib.Path(path).name!r})')
+        np.testing.assert_array_equal(law.tables[digest], points)
+        self.assertEqual(laws.tables_of(f'gap({law.spec}, 2, 3)'), [(path, digest)])
+        self.assertEqual(laws.parse(law.spec, lambda *_: points), law)
+        self.assertFalse(laws.parse(law.identity, laws.nowhere).known)
+        # The same file is no table of targets, and no file of targets is a density.
+        with self.assertRaisesRegex(ValueError, "needs one number a line, not '1;0' in line 2"):
+            laws.parse(f'table({path!r})')
+
+    def test_refuses_a_file_that_is_no_density(self):
+        for text, message in (
+            ('', 'needs 2 to 10000 points, not 0'),
+            ('1,1\n', 'needs 2 to 10000 points, not 1'),
+            ('1\n2\n', "a target within ±1000000 and its density a line, not '1' in line 1"),
+            ('1,2\n3,4,5\n', "not '3,4,5' in line 2"),
+            ('1,2\nage,share\n', "not 'age,share' in line 2"),
+            ('x\ny\n1,1\n2,2\n', "not 'y' in line 2"),
+            ('1,nan\n2,1\n', "not '1,nan' in line 1"),
+            ('1e7,1\n2e7,1\n', "not '1e7,1' in line 1"),
+            ('2,1\n1,1\n', 'targets that never fall, not 2, 1'),
+            ('1,-1\n2,1\n', 'densities of at least 0, not -1'),
+            ('1,0\n2,0\n', 'a density above 0 somewhere'),
+            ('1,1\n1,2\n', 'span at least 1e-06, not 0'),
+        ):
+            with self.subTest(text):
+                with self.assertRaisesRegex(ValueError, message):
+                    laws.parse(f'density_table({self._file(text)!r})')
+        with self.assertRaisesRegex(
+            ValueError, r'file of density_table\(.* cannot be read: No such'
+        ):
+            laws.parse("density_table('nowhere.csv')")
+
+    def test_what_is_left_of_a_table_keeps_the_values_at_its_ends(self):
+        path = self._file('\n'.join(map(str, [1, 2, 2, 2, 3, 4, 4, 4, 4, 5, 6])))
+        law = laws.parse(f'gap(table({path!r}), 2, 4)')
+        x = law.ppf((np.arange(10_000) + 0.5) / 10_000)
+        self.assertFalse(np.any((x > 2) & (x < 4)))
+        # Of ten tenths between the values, those from 2 to 3 and from 3 to 4 are gone.
+        for low, high, share in ((1, 2, 1), (2, 2, 2), (4, 4, 3), (4, 6, 2)):
+            held = (x == low) if low == high else (x > low) & (x < high)
+            self.assertAlmostEqual(held.mean(), share / 8, delta=1e-3)
+        np.testing.assert_allclose(law.cdf([0, 1.99999999, 2, 3, 3.9, 4, 6]),
+                                   np.array([0, 1, 3, 3, 3, 6, 8]) / 8, atol=1e-8)  # fmt: skip
+        self.assertAlmostEqual(law.mean, x.mean(), delta=1e-3)
+        cut = laws.parse(f'cut(table({path!r}), 2, 4)')
+        self.assertAlmostEqual(float(cut.cdf(2)), 2 / 7, delta=1e-12)
+        self.assertEqual(list(law.tables), list(cut.tables))
 
     def test_lists_the_tables_of_an_expression_and_opens_none(self):
         spec = "mixture(table('a.csv'), 1, table('/b/c.csv', sha256='01234567'), 2)"

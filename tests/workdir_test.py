@@ -68,6 +68,26 @@ class WorkdirTest(parameterized.TestCase):
         del history[0]['arithmetic']
         self.assertEqual(workdir_lib.changes(*history), 'xla_flags None -> --xla_a=1')
 
+    def test_says_how_imbalanced_each_condition_is_and_goes_on_where_that_was_not_said(self):
+        config = study_lib.default_config()
+        config.conditions = {'all': {}, 'some': {'train_distribution': 'u1_5'}}
+        study = study_lib.resolve(config)
+        with Workdir(self.path) as workdir:
+            workdir.write_config(study, ['cpu 0'], 'cpu', {'started': 'now'})
+        held = json.loads(workdir.config.read_text())
+        for name, entry in held['conditions'].items():
+            self.assertEqual(entry.pop('imbalance'), study.imbalance[name])
+        self.assertEqual(study.imbalance['some']['u1_10']['kullback_leibler'], 'infinity')
+        self.assertNotIn('Infinity', workdir.config.read_text())
+        del held['digest']
+        # As an earlier version left it.
+        workdir.config.write_text(json.dumps(held))
+        with Workdir(self.path) as workdir:
+            self.assertEqual(workdir.check(study), study)
+            workdir.write_config(study, ['cpu 0'], 'cpu', {'started': 'now'})
+        held = json.loads(workdir.config.read_text())
+        self.assertEqual(held['conditions']['all']['imbalance'], study.imbalance['all'])
+
     def test_refuses_a_newer_format(self):
         workdir = self._begun()
         held = json.loads(workdir.config.read_text())

@@ -2,7 +2,7 @@
 
 A law that is a table is its values, and the file that they came from may move, change or stay on
 another machine. So a workdir holds them, `distributions/<first 16 digits of their SHA-256>.f64`:
-the sorted values as little-endian float64 and nothing else, so that the file's own SHA-256 is what
+the values as little-endian float64 and nothing else, so that the file's own SHA-256 is what
 the config names. Whoever reads a workdir takes the values from there and opens no path that its
 `config.json` names.
 """
@@ -43,7 +43,7 @@ def write(workdir: Path, study: Study) -> None:
     from imbreg_jax.results import files
 
     for digest, values in study.tables.items():
-        if _read(workdir, digest) is None:
+        if _read(workdir, digest, values.shape[-1] if values.ndim > 1 else 1) is None:
             content = np.ascontiguousarray(values, '<f8').tobytes()
             files.write_bytes(_path(workdir, digest), content)
 
@@ -59,9 +59,9 @@ def source(workdirs: Sequence[str | os.PathLike[str]]) -> TableSource:
       as they were written.
     """
 
-    def find(path: str, digest: str) -> np.ndarray | None:
+    def find(path: str, digest: str, columns: int = 1) -> np.ndarray | None:
         del path
-        found = (_read(Path(workdir), digest) for workdir in workdirs)
+        found = (_read(Path(workdir), digest, columns) for workdir in workdirs)
         return next((values for values in found if values is not None), None)
 
     return find
@@ -81,18 +81,18 @@ def source_of_user(workdir: str | os.PathLike[str]) -> TableSource:
     """
     folder = Path(workdir)
 
-    def find(path: str, digest: str) -> np.ndarray | None:
+    def find(path: str, digest: str, columns: int = 1) -> np.ndarray | None:
         try:
-            return laws.read_table(path, digest)
+            return laws.read_table(path, digest, columns)
         except laws.MissingTable as error:
             wanted = digest if len(digest) == 64 else _digest_of_name(folder, path, digest)
-            values = None if wanted is None else _read(folder, wanted)
+            values = None if wanted is None else _read(folder, wanted, columns)
             if values is None:
                 raise laws.MissingTable(
                     f'{error}; and workdir {folder} keeps no values of it'
                 ) from None
             logger.warning(
-                'the file of table(%r) is not there; its values are taken from %s',
+                'the file %r of a table is not there; its values are taken from %s',
                 path,
                 _path(folder, str(wanted)),
             )
@@ -105,7 +105,7 @@ def _path(workdir: Path, digest: str) -> Path:
     return workdir / FOLDER / f'{digest[:_DIGITS]}.f64'
 
 
-def _read(workdir: Path, digest: str) -> np.ndarray | None:
+def _read(workdir: Path, digest: str, columns: int) -> np.ndarray | None:
     """The values of a digest, or None where they are not there as they were written."""
     if len(digest) != 64:
         return None
@@ -116,9 +116,12 @@ def _read(workdir: Path, digest: str) -> np.ndarray | None:
     if hashlib.sha256(content).hexdigest() != digest:
         return None
     values = np.frombuffer(content, '<f8').astype(np.float64)
+    if values.size % columns:
+        return None
+    if columns > 1:
+        values = values.reshape(-1, columns)
     # The digest is the config's own word, so it says nothing of what the values are.
-    sound = values.size >= 2 and np.all(np.isfinite(values)) and np.all(np.diff(values) >= 0)
-    return values if sound and values[0] < values[-1] else None
+    return values if laws.is_table(values) else None
 
 
 def _digest_of_name(workdir: Path, path: str, beginning: str) -> str | None:

@@ -216,6 +216,7 @@ class Workdir:
                     'label': condition.distribution.label,
                     # Of a table it names no path: two studies of one table have one law.
                     'spec': condition.distribution.identity,
+                    'imbalance': study.imbalance[condition.name],
                 }
                 for condition in study.conditions
             },

@@ -445,15 +445,18 @@ def _check_domain(
         law = parse(spec)
         if not law.known:
             continue
-        outside = float(law.cdf(low)) + 1.0 - float(law.cdf(high))
+        least, greatest = law.support
+        outside = float(law.cdf(low)) if least <= low else 0.0
+        outside += 1.0 - float(law.cdf(high)) if greatest > high else 0.0
         if not outside <= _MOST_OUTSIDE:
             raise _refused(
                 fields,
                 named,
                 field,
-                f'targets of {law.name} lie with probability {outside:.3g} outside of '
-                f'{low:g} to {high:g}, where those of the task {fields["task.name"]} must lie; '
-                f'that may be at most {_MOST_OUTSIDE:g}',
+                f'targets of {law.name} lie between {least:.6g} and {greatest:.6g}, with '
+                f'probability {outside:.3g} outside of {low:g} to {high:g}, where those of the '
+                f'task {fields["task.name"]} must lie; that may be at most {_MOST_OUTSIDE:g}, and '
+                'cut(law, low, high) keeps a law to a range',
             )
     for field in ('evaluation.dense_low', 'evaluation.dense_high'):
         if not low < fields[field] < high:

@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 
 from imbreg_jax.study import config as config_lib
+from imbreg_jax.study import imbalance as imbalance_lib
 from imbreg_jax.study import laws, naming
 from imbreg_jax.study.architecture import Architecture
 from imbreg_jax.study.fields import CODE, DIAL, Parse, as_number, looked_up
@@ -174,6 +175,12 @@ class Study:
             for law in (*laws, *self.test_distributions)
             for digest, values in law.tables.items()
         }
+
+    @functools.cached_property
+    def imbalance(self) -> dict[str, dict[str, Any]]:
+        """Condition -> name of a test law -> its training law's measures of imbalance, for JSON."""
+        trains = {condition.name: condition.distribution for condition in self.conditions}
+        return imbalance_lib.of_laws(trains, self.test_distributions)
 
     @classmethod
     def from_config(

@@ -1,20 +1,32 @@
 """The laws that networks were trained on: their densities, and the targets that came of them."""
 
+import dataclasses
+import math
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats, look
-from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.finished import Distribution, FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, enumerated, listed, only
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import laws as target_laws
+from imbreg_jax.study.imbalance import Imbalance, imbalance
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import axes as mpl_axes  # isort: skip
 from matplotlib import figure as mpl_figure  # isort: skip
+
+
+_OR_INFINITE = formats.Kind(
+    'number', lambda value: '∞' if value == math.inf else formats.number(value)
+)
+_PERCENT = formats.Kind(
+    'number', lambda value: f'{100 * value:.3g} %' if value == value else formats.UNDEFINED
+)
 
 
 def density(
@@ -106,6 +118,61 @@ def table(study: FinishedStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def measures(study: FinishedStudy, condition: str, test: Distribution) -> Imbalance | None:
+    """Returns a training law's imbalance, as written down or from the laws, if these are known."""
+    for header in study.headers:
+        try:
+            return Imbalance.from_plain(header['conditions'][condition]['imbalance'][test.name])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue  # of before there were measures, or no measures at all
+    source = kept_tables.source(study.folders)
+    try:
+        train = target_laws.parse(study.conditions[condition].train.spec, source)
+        return imbalance(train, target_laws.parse(test.spec, source))
+    except ValueError:
+        return None
+
+
+def imbalance_table(study: FinishedStudy) -> Table:
+    """Returns the measures of imbalance of each training law against each test law."""
+    unknown = Imbalance(math.nan, math.nan, math.nan, math.nan)
+    rows = [
+        {
+            'law': study.conditions[name].train.label,
+            'test': test.label,
+            **dataclasses.asdict(measures(study, name, test) or unknown),
+        }
+        for name in laws(study, list(study.conditions)).values()
+        for test in study.test_distributions.values()
+    ]
+
+    def source(row: dict[str, Any]) -> str:
+        return 'config.json: conditions and test_distributions'
+
+    columns = [
+        Column('law', 'trained on'),
+        Column('test', 'tested on'),
+        Column('wasserstein', '1-Wasserstein distance', formats.NUMBER, source),
+        Column('kullback_leibler', 'Kullback–Leibler (nats)', _OR_INFINITE, source),
+        Column('missing_share', 'missing share', _PERCENT, source),
+        Column('effective_share', 'effective sample size share', _PERCENT, source),
+    ]
+    frame = pd.DataFrame(rows)
+    notes = [
+        'Of a training law against a test law: how far targets must be moved on average, in units '
+        'of the target; the divergence of the test law from the training law, infinite where some '
+        'test targets, however few, lie where no training target can; the share of those; and how '
+        'many training targets, of all, count when they are weighted as the test law has them, '
+        'over the range that both have (0 where the variance of the weights is infinite).'
+    ]
+    if frame['bins'].notna().any():
+        notes.append(
+            'A table of targets is compared as a histogram, in bins that are equally likely under '
+            'the test law; tables/imbalance.csv has their number.'
+        )
+    return Table('imbalance', 'How imbalanced that is', frame, columns, notes, folded=True)
+
+
 def _build(study: FinishedStudy) -> Content:
     frame = table(study)
     every = list(laws(study, list(study.conditions)).values())
@@ -133,7 +200,10 @@ def _build(study: FinishedStudy) -> Content:
         f'Trained on {several}: {listed(laws_)}; tested on '
         + (enumerated(tests) if len(tests) < 7 else listed(tests))
         + '.',
-        [Table('targets', 'What the networks were trained on', frame, columns, folded=True)],
+        [
+            Table('targets', 'What the networks were trained on', frame, columns, folded=True),
+            imbalance_table(study),
+        ],
         [
             look.figure(
                 study, 'target_densities', 'Target densities', caption, lambda: draw(study, shown)

@@ -32,7 +32,7 @@ from imbreg_jax.study.laws.law import Distribution, Law, ScipyLaw, TableSource, 
 from imbreg_jax.study.laws.registry import REGISTRY, forms, register, usage
 from imbreg_jax.study.laws.rules import ordered, positive, require
 from imbreg_jax.study.laws.table import nowhere, table_digest, tables_of
-from imbreg_jax.study.laws.table_file import MissingTable, read_table
+from imbreg_jax.study.laws.table_file import MissingTable, is_table, read_table
 
 __all__ = [
     'LONGEST_SPEC',
@@ -44,6 +44,7 @@ __all__ = [
     'TableSource',
     'fault',
     'forms',
+    'is_table',
     'nowhere',
     'ordered',
     'parse',

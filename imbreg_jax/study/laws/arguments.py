@@ -48,6 +48,7 @@ class Call:
         parameters: those of the function, in order; the ones that repeat come last.
         least: how often those are there at least.
         label: see `Label`.
+        example: an expression that calls it.
         make: the function.
         trusted: whether its laws need not be looked at: the package's own, which tests hold.
     """
@@ -56,6 +57,7 @@ class Call:
     parameters: tuple[Parameter, ...]
     least: int
     label: Label
+    example: str
     make: Callable[..., Law]
     trusted: bool
 
@@ -124,7 +126,9 @@ class Call:
                 each = f', each with its {" and ".join(others)}' if others else ''
                 plural = f'{first}s' if self.least > 1 else first
                 count = _COUNTS.get(self.least, str(self.least))
-                raise ValueError(f'{self.form} takes at least {count} {plural}{each}')
+                raise ValueError(
+                    f'{self.form} takes at least {count} {plural}{each}, as in {self.example}'
+                )
             return list(zip([*singles, *times * group], node.args, strict=True))
         given: dict[str, ast.expr] = dict(zip([p.name for p in singles], node.args, strict=False))
         names = [p.name for p in singles]

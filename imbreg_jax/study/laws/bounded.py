@@ -34,7 +34,7 @@ def truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
 def triangular(low: float, peak: float, high: float) -> Law:
     """A density that rises linearly from 0 at `low` to the peak, and falls to 0 at `high`."""
     ordered('triangular', low=low, peak=peak, high=high)
-    return ScipyLaw(stats.triang((peak - low) / (high - low), loc=low, scale=high - low))
+    return ScipyLaw(stats.triang((peak - low) / (high - low), low, high - low), breaks=(peak,))
 
 
 @register(label='Beta({a}, {b}) on [{low}, {high}]', example='beta(0.5, 2, 1, 10)')
@@ -47,3 +47,14 @@ def beta(a: float, b: float, low: float, high: float) -> Law:
         )
     ordered('beta', low=low, high=high)
     return ScipyLaw(stats.beta(a, b, loc=low, scale=high - low))
+
+
+@register(label='Pareto({shape}) on [{low}, {high}]', example='pareto(1.5, 1, 10)')
+def pareto(shape: float, low: float, high: float) -> Law:
+    """A density that falls from `low` to `high` like the power -(shape + 1) of the target."""
+    require(
+        0.01 <= shape <= 20, f'pareto needs shape between 0.01 and 20, not {number_text(shape)}'
+    )
+    positive('pareto', low=low)
+    ordered('pareto', low=low, high=high)
+    return ScipyLaw(stats.truncpareto(shape, high / low, scale=low))

@@ -67,6 +67,11 @@ class InverseTriangular:
         """See `Law`."""
         return self.low, self.high
 
+    @property
+    def breaks(self) -> tuple[float]:
+        """See `breaks_of`."""
+        return (self.valley,)
+
 
 @register(
     label='Inverse triangular({low}, {valley}, {high})', example='inverse_triangular(1, 5.5, 10)'

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-# Finds a table's values: of the path of its file and the SHA-256 of its values, or the first digits
-# of it, or '', it makes the sorted float64 values, or None where nobody here knows them; a
-# ValueError says in a sentence why there is no such table.
-TableSource: TypeAlias = Callable[[str, str], 'np.ndarray | None']
+
+class TableSource(Protocol):
+    """Finds the values of a table."""
+
+    def __call__(self, path: str, digest: str, columns: int = 1, /) -> np.ndarray | None:
+        """Finds them.
+
+        Args:
+            path: that of the file that an expression names, or ''.
+            digest: the SHA-256 of the values, or the first digits of it, or ''.
+            columns: 1 for targets; 2 for points of a density.
+
+        Returns:
+            float64: [n] sorted targets, or [n, 2] points in their order, as `read_table` has them;
+            None where nobody here knows them.
+
+        Raises:
+            ValueError: with one sentence, where there is no such table.
+        """
+
 
 # Probabilities, tails included, at which a law that is not the package's is looked at.
 _LOOKED_AT = np.concatenate([[1e-6], (np.arange(99) + 0.5) / 99, [1 - 1e-6]])
@@ -23,7 +39,7 @@ class Law(Protocol):
 
     Targets are drawn by the inverse CDF from uniforms, so that two conditions that share the
     uniforms have coupled targets; that is why every law has a quantile function, and why it is
-    computed in float64.
+    computed in float64. A law may also have what `log_density` and `breaks_of` look for.
     """
 
     def ppf(self, u: np.ndarray) -> np.ndarray:
@@ -44,6 +60,18 @@ class Law(Protocol):
         """The least and the greatest possible target; either may be infinite."""
 
 
+def log_density(law: Law, x: np.ndarray) -> np.ndarray:
+    """The logarithm of a law's density; the law's own `logpdf`, if any, is right far in tails."""
+    own = getattr(law, 'logpdf', None)
+    return np.log(law.pdf(x)) if own is None else own(x)
+
+
+def breaks_of(law: Law) -> np.ndarray:
+    """Where a law's density jumps or bends, [n] rising and finite: ends, and its own `breaks`."""
+    found = np.unique([*law.support, *getattr(law, 'breaks', ())])
+    return found[np.isfinite(found)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Distribution:
     """A target distribution.
@@ -58,7 +86,7 @@ class Distribution:
         identity: the same without paths: a table is the SHA-256 of its sorted values, and `parse`
             needs to be told where those are.
         label: for figures and tables, such as `U(1, 10)`; printable characters only.
-        tables: the values of the tables in it, by their SHA-256: sorted float64.
+        tables: the values of the tables in it, by their SHA-256; see `TableSource`.
     """
 
     name: str
@@ -85,9 +113,18 @@ class Distribution:
         """The density (per unit of target) at targets of any shape."""
         return _evaluate(self._law.pdf, x)
 
+    def logpdf(self, x: Any) -> np.ndarray:
+        """The logarithm of the density; finite also far in tails, where the density itself is 0."""
+        return _evaluate(lambda points: log_density(self._law, points), x)
+
     def cdf(self, x: Any) -> np.ndarray:
         """The probability of a target that is at most x, for targets of any shape."""
         return _evaluate(self._law.cdf, x)
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """Where the density jumps or bends: [n] finite targets that rise."""
+        return breaks_of(self._law)
 
     @property
     def mean(self) -> float:
@@ -110,9 +147,15 @@ def _evaluate(function: Callable[[np.ndarray], np.ndarray], values: Any) -> np.n
 
 @dataclasses.dataclass(frozen=True)
 class ScipyLaw:
-    """A law that scipy.stats has, with its parameters (`stats.norm(5.5, 1)`)."""
+    """A law that scipy.stats has, with its parameters (`stats.norm(5.5, 1)`).
+
+    Attributes:
+        frozen: that law.
+        breaks: where its density jumps or bends, but for the ends of its support.
+    """
 
     frozen: Any
+    breaks: tuple[float, ...] = ()
 
     def ppf(self, u: np.ndarray) -> np.ndarray:
         """See `Law`."""
@@ -121,6 +164,10 @@ class ScipyLaw:
     def pdf(self, x: np.ndarray) -> np.ndarray:
         """See `Law`."""
         return self.frozen.pdf(x)
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        """See `log_density`."""
+        return self.frozen.logpdf(x)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """See `Law`."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imbreg_jax.study.laws.law import Law
+from imbreg_jax.study.laws.law import Law, breaks_of, log_density
 from imbreg_jax.study.laws.registry import register
 from imbreg_jax.study.laws.rules import number_text, require
 
@@ -40,6 +40,11 @@ class Mixture:
         """See `Law`."""
         return self._weighted([law.pdf(x) for law in self.laws])
 
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        """See `log_density`."""
+        parts = zip(self.weights, self.laws, strict=True)
+        return np.logaddexp.reduce([math.log(w) + log_density(law, x) for w, law in parts])
+
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """See `Law`."""
         return self._weighted([law.cdf(x) for law in self.laws])
@@ -59,6 +64,11 @@ class Mixture:
         """See `Law`."""
         supports = [law.support for law in self.laws]
         return min(low for low, _ in supports), max(high for _, high in supports)
+
+    @property
+    def breaks(self) -> tuple[float, ...]:
+        """See `breaks_of`."""
+        return tuple(point for law in self.laws for point in breaks_of(law))
 
 
 def _label(law: tuple[str, ...], weight: tuple[float, ...]) -> str:

@@ -101,7 +101,7 @@ def register(label: Label, example: str, least: int = 1) -> Callable[[_Make], _M
     def decorate(make: _Make) -> _Make:
         name = getattr(make, '__name__', '')
         of_package = make.__module__.partition('.')[0] == _PACKAGE
-        call = Call(name, parameters_of(make), least, label, make, trusted=of_package)
+        call = Call(name, parameters_of(make), least, label, example, make, trusted=of_package)
         if not callable(label):
             label_text(label, {parameter.name: parameter.name for parameter in call.parameters})
         require(

@@ -1,7 +1,7 @@
-"""A table of targets as a law.
+"""Tables as laws: of targets, or of the points of a density.
 
-A table is its sorted values, wherever they come from: its identity is their SHA-256, and who parses
-says where values may be looked for.
+A table is its values, wherever they come from: its identity is their SHA-256, and who parses says
+where values may be looked for.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ import dataclasses
 import hashlib
 import os
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from imbreg_jax.study.laws.law import Law, Parsed, Unknown
+from imbreg_jax.study.laws.polygon import Polygon
 from imbreg_jax.study.laws.registry import Entry, Reader, add
 
 _DIGEST = re.compile(r'[0-9a-f]{8,64}')
+# The laws of tables: how many columns their files have, and the law of the values.
+_KINDS: dict[str, tuple[int, Callable[[np.ndarray], Law]]] = {
+    'table': (1, lambda values: Table(values)),
+    'density_table': (2, lambda points: Polygon.through(*points.T)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,30 +74,36 @@ class Table:
 
 
 def _read(node: ast.Call, reader: Reader) -> Parsed:
+    name = _name(node)
+    columns, make = _KINDS[name]
     path, given = _table_arguments(node)
-    values = reader.source(path, given)
-    label = f'table({os.path.basename(path) or given[:16]!r})'
+    values = reader.source(path, given, columns)
+    label = f'{name}({os.path.basename(path) or given[:16]!r})'
     if values is None:
         if len(given) != 64:
             raise ValueError(f'{label} does not say which values it has')
         law: Law = Unknown(f'the values of {label} are not kept here, so its law is unknown')
-        return _named_table(path, given, label, {}, law)
+        return _named_table(name, path, given, label, {}, law)
     digest = table_digest(values)
     if not digest.startswith(given):
         raise ValueError(
-            f'the file of table({path!r}) has changed: the SHA-256 of its values is '
+            f'the file of {name}({path!r}) has changed: the SHA-256 of its values is '
             f'{digest[:16]}…, not {given}'
         )
-    return _named_table(path, digest, label, {digest: values}, Table(values))
+    return _named_table(name, path, digest, label, {digest: values}, make(values))
+
+
+def _name(node: ast.Call) -> str:
+    return getattr(node.func, 'id', '')
 
 
 def _named_table(
-    path: str, digest: str, label: str, tables: dict[str, np.ndarray], law: Law
+    name: str, path: str, digest: str, label: str, tables: dict[str, np.ndarray], law: Law
 ) -> Parsed:
     return Parsed(
-        name=f'table_{digest[:16]}',
-        spec=f'table({path!r}, sha256={digest!r})',
-        identity=f'table(sha256={digest!r})',
+        name=f'{name}_{digest[:16]}',
+        spec=f'{name}({path!r}, sha256={digest!r})',
+        identity=f'{name}(sha256={digest!r})',
         label=label,
         tables=tables,
         law=law,
@@ -110,17 +123,17 @@ def _table_arguments(node: ast.Call) -> tuple[str, str]:
     digest = texts.get('sha256', '')
     named = 'file' in texts or len(digest) == 64
     if not named or len(texts) != count or not texts.keys() <= {'file', 'sha256'}:
-        raise ValueError("table('file.csv') takes the path of a file in quotes")
+        raise ValueError(f"{_name(node)}('file.csv') takes the path of a file in quotes")
     if digest and not _DIGEST.fullmatch(digest):
         raise ValueError(
-            f'the sha256 of table({texts.get("file", "")!r}) must be 8 to 64 of the characters '
-            '0-9 a-f'
+            f'the sha256 of {_name(node)}({texts.get("file", "")!r}) must be 8 to 64 of the '
+            'characters 0-9 a-f'
         )
     return texts.get('file', ''), digest
 
 
 def table_digest(values: np.ndarray) -> str:
-    """The SHA-256 of a table's sorted values, as little-endian float64, in hexadecimal."""
+    """The SHA-256 of a table's values, as little-endian float64, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(values, '<f8').data).hexdigest()
 
 
@@ -132,7 +145,7 @@ def tables_of(spec: str) -> list[tuple[str, str]]:
         return []
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == 'table':
+        if isinstance(node, ast.Call) and _name(node) in _KINDS:
             try:
                 found.append(_table_arguments(node))
             except ValueError:
@@ -140,16 +153,13 @@ def tables_of(spec: str) -> list[tuple[str, str]]:
     return found
 
 
-def nowhere(path: str, digest: str) -> None:
+def nowhere(path: str, digest: str, columns: int = 1) -> None:
     """The source of tables that opens nothing and knows none: their laws are not `known`."""
-    del path, digest
+    del path, digest, columns
 
 
-add(
-    Entry(
-        name='table',
-        form="table('file.csv')",
-        example="table('targets.csv'), a file of one target a line",
-        read=_read,
-    )
-)
+for _kind, _file in {
+    'table': "'targets.csv'), a file of one target a line",
+    'density_table': "'density.csv'), a file of a target and its density a line",
+}.items():
+    add(Entry(_kind, f"{_kind}('file.csv')", f'{_kind}({_file}', _read))
