@@ -317,6 +317,7 @@ def _check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse:
     task = looked_up('imbreg_jax.data.tasks:TASKS')[fields['task.name']]
     network = section_of(fields, 'model').architecture(fields['data.image_size'], task.channels)
     _check_sizes(fields, named, network)
+    _check_room(fields, named, task)
     widest = network.widest
     for field in ('training.batch_size', 'evaluation.batch_size'):
         if fields[field] * widest > _MOST_BATCH_VALUES:
@@ -384,6 +385,28 @@ def _check_sizes(
             f'the network would have {network.parameters} parameters; it may have at most '
             f'{_MOST_PARAMETERS}',
         )
+
+
+def _check_room(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) -> None:
+    """Refuses images too small for what the task draws in them."""
+    size, least = fields['data.image_size'], task.least_image_size
+    if size >= least:
+        return
+    if 'task.name' in named and 'data.image_size' not in named:
+        raise _refused(
+            fields,
+            named,
+            'task.name',
+            f'its images have at least {least} pixels along each side, and data.image_size is '
+            f'{size}',
+        )
+    raise _refused(
+        fields,
+        named,
+        'data.image_size',
+        f'images of the task {fields["task.name"]} must have at least {least} pixels along each '
+        'side',
+    )
 
 
 def _check_domain(
