@@ -27,10 +27,10 @@ Synthesize = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 class Budget:
     """What training on a task takes, so that costs of imbalance are of networks that have learnt.
 
-    Found with the balanced condition alone, on its validation images: the rate and the number of
-    epochs after which the validation error of U(1, 10) falls no further within what a study can
-    afford. Whatever has not been searched for is the starting point below. No default of the config:
-    a config of many tasks reads it.
+    Found with the balanced condition alone, U(1, 10), on its validation images: of a few rates that
+    of the least validation error, and as many epochs and images as still lower it within what a
+    study can afford. Until that is done for a task it has the starting point below. It is no
+    default of the config: a config of many tasks reads it.
 
     Attributes:
       learning_rate: Adam's.
@@ -68,7 +68,7 @@ class Task:
       channels: of an image.
       floor: (generating [...], pixels) to the least standard deviation [...] of an unbiased
         estimate of the generating value from so many pixels of normal noise; None where no such
-        bound is known.
+        bound is known. A measured target has none: its image tells it exactly.
       shift: how much of a constant that is added to all of an image's pixels is added to its
         statistic, 1 or 0; None where it is neither.
       symmetry: what makes an image of another target of an image, in words; empty where nothing
@@ -90,7 +90,7 @@ class Task:
     degree: float | None = None
     nuisance: int = 0
     channels: int = 1
-    floor: Callable[[jax.Array, int], jax.Array] | None = None
+    floor: Callable[[Any, int], Any] | None = None
     shift: float | None = None
     symmetry: str = ''
     quantity: str = ''

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Draws of an image's nuisance over which a bound is averaged.
+# Draws of an image's nuisance over which information is averaged.
 _DRAWS = 32
 
 
@@ -46,7 +46,8 @@ def floor(
 
     In white normal noise of standard deviation 1 the Fisher information is that of the form's
     derivatives, by its generating value and by its nuisances, which an estimate does not know
-    either. The bound on the variance is averaged over images that differ in their nuisance.
+    either. What they leave is averaged over images that differ in their nuisance: a bound that is a
+    little low, where an average of bounds would be that of the few images that tell least.
 
     Args:
       synthesize: a task's, which adds the noise to a form.
@@ -65,22 +66,23 @@ def floor(
         derivatives = jax.jit(jax.jacfwd(form))
         draws = np.random.default_rng(0).uniform(size=(_DRAWS, nuisance))
 
-        def variance(value):
-            given = [np.float32([value, *draw]) for draw in draws]
-            return np.mean([_variance(np.asarray(derivatives(g), np.float64)) for g in given])
+        def deviation(value):
+            given = [np.array([value, *draw], np.float32) for draw in draws]
+            left = [_left(np.asarray(derivatives(one), np.float64)) for one in given]
+            return np.mean(left) ** -0.5 if any(left) else np.inf
 
-        return np.sqrt(np.vectorize(variance, otypes=[float])(generating))
+        return np.vectorize(deviation, otypes=[float])(generating)
 
     return bound
 
 
-def _variance(derivatives: np.ndarray) -> float:
-    """The bound on the variance of the first parameter, of a form's derivatives [pixels, 1 + k].
+def _left(derivatives: np.ndarray) -> float:
+    """The information about the first parameter, of a form's derivatives [pixels, 1 + k].
 
-    Infinite where the others can do all that the first does, to the rounding of float32.
+    It is 0 where the others can do all that the first does, to the rounding of float32.
     """
     information = derivatives.T @ derivatives
     own, cross, others = information[0, 0], information[0, 1:], information[1:, 1:]
     # Of full rank but for nuisances that change nothing, as the place of a disc without room.
     left = own - cross @ np.linalg.pinv(others, hermitian=True) @ cross
-    return 1 / left if left > 1e-6 * own else np.inf
+    return left if left > 1e-6 * own else 0.0

@@ -14,7 +14,7 @@ from imbreg_jax.data.task import Task, register
 
 # Height of an image's blobs, in standard deviations of the noise: drawn for each image, or the
 # mean of its pixels would tell their number.
-LEAST_CONTRAST, MOST_CONTRAST = 2.0, 4.0
+LEAST_CONTRAST, MOST_CONTRAST = 3.0, 6.0
 # Standard deviation of a blob, in pixels.
 RADIUS = 1.5
 MOST = 21

@@ -7,9 +7,9 @@ from imbreg_jax.data import template
 from imbreg_jax.data.task import Task, register
 
 # In standard deviations of the noise.
-CONTRAST = 2.0
+CONTRAST = 3.0
 # Standard deviations of the bar's Gaussian profile along and across it, in pixels.
-LENGTH, WIDTH = 5.0, 1.25
+LENGTH, WIDTH = 6.0, 1.5
 # A half turn has so many units: from 10 on to 1 two are left, in which no target lies.
 UNITS = 11
 

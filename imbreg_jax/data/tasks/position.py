@@ -7,7 +7,7 @@ from imbreg_jax.data import template
 from imbreg_jax.data.task import Task, register
 
 # In standard deviations of the noise.
-CONTRAST = 2.0
+CONTRAST = 3.0
 # Standard deviation of the blob, in pixels.
 RADIUS = 2.0
 # From the first column to the last there are so many units.

@@ -4,7 +4,6 @@ With the gain neither the mean nor the standard deviation of an image tells the 
 """
 
 import jax
-import jax.numpy as jnp
 
 from imbreg_jax.data.task import Task, register
 from imbreg_jax.data.tasks.scaled_noise import pixel_std
