@@ -16,7 +16,7 @@ import io
 import pathlib
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -40,67 +40,73 @@ TARGETS = (1.0, 3.0, 5.5, 8.0, 10.0)
 # Flags of its own, as one process may import other commands that have an --out.
 _FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string('out', None, 'The PNG file to write.', flag_values=_FLAGS)
-# Of the picture. A pixel of an image is a square of so many.
+# Pixels of the picture; one of an image is a square of `_ZOOM`.
+_DPI = 100
 _ZOOM, _GAP, _LABEL, _HEAD = 2, 6, 250, 26
-# Fewer greys than eyes tell apart in noise make a file of half the size.
+# As many as eyes tell apart in noise: more make a larger file.
 _GREYS = 16
 
 
-def samples(task: Task, size: int, law: str = 'normal') -> np.ndarray:
-    """[targets, size, size] images of a task, one for each of `TARGETS`, and its first channel.
+def samples(task: Task, size: int) -> np.ndarray:
+    """[targets, size, size] images of a task in normal noise, one for each of `TARGETS`.
 
     Args:
-      task: the task.
+      task: the task; of its channels the first one is shown.
       size: pixels along each side.
-      law: the name of the law of a pixel.
     """
     key = randomness.purpose_key(randomness.root_key(0), 0, randomness.Purpose.TRAIN_IMAGES)
     index = jnp.arange(len(TARGETS), dtype=jnp.int32)
-    drawn = PIXEL_LAWS[law]
-    noise = images.noise(key, index, size, draw=drawn.draw)
+    law = PIXEL_LAWS['normal']
+    noise = images.noise(key, index, size, draw=law.draw)
     nuisance = images.nuisance(key, index, task.nuisance)
-    made = task.images(jnp.array(TARGETS), noise, nuisance, drawn)
-    return np.asarray(made)[..., 0]
+    return np.asarray(task.images(jnp.array(TARGETS), noise, nuisance, law))[..., 0]
 
 
-def picture(tasks: Iterable[Task], size: int) -> bytes:
-    """A PNG of samples of tasks in images of `size` pixels along each side."""
-    rows = list(tasks)
-    side = _ZOOM * size
-    width = _LABEL + len(TARGETS) * (side + _GAP)
-    height = _HEAD + len(rows) * (side + _GAP)
+def picture(tasks: Sequence[Task], size: int) -> bytes:
+    """A PNG of samples of tasks in images of `size` pixels along each side, a row a task."""
+    step = _ZOOM * size + _GAP
+    width, height = _LABEL + len(TARGETS) * step, _HEAD + len(tasks) * step
     with canvas.settings():
-        drawing = mpl_figure.Figure(figsize=(width / 100, height / 100), dpi=100)
-
-        def write(left: float, top: float, text: str, **how: Any) -> None:
-            drawing.text(left / width, 1 - top / height, text, **how)
-
+        drawing = mpl_figure.Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
         for column, target in enumerate(TARGETS):
-            left = _LABEL + column * (side + _GAP)
-            write(left + side / 2, _HEAD / 2, f'{target:g}', ha='center', va='center')
-        for row, task in enumerate(rows):
-            top = _HEAD + row * (side + _GAP)
-            write(_GAP, top + side / 2 - 10, task.name, va='center', weight='bold')
+            middle = _LABEL + column * step + _ZOOM * size / 2
+            _write(drawing, middle, _HEAD / 2, f'{target:g}', ha='center', va='center')
+        for row, task in enumerate(tasks):
+            top = _HEAD + row * step
+            _write(drawing, _GAP, top + step / 2 - 13, task.name, va='center', weight='bold')
             label = textwrap.fill(task.label, 36)
-            write(_GAP, top + side / 2 + 10, label, va='top', fontsize=9, color=canvas.MUTED)
+            _write(drawing, _GAP, top + step / 2 + 7, label, va='top', color=canvas.MUTED)
             made = samples(task, size)
-            dark, bright = np.quantile(made, (0.01, 0.99))
+            shown = np.quantile(made, (0.01, 0.99))
             for column, image in enumerate(made):
-                left = _LABEL + column * (side + _GAP)
-                box = (left / width, 1 - (top + side) / height, side / width, side / height)
-                axes = drawing.add_axes(box)
-                axes.set_axis_off()
-                axes.imshow(
-                    image,
-                    cmap=colormaps['gray'].resampled(_GREYS),
-                    vmin=dark,
-                    vmax=bright,
-                    interpolation='nearest',
-                    aspect='auto',
-                )
+                _show(drawing, _LABEL + column * step, top, image, *shown)
         content = io.BytesIO()
-        drawing.savefig(content, format='png', dpi=100, metadata={'Software': None})
+        drawing.savefig(content, format='png', metadata={'Software': None})
     return content.getvalue()
+
+
+def _write(drawing: mpl_figure.Figure, left: float, top: float, text: str, **how: Any) -> None:
+    """Writes at a pixel of the picture."""
+    width, height = drawing.get_size_inches() * _DPI
+    drawing.text(left / width, 1 - top / height, text, fontsize=9.5, **how)
+
+
+def _show(
+    drawing: mpl_figure.Figure,
+    left: float,
+    top: float,
+    image: np.ndarray,
+    dark: float,
+    bright: float,
+) -> None:
+    """Shows an image at a pixel of the picture, `dark` as black and `bright` as white."""
+    width, height = drawing.get_size_inches() * _DPI
+    side = _ZOOM * len(image)
+    box = (left / width, 1 - (top + side) / height, side / width, side / height)
+    axes = drawing.add_axes(box)
+    axes.set_axis_off()
+    greys = colormaps['gray'].resampled(_GREYS)
+    axes.imshow(image, cmap=greys, vmin=dark, vmax=bright, interpolation='nearest', aspect='auto')
 
 
 def main(argv: Sequence[str]) -> None:
@@ -108,9 +114,7 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1 or not _OUT.value:
         print('name the file to write, and nothing else, with --out=FILE', file=sys.stderr)
         sys.exit(2)
-    # Statistics of the images' pixels before forms that are drawn over noise.
-    tasks = sorted(TASKS.values(), key=lambda task: task.measure is None)
-    content = picture(tasks, default_config().data.image_size)
+    content = picture(list(TASKS.values()), default_config().data.image_size)
     try:
         files.write_bytes(pathlib.Path(_OUT.value), content)
     except OSError as error:
