@@ -3,7 +3,9 @@
 The paper's task (section 3.1): a pixel is the generating value times a standard normal draw, and
 the target is the standard deviation of the image's own pixels,
 std = sqrt(mean((pixel - mean(pixel))**2)). For the other statistics noise is scaled so that they
-lie about the generating value, whatever the law of a pixel.
+lie about the generating value, whatever the law of a pixel. From 52x52 normal pixels they scatter
+about it by 1.4 (std) to 2.6 % (ninth decile, variance), but a maximum by 9 %, and by 16 and 35 %
+from Laplace's and Student's t law, whose maxima follow a law of targets that much less closely.
 """
 
 from typing import Any
