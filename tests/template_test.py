@@ -49,7 +49,7 @@ class FloorTest(absltest.TestCase):
         @jax.vmap
         def likeliest(true, noise):
             image, found = form(true) + noise.ravel(), true
-            for _ in range(5):
+            for _ in range(3):
                 slope = jax.jacfwd(form)(found)
                 change = jnp.linalg.solve(slope.T @ slope, slope.T @ (image - form(found)))
                 found = found + change
