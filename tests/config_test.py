@@ -24,6 +24,16 @@ _SMOKE = os.path.join(_ROOT, 'configs', 'smoke.py')
 _RULES = (
     ({'data.image_size': 15}, 'data.image_size', '= 15: .*kernel_size 5 it must be at least 16'),
     (
+        {'task.name': 'disc_radius', 'data.image_size': 20},
+        'data.image_size',
+        '= 20: images of the task disc_radius must have at least 21 pixels',
+    ),
+    (
+        {'task.name': 'position', 'data.image_size': 52},
+        'evaluation.dense_high',
+        '= 20.0: targets of the task position lie between 0 and 11',
+    ),
+    (
         {'model.kernel_size': 18, 'data.image_size': 50},
         'data.image_size',
         '= 50: .* with model.kernel_size 18 it must be at least 55',
@@ -200,6 +210,18 @@ class ConfigTest(absltest.TestCase):
         self.assertStartsWith(
             text, 'config.conditions.a.model.kernel_size = 30: it leaves no pixel'
         )
+
+    def test_a_task_that_a_condition_takes_is_the_one_to_blame(self):
+        base = _set(_small(), {'data.image_size': 20})
+        text = self._refusal(base | {'conditions': {'a': {'task': {'name': 'disc_radius'}}}})
+        self.assertStartsWith(
+            text, "config.conditions.a.task.name = 'disc_radius': its images have at least 21"
+        )
+
+    def test_an_unknown_task_is_refused_with_the_nearest(self):
+        text = self._refusal(_set(_small(), {'task.name': 'medain'}))
+        self.assertStartsWith(text, "config.task.name = 'medain': it must be one of 'std'")
+        self.assertEndsWith(text, "did you mean 'median'.")
 
     def test_targets_must_lie_where_the_task_has_some(self):
         few = dataclasses.replace(tasks.TASKS['std'], name='few', domain=(0.5, 6.0))

@@ -22,12 +22,14 @@ from absl.testing import absltest
 
 import small_study
 from imbreg_jax import report, studies, study
+from imbreg_jax.data.pixel_laws import PIXEL_LAWS
+from imbreg_jax.data.tasks import TASKS
 from imbreg_jax.study import command_line, laws
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_ROOT / 'README.md').read_text('utf-8')
-_OURS = {'report', 'benchmark', 'main'}
+_OURS = {'report', 'benchmark', 'main', 'samples'}
 # A variable that is set before a command, or exported.
 _SETTING = r'(?:([A-Z]\w*)=\S+ )'
 
@@ -185,6 +187,10 @@ class CommandsTest(absltest.TestCase):
         code = _inline()
         for name in [*laws.REGISTRY, *(form for form, _ in laws.forms())]:
             self.assertIn(name, code)
+
+    def test_every_task_and_pixel_law_stands_in_it(self):
+        for name in (*TASKS, *PIXEL_LAWS):
+            self.assertIn(f'`{name}`', _README)
 
     def test_every_config_stands_in_it(self):
         for path in (_ROOT / 'configs').glob('*.py'):

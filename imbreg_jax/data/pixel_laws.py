@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from scipy import stats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,10 +16,12 @@ class PixelLaw:
     Attributes:
       name: what the config calls it.
       draw: (key, shape) to independent float32 draws.
+      distribution: the same law as scipy has it, frozen.
     """
 
     name: str
     draw: Callable[[jax.Array, tuple[int, ...]], jax.Array]
+    distribution: Any
 
 
 def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -43,6 +47,26 @@ def student_t(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jnp.sqrt((STUDENT_DEGREES - 2) * radius) * jnp.cos(turn)
 
 
+def laplace(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Laplace's law: tails of an exponential on both sides."""
+    return jax.random.laplace(key, shape, jnp.float32) / 2**0.5
+
+
+def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """The uniform law of standard deviation 1, which has no tails: from -sqrt(3) to sqrt(3)."""
+    return jax.random.uniform(key, shape, jnp.float32, -(3**0.5), 3**0.5)
+
+
 PIXEL_LAWS: dict[str, PixelLaw] = {
-    law.name: law for law in (PixelLaw('normal', normal), PixelLaw('student_t', student_t))
+    law.name: law
+    for law in (
+        PixelLaw('normal', normal, stats.norm()),
+        PixelLaw(
+            'student_t',
+            student_t,
+            stats.t(STUDENT_DEGREES, scale=(1 - 2 / STUDENT_DEGREES) ** 0.5),
+        ),
+        PixelLaw('laplace', laplace, stats.laplace(scale=0.5**0.5)),
+        PixelLaw('uniform', uniform, stats.uniform(-(3**0.5), 2 * 3**0.5)),
+    )
 }

@@ -51,7 +51,7 @@ class Synthetic:
         self.study = study
         self.task: Task = TASKS[condition.task.name]
         self.size = condition.data.image_size
-        self._draw = PIXEL_LAWS[condition.data.pixel_law].draw
+        self._law = PIXEL_LAWS[condition.data.pixel_law]
         self._counts = {
             'train': condition.data.train_size,
             'validation': condition.data.validation_size,
@@ -80,7 +80,7 @@ class Synthetic:
         return {
             split: images.noise_table(
                 purpose_key(root, repeat, SPLITS[split][1]),
-                self.count(split), self.size, root, self._draw,
+                self.count(split), self.size, root, self._law.draw,
             )
             for split in KEPT
         }  # fmt: skip
@@ -101,6 +101,6 @@ class Synthetic:
         if split in at.resident:
             noise = at.resident[split][at.slot, index]
         else:
-            noise = images.noise(key, index, self.size, at.root, self._draw)
+            noise = images.noise(key, index, self.size, at.root, self._law.draw)
         nuisance = images.nuisance(key, index, self.task.nuisance)
-        return self.task.synthesize(generating, noise, nuisance)
+        return self.task.images(generating, noise, nuisance, self._law)

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.data.pixel_laws import PixelLaw
 from imbreg_jax.study.fields import DIAL
 from imbreg_jax.study.settings import of_role
 
@@ -23,13 +24,37 @@ Synthesize = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
+class Budget:
+    """What training on a task takes, so that costs of imbalance are of networks that have learnt.
+
+    Found with the balanced condition alone, U(1, 10), on its validation images: of a few rates that
+    of the least validation error, and as many epochs and images as still lower it within what a
+    study can afford. Until that is done for a task it has the starting point below. It is no
+    default of the config: a config of many tasks reads it.
+
+    Attributes:
+      learning_rate: Adam's.
+      epochs: passes over the training images.
+      train_size: training images.
+      dropout: whether the network keeps its dropout.
+    """
+
+    learning_rate: float = 3e-4
+    epochs: int = 4
+    train_size: int = 10_000
+    dropout: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """A family of images and its targets.
+
+    Targets of interest lie in [1, 10] whatever the family's own unit: `unit` says what 1 is.
 
     Attributes:
       name: what the config calls it.
       meaning: what its images are and what is to be estimated.
-      unit: of its targets.
+      unit: of its targets, such as '3 pixels'.
       synthesize: (generating [..., b], noise [b, H, W], nuisance [b, k]) to images
         [..., b, H, W, channels]. The noise has mean 0 and standard deviation 1; a leading axis of
         the generating values means as many images of the same noise.
@@ -37,13 +62,23 @@ class Task:
         `task`) to the statistic [...] of an image's own pixels; None where the target is the
         generating value.
       domain: the least and the greatest target, both left out; laws must lie within.
-      degree: the power of a factor on an image's pixels that its target is multiplied by; None
-        where a factor leaves the family.
+      degree: the power of a factor on an image's pixels that its statistic is multiplied by; None
+        where there is no such power.
       nuisance: how many uniforms in [0, 1) an image has for position, phase, angle and the like.
       channels: of an image.
       floor: (generating [...], pixels) to the least standard deviation [...] of an unbiased
         estimate of the generating value from so many pixels of normal noise; None where no such
-        bound is known.
+        bound is known. A measured target has none: its image tells it exactly.
+      shift: how much of a constant that is added to all of an image's pixels is added to its
+        statistic, 1 or 0; None where it is neither.
+      symmetry: what makes an image of another target of an image, in words; empty where nothing
+        does. What a network knows of it, it need not learn from images of every target.
+      quantity: what the target is, in a word or two; empty: the name.
+      expected: (law of a pixel, pixels) to the mean of the statistic over images of noise of
+        standard deviation 1, where targets are that times the standard deviation of an image;
+        None where images are made of generating values as they are.
+      least_image_size: pixels along a side of an image in which targets from 1 to 10 have room.
+      budget: what training on it takes.
     """
 
     name: str
@@ -55,12 +90,39 @@ class Task:
     degree: float | None = None
     nuisance: int = 0
     channels: int = 1
-    floor: Callable[[jax.Array, int], jax.Array] | None = None
+    floor: Callable[[Any, int], Any] | None = None
+    shift: float | None = None
+    symmetry: str = ''
+    quantity: str = ''
+    expected: Callable[[Any, int], float] | None = None
+    least_image_size: int = 1
+    budget: Budget = Budget()
+
+    @property
+    def label(self) -> str:
+        """The target and its unit, for an axis: 'period (3 pixels)'."""
+        return f'{self.quantity or self.name} ({self.unit})'
 
     @property
     def dials(self) -> list[str]:
         """Dials of the config's section `task` that the statistic takes, after the images."""
         return [] if self.measure is None else list(inspect.signature(self.measure).parameters)[1:]
+
+    def images(
+        self, generating: jax.Array, noise: jax.Array, nuisance: jax.Array, law: PixelLaw
+    ) -> jax.Array:
+        """Images [..., b, H, W, channels] whose targets lie about their generating values [..., b].
+
+        Args:
+          generating: the generating values.
+          noise: [b, H, W], draws of the law.
+          nuisance: [b, k] uniforms.
+          law: of a pixel's noise.
+        """
+        if self.expected is not None:
+            pixels = noise.shape[-1] * noise.shape[-2]
+            generating = generating / float(self.expected(law.distribution, pixels))
+        return self.synthesize(generating, noise, nuisance)
 
     def targets(
         self, images: jax.Array, generating: jax.Array, dials: Mapping[str, Any]

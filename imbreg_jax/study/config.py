@@ -1,6 +1,6 @@
-"""A config, checked: its defaults, and the rules that tie several fields together.
+"""A config, checked and taken apart into the fields of its conditions.
 
-The fields themselves, each with its own rule, are declared in `settings`.
+The fields, each with its own rule, are declared in `settings`; `rules` tie several together.
 """
 
 from __future__ import annotations
@@ -12,21 +12,17 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from imbreg_jax.study import laws, naming, suggestions
+from imbreg_jax.study import laws, naming, rules, suggestions
 from imbreg_jax.study import sweep as sweep_lib
-from imbreg_jax.study.architecture import Architecture
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
-from imbreg_jax.study.fields import NAME, NAME_RULE, Parse, checked, looked_up
+from imbreg_jax.study.fields import NAME, NAME_RULE, Parse, checked
 from imbreg_jax.study.settings import (
     CONDITION_SECTIONS,
     FIELDS,
-    LARGEST_SEED,
-    MOST_RUNS,
     OVERRIDABLE,
     SECTIONS,
     SYNONYMS,
     leaves,
-    section_of,
 )
 
 _CHANGEABLE = (
@@ -34,13 +30,6 @@ _CHANGEABLE = (
     f'{", ".join(CONDITION_SECTIONS)} most fields'
 )
 _MOST_CONDITIONS = 1000
-_MOST_TRAINED_IMAGES = 10**12
-_MOST_PREDICTIONS = 2 * 10**9
-_MOST_PARAMETERS = 10**8
-_MOST_BATCH_VALUES = 2**31 - 1
-# Of a law's targets, the share that may lie where a task has none.
-_MOST_OUTSIDE = 1e-6
-_PAPER_PIXELS = 52 * 52
 # Fields that no result hung on and that nothing asks for any more.
 _GONE = frozenset({'analysis.bootstrap_resamples'})
 
@@ -145,12 +134,12 @@ def flat_conditions(
     if flat['sweep']:
         conditions = _swept(conditions, flat['sweep'], overrides, parse)
         flat['sweep'] = ''  # From here on the conditions say it all.
-    _check_study(flat, len(conditions))
-    _check_reference(flat['analysis.reference'], conditions)
+    rules.check_study(flat, len(conditions))
+    rules.check_reference(flat['analysis.reference'], conditions)
     for name, fields in conditions.items():
         named = {key: f'conditions.{name}.{key}' for key in fields if fields[key] != flat[key]}
-        _check_condition(fields, named, parse)
-    _check_work(flat, conditions)
+        rules.check_condition(fields, named, parse)
+    rules.check_work(flat, conditions)
     return flat, conditions
 
 
@@ -324,184 +313,3 @@ def _swept(
                 raise ConfigError('sweep', text, f'it makes {swept} twice')
             found[swept] = fields | changes | {'sweep': ''}
     return found
-
-
-def _check_study(flat: Mapping[str, Any], condition_count: int) -> None:
-    """Rules between fields that hold for the whole study."""
-    for low, high in (('dense_low', 'dense_high'), ('guess_low', 'guess_high')):
-        low, high = f'evaluation.{low}', f'evaluation.{high}'
-        if not flat[low] < flat[high]:
-            raise ConfigError(low, flat[low], f'it must be below {high}, which is {flat[high]:g}')
-    last = flat['first_repeat'] + flat['repeats'] - 1
-    if last > LARGEST_SEED:
-        raise ConfigError(
-            'first_repeat',
-            flat['first_repeat'],
-            f'it must be at most {LARGEST_SEED - flat["repeats"] + 1}, so that the last repeat '
-            f'has a number of at most {LARGEST_SEED}',
-        )
-    runs = flat['repeats'] * condition_count
-    if runs > MOST_RUNS:
-        raise ConfigError(
-            'repeats',
-            flat['repeats'],
-            f'with {condition_count} conditions that makes {runs} runs; a study has at most '
-            f'{MOST_RUNS}',
-        )
-
-
-def _check_reference(reference: str, conditions: Iterable[str]) -> None:
-    """The condition that others are compared with is one of the study."""
-    if reference and reference not in conditions:
-        near = suggestions.nearest(reference, filter(None, conditions))
-        known = f'did you mean {near}' if near else "or '' for the balanced or first one"
-        raise ConfigError(
-            'analysis.reference', reference, f'it must be the name of a condition; {known}'
-        )
-
-
-def _check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: Parse) -> None:
-    """Rules between fields that a condition may override; `named` says where it does."""
-    task = looked_up('imbreg_jax.data.tasks:TASKS')[fields['task.name']]
-    network = section_of(fields, 'model').architecture(fields['data.image_size'], task.channels)
-    _check_sizes(fields, named, network)
-    widest = network.widest
-    for field in ('training.batch_size', 'evaluation.batch_size'):
-        if fields[field] * widest > _MOST_BATCH_VALUES:
-            raise _refused(
-                fields,
-                named,
-                field,
-                f'a layer of a batch would have {fields[field] * widest} values; with these '
-                f'images and this network it must be at most {_MOST_BATCH_VALUES // widest}',
-            )
-    _check_domain(fields, named, task, parse)
-
-
-def _refused(
-    fields: Mapping[str, Any], named: Mapping[str, str], field: str, message: str
-) -> ConfigError:
-    return ConfigError(named.get(field, field), fields[field], message)
-
-
-def _check_sizes(
-    fields: Mapping[str, Any], named: Mapping[str, str], network: Architecture
-) -> None:
-    image_size, kernel_size = network.image_size, network.kernel_size
-    if min(network.sides) < 1:
-        least = network.least_image_size
-        if 'model.kernel_size' in named and 'data.image_size' not in named:
-            raise _refused(
-                fields,
-                named,
-                'model.kernel_size',
-                f'it leaves no pixel of images with data.image_size {image_size}, which would have '
-                f'to be at least {least}',
-            )
-        raise _refused(
-            fields,
-            named,
-            'data.image_size',
-            f'the network leaves no pixel of it: with model.kernel_size {kernel_size} it must '
-            f'be at least {least}',
-        )
-    if fields['training.batch_size'] > fields['data.train_size']:
-        if 'data.train_size' in named and 'training.batch_size' not in named:
-            raise _refused(
-                fields,
-                named,
-                'data.train_size',
-                'it must be at least training.batch_size, which is '
-                f'{fields["training.batch_size"]}',
-            )
-        raise _refused(
-            fields,
-            named,
-            'training.batch_size',
-            f'it must be at most data.train_size, which is {fields["data.train_size"]}',
-        )
-    if network.parameters > _MOST_PARAMETERS:
-        widest = max(
-            ('model.dense_features', 'model.conv_features'),
-            key=lambda name: np.max(fields[name]) / np.max(FIELDS[name].default),
-        )
-        raise _refused(
-            fields,
-            named,
-            widest,
-            f'the network would have {network.parameters} parameters; it may have at most '
-            f'{_MOST_PARAMETERS}',
-        )
-
-
-def _check_domain(
-    fields: Mapping[str, Any], named: Mapping[str, str], task: Any, parse: Parse
-) -> None:
-    """Refuses targets that the task's images cannot have."""
-    low, high = task.domain
-    laws = [('train_distribution', fields['train_distribution'])]
-    laws += [('test_distributions', spec) for spec in fields['test_distributions']]
-    for field, spec in laws:
-        law = parse(spec)
-        if not law.known:
-            continue
-        least, greatest = law.support
-        outside = float(law.cdf(low)) if least <= low else 0.0
-        outside += 1.0 - float(law.cdf(high)) if greatest > high else 0.0
-        if not outside <= _MOST_OUTSIDE:
-            raise _refused(
-                fields,
-                named,
-                field,
-                f'targets of {law.name} lie between {least:.6g} and {greatest:.6g}, with '
-                f'probability {outside:.3g} outside of {low:g} to {high:g}, where those of the '
-                f'task {fields["task.name"]} must lie; that may be at most {_MOST_OUTSIDE:g}, and '
-                'cut(law, low, high) keeps a law to a range',
-            )
-    for field in ('evaluation.dense_low', 'evaluation.dense_high'):
-        if not low < fields[field] < high:
-            raise _refused(
-                fields,
-                named,
-                field,
-                f'targets of the task {fields["task.name"]} lie between {low:g} and {high:g}',
-            )
-
-
-def _check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> None:
-    """Bounds on the whole study's time and disk, which no field breaks alone."""
-    trained = sum(
-        flat['repeats']
-        * fields['data.train_size']
-        * fields['training.epochs']
-        * max(1.0, fields['data.image_size'] ** 2 / _PAPER_PIXELS)
-        for fields in conditions.values()
-    )
-
-    def largest(field: str) -> Any:
-        return max(fields[field] for fields in conditions.values())
-
-    if trained > _MOST_TRAINED_IMAGES:
-        wanted = ('repeats', 'data.train_size', 'training.epochs')
-        field = max(wanted, key=lambda name: largest(name) / FIELDS[name].default)
-        raise ConfigError(
-            field,
-            largest(field),
-            f'the study would train on {trained:.3g} images (in images of 52×52), counting '
-            f'conditions, repeats and epochs; it must be at most {_MOST_TRAINED_IMAGES:.3g}, which '
-            'takes days on the fastest accelerators',
-        )
-    sizes = {
-        'data.test_size': len(flat['test_distributions']) * flat['data.test_size'],
-        'data.validation_size': largest('data.validation_size'),
-        'evaluation.dense_size': flat['evaluation.dense_size'],
-    }
-    predictions = flat['repeats'] * len(conditions) * sum(sizes.values())
-    if predictions > _MOST_PREDICTIONS:
-        field = max(sizes, key=lambda name: sizes[name])
-        raise ConfigError(
-            field,
-            largest(field),
-            f'the study would keep {predictions} predictions, counting conditions, repeats and '
-            f'splits; it must be at most {_MOST_PREDICTIONS} ({_MOST_PREDICTIONS * 4 / 1e9:g} GB)',
-        )

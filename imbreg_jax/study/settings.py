@@ -102,7 +102,7 @@ class TaskSettings:
         DIAL,
     )  # fmt: skip
     ddof: int = field(
-        0, one_of(0, 1), 'the measured standard deviation divides by pixels - ddof', DIAL
+        0, one_of(0, 1), 'the measured std or variance divides by pixels - ddof', DIAL
     )
 
 

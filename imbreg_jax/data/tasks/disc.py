@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.data import template
 from imbreg_jax.data.task import Task, register
 
 # In standard deviations of the noise.
@@ -22,20 +23,13 @@ def soft_disc(generating: jax.Array, noise: jax.Array, nuisance: jax.Array) -> j
       nuisance: [b, 2], the place from top to bottom and from left to right.
     """
     height, width = noise.shape[-2:]
-    radius = generating[..., None, None]
-    row = _within(generating, height, nuisance[:, 0])[..., None, None]
-    column = _within(generating, width, nuisance[:, 1])[..., None, None]
-    rows = jnp.arange(height, dtype=jnp.float32)[:, None]
-    columns = jnp.arange(width, dtype=jnp.float32)
-    distance = jnp.sqrt((rows - row) ** 2 + (columns - column) ** 2)
-    disc = jax.nn.sigmoid((radius - distance) * (2 / SOFTNESS))
+    row = template.place(generating, height, nuisance[:, 0])
+    column = template.place(generating, width, nuisance[:, 1])
+    down, right = template.offsets(noise, row, column)
+    # At 0 a root has no derivative.
+    distance = jnp.sqrt(jnp.maximum(down**2 + right**2, 1e-12))
+    disc = jax.nn.sigmoid((generating[..., None, None] - distance) * (2 / SOFTNESS))
     return (noise + CONTRAST * disc)[..., None]
-
-
-def _within(radius: jax.Array, side: int, uniform: jax.Array) -> jax.Array:
-    """The centre along a side, so that a disc of this radius lies within it if it can."""
-    edge = jnp.minimum(radius, (side - 1) / 2)
-    return edge + uniform * (side - 1 - 2 * edge)
 
 
 DISC_RADIUS = register(
@@ -45,5 +39,10 @@ DISC_RADIUS = register(
         unit='pixels',
         synthesize=soft_disc,
         nuisance=2,
+        floor=template.floor(soft_disc, 2),
+        symmetry='dilation',
+        quantity='radius',
+        # The greatest radius to both sides of the centre.
+        least_image_size=2 * 10 + 1,
     )
 )

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.data import template
 from imbreg_jax.data.task import Task, register
 
 # In standard deviations of the noise.
@@ -36,5 +37,10 @@ GRATING_PERIOD = register(
         unit='3 pixels',
         synthesize=sinusoid,
         nuisance=2,
+        floor=template.floor(sinusoid, 2),
+        symmetry='dilation',
+        quantity='period',
+        # Half the longest period.
+        least_image_size=int(10 * PIXELS / 2),
     )
 )
