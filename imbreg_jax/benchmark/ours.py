@@ -31,7 +31,8 @@ def study_of(runs: int, train_size: int, precision: str) -> Study:
 def bytes_per_image(condition: Condition, size: int) -> int:
     """Bytes that training on one image moves if every activation is written and read once.
 
-    Pixels, the convolutions' outputs and their gradients: a floor, since neighbours are gathered too.
+    Pixels, the convolutions' outputs and their gradients: a floor, since neighbours are gathered
+    too.
     """
     network = condition.model.architecture(size)
     values = size**2

@@ -221,6 +221,17 @@ def standardized(images: jax.Array) -> jax.Array:
     return images / jnp.where(deviation > 0, deviation, 1.0)
 
 
+def _largest(pixels: jax.Array) -> jax.Array:
+    """The maximum over axes 4 and 6, each of two; the gradient is the first one's, as PyTorch's.
+
+    That of `jnp.max` asks which pixels equal the maximum, and is nan where the compiler makes them
+    twice and rounds them otherwise.
+    """
+    rows = jnp.where(pixels[..., 0, :] >= pixels[..., 1, :], pixels[..., 0, :], pixels[..., 1, :])
+    first, second = rows[:, :, :, :, 0], rows[:, :, :, :, 1]
+    return jnp.where(first >= second, first, second)
+
+
 class ConvolutionAndPool(nn.Module):
     """Convolution (valid), normalisation, dropout, 2x2 pooling and activation, on blocks.
 
@@ -355,7 +366,7 @@ class ConvolutionAndPool(nn.Module):
             return y
         batch, rows, columns, _ = y.shape
         y = y.reshape(batch, rows, columns, self.block, POOL, self.block, POOL, self.features)
-        y = y.mean((4, 6)) if self.pool == 'average' else y.max((4, 6))
+        y = y.mean((4, 6)) if self.pool == 'average' else _largest(y)
         return y.reshape(batch, rows, columns, -1)
 
     def _normalized(self, y, side):

@@ -131,7 +131,9 @@ class RegressionCNN(nn.Module):
             x = x[:, :taken, :taken] if fits else layers.to_blocks(x, layer.edge, taken)
             convolution = getattr(self, layer.name)
             if layer is shapes.convolutions[-1]:
-                return convolution.convolve(x, masked, layer.side)[:, : layer.pooled, : layer.pooled]
+                return convolution.convolve(x, masked, layer.side)[
+                    :, : layer.pooled, : layer.pooled
+                ]
             x, block = convolution(x, side=layer.side), layer.block
         raise AssertionError('a network has a convolution')
 
@@ -161,9 +163,7 @@ class RegressionCNN(nn.Module):
         return self.dense2(features)
 
 
-def _convolution(
-    layer: Layer, dropout: str, form: Mapping[str, Any]
-) -> layers.ConvolutionAndPool:
+def _convolution(layer: Layer, dropout: str, form: Mapping[str, Any]) -> layers.ConvolutionAndPool:
     return layers.ConvolutionAndPool(
         layer.outputs, layer.kernel, layer.inputs, layer.block, dropout=dropout, **form
     )

@@ -19,7 +19,9 @@ def folds(pool: str, order: str, normalization: str, masks: str) -> bool:
     only place that says so.
 
     Args:
-      pool, order, normalization: the model's.
+      pool: the model's.
+      order: the model's.
+      normalization: the model's.
       masks: of the dropout between them, 'none', 'channel' or 'element'.
     """
     linear = order == 'pool_relu' and normalization in ('none', 'input')
