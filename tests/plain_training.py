@@ -1,7 +1,8 @@
 """Training as a reader can check it line by line: one run, one step after the other.
 
-It takes the network's plain path and optax.adam, draws all images at once, and asks the engine for
-nothing but the definitions of its random numbers. A remedy's parts are handed to it as functions.
+It takes the network's plain path and an optimiser of optax's, draws all images at once, and asks
+the engine for nothing but the definitions of its random numbers. A remedy's parts are handed to it
+as functions.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ import small_study
 from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.tasks.scaled_noise import pixel_std, scaled_noise
+from imbreg_jax.model import network as network_lib
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.study import Condition, Study
 
@@ -48,6 +50,7 @@ def train(
     fold: Callable[..., Any] = lambda state, features_of: state,
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[RegressionCNN, Mapping[str, Any], np.ndarray]:
     """Trains one run.
 
@@ -62,44 +65,48 @@ def train(
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
       rates: the factor on an epoch's learning rate of a layer.
+      optimizer: by default Adam at the condition's learning rate.
 
     Returns:
       The network, its parameters, and the losses [epochs, steps].
     """
     training, model = condition.training, condition.model
-    network = RegressionCNN(
-        conv_features=model.conv_features, dense_features=model.dense_features, fold=False
-    )
+    network = network_lib.of(model).clone(fold=False)
     root = randomness.root_key(study.seed)
     key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
     pictures, targets = recipe(*training_set(study, condition, repeat))
     count = len(targets)
     weights = jnp.ones(count) if weights is None else jnp.float32(weights)
-    adam = optax.adam(training.learning_rate)
+    optimizer = optimizer or optax.adam(training.learning_rate)
     params = jax.jit(network.init)(key(Purpose.INITIALIZATION), pictures[:1])['params']
-    moments = adam.init(params)
+    moments = optimizer.init(params)
 
     @jax.jit
     def step(params, moments, state, chosen, mask_key, factors):
         def loss_of(params):
             conv_key, dense_key = jax.random.split(mask_key)
-            features = network.apply(
+            features, statistics = network.apply(
                 {'params': params}, pictures[chosen], model.conv_dropout_rate, conv_key,
-                method='encode',
+                method='encode', mutable=['statistics'],
             )  # fmt: skip
             features = map_features(features, chosen, state)
             outputs = network.apply(
                 {'params': params}, features, model.dense_dropout_rate, dense_key, method='head'
             )
-            return loss(outputs[:, 0], targets[chosen], weights[chosen])
+            found = loss(outputs[:, 0], targets[chosen], weights[chosen])
+            return found, statistics.get('statistics', {})
 
-        found, gradients = jax.value_and_grad(loss_of)(params)
-        updates, moments = adam.update(gradients, moments)
+        (found, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, moments = optimizer.update(gradients, moments, params)
         updates = {
             layer: jax.tree.map(lambda u, layer=layer: factors[layer] * u, parts)
             for layer, parts in updates.items()
         }
-        return optax.apply_updates(params, updates), moments, found
+        after = optax.apply_updates(params, updates)
+        for layer, kinds in statistics.items():
+            for kind, value in kinds.items():
+                after[layer][kind] = 0.9 * params[layer][kind] + 0.1 * value
+        return after, moments, found
 
     losses = []
     steps = count // training.batch_size

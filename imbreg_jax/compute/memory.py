@@ -38,18 +38,16 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     """Predicts a study's memory; see `Memory`.
 
     The working set of a step is counted as the arrays that live at its backward pass's peak: per
-    image the pixels, each convolution's patches or shifted products, forward and backward, and
-    where its pool is not folded into it, its maps on their way to the pool.
+    image the pixels, and each convolution's patches or shifted products, forward and backward.
     """
     data = condition.data
     size = data.image_size
     network = condition.architecture
     per_image = 2 * network.channels * size**2
-    for layer, (taken, _) in zip(network.convolutions, network.blocks, strict=True):
+    for layer, taken in zip(network.convolutions, network.blocks, strict=True):
         inputs = layer.edge**2 * layer.inputs
         outputs = layer.outputs * (layer.block if layer.folded else layer.edge) ** 2
-        products = layer.taps**2 * (min(inputs, outputs) + outputs)
-        per_image += taken**2 * (products + (0 if layer.folded else 4 * outputs))
+        per_image += taken**2 * layer.taps**2 * (min(inputs, outputs) + outputs)
     views = condition.remedy.views * (2 if condition.remedy.recipe == 'mix' else 1)
     step = int(condition.training.batch_size * views * per_image * FLOAT)
     evaluated = evaluated_at_once(study)

@@ -125,17 +125,15 @@ class RegressionCNN(nn.Module):
         if self.normalization == 'input':
             images = layers.standardized(images)
         shapes = self._shapes(images.shape[1])
+        last = shapes.convolutions[-1]
         x, block = images, 1
-        for layer, (taken, _) in zip(shapes.convolutions, shapes.blocks, strict=True):
+        for layer, taken in zip(shapes.convolutions, shapes.blocks, strict=True):
             fits = block == layer.edge
             x = x[:, :taken, :taken] if fits else layers.to_blocks(x, layer.edge, taken)
-            convolution = getattr(self, layer.name)
-            if layer is shapes.convolutions[-1]:
-                return convolution.convolve(x, masked, layer.side)[
-                    :, : layer.pooled, : layer.pooled
-                ]
-            x, block = convolution(x, side=layer.side), layer.block
-        raise AssertionError('a network has a convolution')
+            if layer is not last:
+                x, block = getattr(self, layer.name)(x, side=layer.side), layer.block
+        maps = getattr(self, last.name).convolve(x, masked, last.side)
+        return maps[:, : last.pooled, : last.pooled]
 
     def features(
         self, maps: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None

@@ -174,24 +174,24 @@ class Architecture:
         )
 
     @functools.cached_property
-    def blocks(self) -> tuple[tuple[int, int], ...]:
-        """Blocks along a side that each convolution takes, and that it gives.
+    def blocks(self) -> tuple[int, ...]:
+        """Blocks along a side that each convolution takes.
 
-        It gives what the next one takes, or its pixels; and where statistics are taken of its maps,
-        whole maps.
+        They are as many as what the next one takes, or its own pixels, depend on; and where
+        statistics are taken of its maps, as whole maps do.
         """
         whole = self.normalization not in ('none', 'input')
-        found: list[tuple[int, int]] = []
+        taken: list[int] = []
         after: Layer | None = None
         for layer in reversed(self.convolutions):
             given = layer.pooled
             if after is not None and layer.block == after.edge:
-                given = found[0][0]
+                given = taken[0]
             if whole:
                 given = max(given, -(-layer.side // layer.edge))
-            found.insert(0, (given + layer.taps - 1, given))
+            taken.insert(0, given + layer.taps - 1)
             after = layer
-        return tuple(found)
+        return tuple(taken)
 
     @property
     def parameters(self) -> int:

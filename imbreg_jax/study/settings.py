@@ -205,7 +205,11 @@ class TrainingSettings:
         also='optimiser optim solver',
     )  # fmt: skip
     learning_rate: float = field(
-        5e-7, positive(10.0), "Adam's step size", DIAL, also='lr eta alpha step_size stepsize'
+        5e-7,
+        positive(10.0),
+        "the optimiser's step size",
+        DIAL,
+        also='lr eta alpha step_size stepsize',
     )
     schedule: str = field(
         'constant', one_of('constant', 'linear', 'cosine', 'step'),

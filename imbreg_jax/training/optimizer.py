@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from imbreg_jax.study import FIELDS, TrainingSettings
 
@@ -56,9 +57,9 @@ def schedule(dials: Mapping[str, Any], progress: jax.Array | float) -> jax.Array
     """
     warmup = jnp.asarray(dials['training.warmup'])
     done = jnp.maximum(progress - warmup, 0.0) / (1.0 - warmup)
-    shapes = jnp.stack([_SHAPES[name](done) for name in FIELDS['training.schedule'].choices])
+    shapes = [_SHAPES[name](done) for name in FIELDS['training.schedule'].choices]
     rising = progress / jnp.where(warmup > 0, warmup, 1.0)
-    chosen = shapes[jnp.asarray(dials['training.schedule'], jnp.int32)]
+    chosen = lax.select_n(jnp.asarray(dials['training.schedule'], jnp.int32), *shapes)
     return jnp.where(progress < warmup, rising, chosen)
 
 

@@ -23,7 +23,7 @@ class TrainState(NamedTuple):
     """A run's position in weight space.
 
     Attributes:
-      params: the network's parameters.
+      params: the network's parameters, beside them the running statistics of batch normalisation.
       optimizer: the optimiser's state.
       remedy: the remedy's own state.
       diverged_step: [] int32, the step at which the loss, a weight or one of the optimiser's
