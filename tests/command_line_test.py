@@ -92,7 +92,7 @@ _NO_OVERRIDES = (
     ('--config.compute.profile=maybe', 'it must be one of False, True'),
     ('--noconfig.repeats', 'only a field that is True or False'),
     ('--noconfig.compute.profile=true', 'only a field that is True or False'),
-    ('--config.model.conv_features=(4, 8', 'it must be 2 integers'),
+    ('--config.model.conv_features=(4, 8', 'it must be 1 to 16 integers'),
     ('--config.conditions=3', 'config.conditions = 3'),
     ('--config.conditions.u1_5.epochs=3', 'no such field'),
     ('--config.train_distribution=u1_5', 'it has no effect, as each condition of this config'),

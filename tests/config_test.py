@@ -34,6 +34,21 @@ _RULES = (
         '= 20.0: targets of the task position lie between 0 and 11',
     ),
     (
+        {'model.conv_features': (2, 2, 2), 'data.image_size': 35},
+        'data.image_size',
+        '= 35: the 3 convolutions of model.conv_features .* it must be at least 36',
+    ),
+    (
+        {'model.pool': 'none', 'data.image_size': 8},
+        'data.image_size',
+        '= 8: .* it must be at least 9',
+    ),
+    (
+        {'model.pool': 'none', 'data.image_size': 9, 'model.normalization': 'instance'},
+        'model.normalization',
+        "= 'instance': .* single values",
+    ),
+    (
         {'model.kernel_size': 18, 'data.image_size': 50},
         'data.image_size',
         '= 50: .* with model.kernel_size 18 it must be at least 55',
@@ -117,6 +132,10 @@ _NO_CONDITIONS = (
     (
         {'a': {'model': {'kernel_size': 30}}},
         'conditions.a.model.kernel_size = 30: it leaves no pixel',
+    ),
+    (
+        {'a': {'model': {'conv_features': (1,) * 5}}},
+        'conditions.a.model.conv_features = .*: it leaves no pixel',
     ),
     (
         {'a': {'model': {'conv_dropout_rate': float('nan')}}},

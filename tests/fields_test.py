@@ -35,7 +35,7 @@ _NEVER = {
         ['u1_10', 'u1_10'], ['u1_10', 'uniform(1, 10)'], ['normal(1, 1)'],
     ),
     'ints': (
-        None, 3, True, float('nan'), [], (), {}, '', '(1, 2)', [10], [10, 20, 30], [0, 1], [1.5, 2],
+        None, 3, True, float('nan'), [], (), {}, '', '(1, 2)', [1] * 17, [0, 1], [1.5, 2],
         [True, 2], [10**30, 1], ['1', '2'], [float('nan'), 1],
     ),
     'signals': (
@@ -61,7 +61,12 @@ _TAKES = {
     'name': (('', ''), ('a.b-c_0', 'a.b-c_0'), (np.str_('x'), 'x')),
     'distribution': ((' u1_5 ', 'u1_5'), ('normal(5.5, 1)', 'normal(5.5, 1)')),
     'distributions': ((['u1_5', 'normal(5, .5)'], ('u1_5', 'normal(5, .5)')),),
-    'ints': (([1, 2], (1, 2)), ((np.int64(3), np.uint8(4)), (3, 4))),
+    'ints': (
+        ([1, 2], (1, 2)),
+        ([7], (7,)),
+        ([1, 2, 3], (1, 2, 3)),
+        ((np.int64(3), np.uint8(4)), (3, 4)),
+    ),
     'signals': (([], ()), (['SIGHUP', 'SIGUSR1'], ('SIGHUP', 'SIGUSR1'))),
     'remedy': ((' ', ''),),
     'bool': ((np.bool_(True), True),),

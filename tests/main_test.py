@@ -54,7 +54,7 @@ class RefusalTest(parameterized.TestCase):
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('--workdir=DIR', done.stdout)
-        self.assertIn("--config.training.learning_rate: Adam's step size", done.stdout)
+        self.assertIn("--config.training.learning_rate: the optimiser's step size", done.stdout)
         self.assertNotIn('Traceback', done.stderr)
 
 

@@ -3,12 +3,15 @@
 Both in float64, where differences are mistakes; see layers_test.py.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
+from jax import lax
 
-from imbreg_jax.model import layers
+from imbreg_jax.model import activations, layers
 from imbreg_jax.model.network import DropoutRates, RegressionCNN
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -89,6 +92,130 @@ class FastPathTest(Double):
         others = images.at[1:].set(7.0)
         self.assert_close(predict(others)[0], predict(images)[0])
         self.assert_close(predict(images[::-1]), predict(images)[::-1])
+
+
+_ACTIVATIONS = {
+    'relu': lambda x: jnp.maximum(x, 0),
+    'leaky_relu': lambda x: jnp.where(x > 0, x, 0.01 * x),
+    'elu': lambda x: jnp.where(x > 0, x, jnp.expm1(jnp.minimum(x, 0))),
+    'gelu': lambda x: x * (1 + jax.scipy.special.erf(x / math.sqrt(2))) / 2,
+    'silu': lambda x: x / (1 + jnp.exp(-x)),
+    'softplus': lambda x: jnp.log(1 + jnp.exp(x)),
+    'tanh': jnp.tanh,
+}
+
+
+def _plain(network, params, images, own_statistics=False):
+    """The outputs as a reader can check them, on pixels, dropout off; and statistics of maps."""
+    act, kind = _ACTIVATIONS[network.activation], network.normalization
+    statistics = {}
+    x = images
+    if kind == 'input':
+        x = x / x.std((1, 2, 3), keepdims=True)
+    for i in range(len(network.conv_features)):
+        name = f'conv{i + 1}'
+        layer = params[name]
+        x = lax.conv_general_dilated(
+            x, layer['kernel'], (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
+        if kind in ('layer', 'instance', 'batch'):
+            axes = {'layer': (1, 2, 3), 'instance': (1, 2), 'batch': (0, 1, 2)}[kind]
+            mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+            statistics[name] = {'mean': x.mean((0, 1, 2)), 'variance': x.var((0, 1, 2), ddof=1)}
+            if kind == 'batch' and not own_statistics:
+                mean, variance = layer['mean'], layer['variance']
+            x = (x - mean) / jnp.sqrt(variance + 1e-5) * layer['scale']
+        x = x + layer.get('bias', 0)
+        x = act(_pool(x, network.pool) if network.order == 'pool_relu' else x)
+        x = _pool(x, network.pool) if network.order == 'relu_pool' else x
+    for name in ('dense1', 'dense2'):
+        x = x.reshape(len(x), -1) @ params[name]['kernel'] + params[name].get('bias', 0)
+        x = act(x) if name == 'dense1' else x
+    return x, statistics
+
+
+def _pool(x, kind):
+    if kind == 'none':
+        return x
+    start, function = {'average': (0.0, lax.add), 'max': (-jnp.inf, lax.max)}[kind]
+    x = lax.reduce_window(x, start, function, (1, 2, 2, 1), (1, 2, 2, 1), 'VALID')
+    return x / 4 if kind == 'average' else x
+
+
+class FormTest(Double):
+    """Each of the settings, in company of others, against the network written plainly."""
+
+    @parameterized.parameters(
+        (25, {'conv_features': (2, 4, 3), 'activation': 'gelu', 'bias': False}),
+        (15, {'conv_features': (3,), 'pool': 'max', 'normalization': 'instance'}),
+        (9, {'pool': 'none', 'normalization': 'layer', 'activation': 'tanh'}),
+        (21, {'normalization': 'batch', 'order': 'relu_pool', 'activation': 'leaky_relu'}),
+        (19, {'normalization': 'input', 'pool': 'max', 'order': 'relu_pool', 'bias': False}),
+    )
+    def test_is_the_plain_one(self, size, form):
+        network = RegressionCNN(kernel_size=3, **_SMALL | form)
+        params, images = _params(network, size), _images(size)
+        for layer in params.values():
+            if 'variance' in layer:
+                layer['variance'] = layer['variance'] ** 2 + 1
+        batch = network.normalization == 'batch'
+
+        def ours(params):
+            mutable = [layers.STATISTICS] if batch else []
+            outputs, found = network.apply({'params': params}, images, mutable=mutable)
+            return (outputs**2).sum(), found.get(layers.STATISTICS, {})
+
+        def plain(params):
+            outputs, found = _plain(network, params, images, own_statistics=True)
+            return (outputs**2).sum(), found if batch else {}
+
+        @jax.jit
+        def all_of(params):
+            trained = [jax.value_and_grad(f, has_aux=True)(params) for f in (ours, plain)]
+            evaluated = network.apply({'params': params}, images)
+            return trained, (evaluated, _plain(network, params, images)[0])
+
+        trained, evaluated = all_of(params)
+        self.assert_close(*trained)
+        self.assert_close(*evaluated)
+        ((_, found), _) = trained[0]
+        self.assertEqual(bool(found), batch)
+        moved = layers.running(params, params, found)
+        for name, kinds in found.items():
+            for kind, value in kinds.items():
+                self.assert_close(moved[name][kind], 0.1 * (value - params[name][kind]))
+
+    def test_has_every_activation(self):
+        self.assertEqual(_ACTIVATIONS.keys(), activations.ACTIVATIONS.keys())
+        x = jnp.linspace(-5, 5, 101)
+        for name, function in _ACTIVATIONS.items():
+            np.testing.assert_allclose(activations.ACTIVATIONS[name](x), function(x), atol=1e-12)
+
+
+class HomogeneityTest(parameterized.TestCase):
+    """Twice the pixels, in float32, where a factor of 2 rounds nothing."""
+
+    @parameterized.parameters(
+        ({'bias': False}, 2),
+        ({'bias': False, 'activation': 'leaky_relu', 'pool': 'max', 'conv_features': (3,)}, 2),
+        ({'bias': False, 'normalization': 'input'}, 1),
+        ({}, None),
+    )
+    def test_is_exact_where_there_is_one(self, form, factor):
+        network = RegressionCNN(kernel_size=3, **_SMALL | form)
+        images = jnp.float32(_images(18))
+        params = jax.tree.map(jnp.float32, _params(network, 18))
+        predict = jax.jit(
+            lambda images: [
+                network.apply({'params': params}, images, _RATES, key)
+                for key in (None, jax.random.key(1))  # Without masks and with them.
+            ]
+        )
+        once, twice = np.asarray(predict(images)), np.asarray(predict(2 * images))
+        if factor:
+            np.testing.assert_array_equal(twice, factor * once)
+        else:
+            self.assertGreater(np.abs(twice - 2 * once).max(), 1e-3)
 
 
 class ShapeTest(absltest.TestCase):

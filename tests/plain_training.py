@@ -1,7 +1,8 @@
 """Training as a reader can check it line by line: one run, one step after the other.
 
-It takes the network's plain path and optax.adam, draws all images at once, and asks the engine for
-nothing but the definitions of its random numbers. A remedy's parts are handed to it as functions.
+It takes the network's plain path and an optimiser of optax's, draws all images at once, and asks
+the engine for nothing but the definitions of its random numbers. A remedy's parts are handed to it
+as functions.
 """
 
 import functools
@@ -17,8 +18,9 @@ import small_study
 from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.tasks.scaled_noise import pixel_std, scaled_noise
+from imbreg_jax.model import network as network_lib
 from imbreg_jax.model.network import RegressionCNN
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, ModelSettings, Study
 
 
 def training_set(study: Study, condition: Condition, repeat: int) -> tuple[Any, Any]:
@@ -43,23 +45,25 @@ def same_features(features: Any, chosen: Any, state: Any) -> Any:
 
 
 @functools.cache
-def _network(conv_features: Any, dense_features: int) -> tuple[RegressionCNN, Any, Any]:
-    """The network, its initialisation and its features, compiled."""
-    made = RegressionCNN(conv_features=conv_features, dense_features=dense_features, fold=False)
+def _network(model: ModelSettings) -> tuple[RegressionCNN, Any, Any]:
+    """The network on its plain path, its initialisation and its features, compiled."""
+    made = network_lib.of(model).clone(fold=False)
     return made, jax.jit(made.init), jax.jit(functools.partial(made.apply, method='encode'))
+
+
+_adam = functools.cache(optax.adam)
 
 
 @functools.cache
 def _step(
     network: RegressionCNN,
-    learning_rate: float,
+    optimizer: optax.GradientTransformation,
     conv_dropout_rate: float,
     dense_dropout_rate: float,
     loss: Callable[..., Any],
     map_features: Callable[..., Any],
 ) -> Any:
-    """A compiled step of Adam."""
-    adam = optax.adam(learning_rate)
+    """A compiled step."""
 
     @jax.jit
     def step(params, moments, state, data, chosen, mask_key, factors):
@@ -67,22 +71,28 @@ def _step(
 
         def loss_of(params):
             conv_key, dense_key = jax.random.split(mask_key)
-            features = network.apply(
-                {'params': params}, pictures[chosen], conv_dropout_rate, conv_key, method='encode'
-            )
+            features, statistics = network.apply(
+                {'params': params}, pictures[chosen], conv_dropout_rate, conv_key, method='encode',
+                mutable=['statistics'],
+            )  # fmt: skip
             features = map_features(features, chosen, state)
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
-            return loss(outputs[:, 0], targets[chosen], weights[chosen])
+            found = loss(outputs[:, 0], targets[chosen], weights[chosen])
+            return found, statistics.get('statistics', {})
 
-        found, gradients = jax.value_and_grad(loss_of)(params)
-        updates, moments = adam.update(gradients, moments)
+        (found, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, moments = optimizer.update(gradients, moments, params)
         updates = {
             layer: jax.tree.map(lambda u, layer=layer: factors[layer] * u, parts)
             for layer, parts in updates.items()
         }
-        return optax.apply_updates(params, updates), moments, found
+        after = optax.apply_updates(params, updates)
+        for layer, kinds in statistics.items():
+            for kind, value in kinds.items():
+                after[layer][kind] = 0.9 * params[layer][kind] + 0.1 * value
+        return after, moments, found
 
     return step
 
@@ -100,6 +110,7 @@ def train(
     fold: Callable[..., Any] = lambda state, features_of: state,
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
+    optimizer: optax.GradientTransformation | None = None,
 ) -> tuple[RegressionCNN, Mapping[str, Any], np.ndarray]:
     """Trains one run.
 
@@ -114,23 +125,24 @@ def train(
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
       rates: the factor on an epoch's learning rate of a layer.
+      optimizer: by default Adam at the condition's learning rate.
 
     Returns:
       The network, its parameters, and the losses [epochs, steps].
     """
     training, model = condition.training, condition.model
-    network, initialize, encode = _network(model.conv_features, model.dense_features)
+    network, initialize, encode = _network(model)
     root = randomness.root_key(study.seed)
     key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
     pictures, targets = recipe(*training_set(study, condition, repeat))
     count = len(targets)
     data = pictures, targets, jnp.ones(count) if weights is None else jnp.float32(weights)
+    optimizer = optimizer or _adam(training.learning_rate)
     params = initialize(key(Purpose.INITIALIZATION), pictures[:1])['params']
-    moments = optax.adam(training.learning_rate).init(params)
+    moments = optimizer.init(params)
     step = _step(
-        network, training.learning_rate, model.conv_dropout_rate, model.dense_dropout_rate, loss,
-        map_features,
-    )  # fmt: skip
+        network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features
+    )
 
     losses = []
     steps = count // training.batch_size

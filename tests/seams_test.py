@@ -121,17 +121,17 @@ class SnippetsTest(absltest.TestCase):
             from imbreg_jax.study import command_line
 
             made = study.default_config()
-            made.conditions = {'none': {}, 'some': {'training': {'weight_decay': 0.1}}}
+            made.conditions = {'none': {}, 'some': {'training': {'target_noise': 0.1}}}
             resolved = study.resolve(made)
-            made.training.weight_decay = 2.0
+            made.training.target_noise = 2.0
             try:
                 study.resolve(made)
             except study.ConfigError as error:
                 refusal = str(error)
             made.conditions = {}
-            made.training.weight_decay = 0.25
+            made.training.target_noise = 0.25
             print(json.dumps({
-                'dials': [c.dials()['training.weight_decay'] for c in resolved.conditions],
+                'dials': [c.dials()['training.target_noise'] for c in resolved.conditions],
                 'programs': resolved.programs(),
                 'identity': study.identity(made)['conditions'],
                 'name': study.resolve(made).name,
@@ -145,10 +145,10 @@ class SnippetsTest(absltest.TestCase):
         self.assertEqual(said['dials'], [0.0, 0.1])
         self.assertEqual(said['programs'], [[0, 1]])
         (condition,) = said['identity'].values()
-        self.assertEqual(condition['training']['weight_decay'], 0.25)
-        self.assertEqual(said['name'], 'u1_10-weight_decay_0.25')
-        self.assertIn('config.training.weight_decay = 2.0: it must be a number', said['refusal'])
-        self.assertIn('--config.training.weight_decay: decay of weights', said['help'])
+        self.assertEqual(condition['training']['target_noise'], 0.25)
+        self.assertEqual(said['name'], 'u1_10-target_noise_0.25')
+        self.assertIn('config.training.target_noise = 2.0: it must be a number', said['refusal'])
+        self.assertIn('--config.training.target_noise: noise on training targets', said['help'])
 
 
 if __name__ == '__main__':

@@ -283,6 +283,25 @@ class DrawnValuesTest(absltest.TestCase):
         for shape in frame['shape']:
             self.assertIn(shape, texts)
 
+    def test_network_of_another_form(self):
+        config = simulated_study.config({})
+        config['model'] |= {'conv_features': [2, 3, 4], 'pool': 'none', 'activation': 'tanh'}
+        config['model'] |= {'bias': False, 'normalization': 'batch'}
+        frame = network.layers(config)
+        self.assertEqual(
+            list(frame['operation'][1:7:2]) + list(frame['operation'][2:7:2]),
+            ['convolution 5×5'] * 3
+            + ['batch normalisation, tanh'] * 2
+            + ['batch normalisation, channel dropout 0.5, tanh'],
+        )
+        self.assertEqual(
+            list(frame['shape'][1:7:2]),
+            ['2@48×48', '3@44×44', '4@40×40'],
+        )
+        # Kernels, and a scale a channel.
+        convolutions = 2 * (25 + 1) + 3 * (50 + 1) + 4 * (75 + 1)
+        self.assertEqual(frame['parameters'].sum(), convolutions + 50 * 4 * 40**2 + 50)
+
 
 class ContentTest(absltest.TestCase):
     def _study(self, **options):

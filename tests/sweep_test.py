@@ -86,7 +86,10 @@ class ConditionsTest(parameterized.TestCase):
         ('repeats = 3, 5', 'repeats holds for the whole study'),
         ('compute.profile = True', 'compute.profile holds for the whole study'),
         ('model.conv_dropout_rate = 0, 1.5', r'model.conv_dropout_rate = 1.5: it must be a number'),
-        ('data.image_size = 52, 3', 'image_size = 3: the network leaves no pixel of it'),
+        (
+            'data.image_size = 52, 3',
+            'image_size = 3: leave no pixel of it|leaves no pixel of images',
+        ),
         ('task.ddof = 1, 1', 'it makes a-ddof_1 twice'),
         ('train_distribution = u1_5', 'the condition b sets train_distribution for itself'),
         ('task.ddof = 0, 2', 'sweep, task.ddof = 2: it must be one of 0, 1'),

@@ -21,7 +21,17 @@ class TrainedTest(parameterized.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.study = small_study.study(
-            {'a': {}, 'b': {'model': {'order': 'relu_pool', 'conv_features': (2, 5)}}},
+            {
+                'a': {},
+                'b': {
+                    'model': {
+                        'order': 'relu_pool',
+                        'conv_features': (2, 5),
+                        'normalization': 'batch',
+                        'bias': False,
+                    }
+                },
+            },
             training__epochs=1,
             first_repeat=3,
         )

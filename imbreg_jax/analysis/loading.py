@@ -24,6 +24,7 @@ from imbreg_jax.analysis.finished import (
     show,
 )
 from imbreg_jax.analysis.reader import KEY, AnalysisError, read
+from imbreg_jax.study.config import completed
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number.
@@ -48,9 +49,9 @@ def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def _settings(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    sections = {name: config[name] for name in _SETTING_SECTIONS if name in config}
-    # Configs of before there were remedies had none.
-    flat = _flatten(sections) | {'remedy': config.get('remedy', '')}
+    # A config of before there was a field has its default.
+    held = completed(config)
+    flat = _flatten({name: held[name] for name in (*_SETTING_SECTIONS, 'remedy')})
     flat.update({k: v for k, v in _flatten(overrides).items() if k != 'train_distribution'})
     return {k: v for k, v in flat.items() if k not in _NO_SETTING}
 

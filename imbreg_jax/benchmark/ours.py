@@ -31,12 +31,13 @@ def study_of(runs: int, train_size: int, precision: str) -> Study:
 def bytes_per_image(condition: Condition, size: int) -> int:
     """Bytes that training on one image moves if every activation is written and read once.
 
-    Pixels, both layers' outputs and their gradients: a floor, since neighbours are gathered too.
+    Pixels, the convolutions' outputs and their gradients: a floor, since neighbours are gathered
+    too.
     """
     network = condition.model.architecture(size)
     values = size**2
-    for channels, side in zip(network.conv_features, network.pooled, strict=True):
-        values += 2 * channels * side**2
+    for layer in network.convolutions:
+        values += 2 * layer.outputs * layer.computed**2
     return 2 * values * memory.FLOAT
 
 

@@ -38,19 +38,16 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     """Predicts a study's memory; see `Memory`.
 
     The working set of a step is counted as the arrays that live at its backward pass's peak: per
-    image the pixels, both layers' patches or shifted products, and their activations.
+    image the pixels, and each convolution's patches or shifted products, forward and backward.
     """
     data = condition.data
     size = data.image_size
     network = condition.architecture
-    first, second = network.conv_features
-    outer = network.pooled[0] / 2 + 1
-    # Per image: pixels, patches of layer 1 (4 blocks of 16 pixels), its output, gradient and
-    # gradient's products; 9 shifts of layer 2's output, forward and backward.
-    spread = 1 if condition.model.folds else 4
-    per_image = 2 * network.channels * size**2 + outer**2 * spread * (
-        64 + 4 * 4 * first + 2 * 9 * second
-    )
+    per_image = 2 * network.channels * size**2
+    for layer, taken in zip(network.convolutions, network.blocks, strict=True):
+        inputs = layer.edge**2 * layer.inputs
+        outputs = layer.outputs * (layer.block if layer.folded else layer.edge) ** 2
+        per_image += taken**2 * layer.taps**2 * (min(inputs, outputs) + outputs)
     views = condition.remedy.views * (2 if condition.remedy.recipe == 'mix' else 1)
     step = int(condition.training.batch_size * views * per_image * FLOAT)
     evaluated = evaluated_at_once(study)

@@ -75,8 +75,7 @@ _PAPER_STEP = 50 * 2_874_870
 def relative_work(condition: Condition) -> float:
     """What a training step takes, in steps of the paper's network and batch."""
     views = condition.training.batch_size * condition.remedy.views
-    step = views * condition.architecture.training_multiplications
-    return step * (1 if condition.model.folds else 4) / _PAPER_STEP
+    return views * condition.architecture.training_multiplications / _PAPER_STEP
 
 
 def chunk_length(steps: int, limit: int) -> int:

@@ -98,7 +98,7 @@ class Programs:
             'dense_prediction': dense_prediction,
             'dense_target': dense_target,
             'parts': self._parts(params, data, train_targets, at),
-            'bias': params['dense2']['bias'][0],
+            'bias': params['dense2'].get('bias', jnp.zeros(1))[0],
         }
 
     def _parts(self, params: Any, data: RunData, targets: jax.Array, at: Place) -> jax.Array:

@@ -12,12 +12,27 @@ Every convolution, of whatever stride, is then a stride-1 valid convolution
 from blocks of s*b pixels to blocks of b pixels, computed as matrix products.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from imbreg_jax.model.activations import ACTIVATIONS
+from imbreg_jax.study import architecture
+from imbreg_jax.study.architecture import POOL
+
 Initializer = nn.initializers.Initializer
+
+# What normalisation adds to a variance, and the share of a batch in running statistics: PyTorch's.
+EPSILON = 1e-5
+MOMENTUM = 0.1
+# The collection that a layer leaves a batch's statistics in, where it may be changed.
+STATISTICS = 'statistics'
+# What statistics of maps [B, N, N, pixels, features] are taken over.
+_AXES = {'layer': (1, 2, 3, 4), 'instance': (1, 2, 3), 'batch': (0, 1, 2, 3)}
 
 
 def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
@@ -197,20 +212,48 @@ def dropout_mask(key: jax.Array, rate: jax.Array | float, shape: tuple[int, ...]
     return jnp.where(keep, 1.0 / (1.0 - rate), 0.0)
 
 
-class ConvolutionAndPool(nn.Module):
-    """Convolution (valid), dropout, 2x2 average pooling and ReLU, on blocks.
+def standardized(images: jax.Array) -> jax.Array:
+    """Images [B, H, W, C], each divided by the standard deviation of its own pixels.
 
-    With order pool -> ReLU and at most channel dropout, all linear, the
-    convolution and the pool are one stride-2 convolution; otherwise the
-    convolution is computed at full resolution and pooled inside the blocks.
+    An image that does not vary stays as it is.
+    """
+    deviation = images.std((1, 2, 3), keepdims=True)
+    return images / jnp.where(deviation > 0, deviation, 1.0)
+
+
+def _largest(pixels: jax.Array) -> jax.Array:
+    """The maximum over axes 4 and 6, each of two; the gradient is the first one's, as PyTorch's.
+
+    That of `jnp.max` asks which pixels equal the maximum, and is nan where the compiler makes them
+    twice and rounds them otherwise.
+    """
+    rows = jnp.where(pixels[..., 0, :] >= pixels[..., 1, :], pixels[..., 0, :], pixels[..., 1, :])
+    first, second = rows[:, :, :, :, 0], rows[:, :, :, :, 1]
+    return jnp.where(first >= second, first, second)
+
+
+class ConvolutionAndPool(nn.Module):
+    """Convolution (valid), normalisation, dropout, 2x2 pooling and activation, on blocks.
+
+    Where all between them is linear, the convolution and the pool are one stride-2 convolution (see
+    `study.architecture.folds`); otherwise the convolution is computed at full resolution and pooled
+    inside the blocks.
+
+    With batch normalisation the running statistics are arrays beside the layer's parameters, of
+    which no loss depends. Where the collection `STATISTICS` may be changed, a batch is normalised
+    by its own statistics, which are left there.
 
     Attributes:
       features: output channels.
       kernel_size: K.
       inputs: input channels.
       block: pooled output pixels in a block, each way.
-      order: 'pool_relu' or 'relu_pool'.
+      pool: 'average', 'max' or 'none'.
+      order: 'pool_relu' (activation after the pool) or 'relu_pool'.
       dropout: 'none', 'channel' or 'element'.
+      activation: a name in `ACTIVATIONS`.
+      normalization: of the maps: 'none', 'layer', 'instance' or 'batch'; 'input' is none here.
+      use_bias: whether there is one.
       initialization: 'pytorch' or 'flax'.
       fold: whether to fold pool into convolution where that is exact.
     """
@@ -219,74 +262,152 @@ class ConvolutionAndPool(nn.Module):
     kernel_size: int
     inputs: int
     block: int
+    pool: str = 'average'
     order: str = 'pool_relu'
     dropout: str = 'none'
+    activation: str = 'relu'
+    normalization: str = 'none'
+    use_bias: bool = True
     initialization: str = 'pytorch'
     fold: bool = True
 
     def setup(self) -> None:
-        """Declares the kernel [K, K, inputs, features] and the bias [features]."""
+        """Declares the kernel [K, K, inputs, features] and what there is for each feature."""
         fan_in = self.kernel_size**2 * self.inputs
         kernel_init, bias_init = initializers(self.initialization, fan_in)
         shape = (self.kernel_size, self.kernel_size, self.inputs, self.features)
         self.kernel = self.param('kernel', kernel_init, shape)
-        self.bias = self.param('bias', bias_init, (self.features,))
+        zeros, ones = nn.initializers.zeros_init(), nn.initializers.ones_init()
+        if self.use_bias:
+            # After normalisation it starts at 0, as PyTorch's and Flax's do.
+            init = zeros if self._normalizes else bias_init
+            self.bias = self.param('bias', init, (self.features,))
+        if self._normalizes:
+            self.scale = self.param('scale', ones, (self.features,))
+        if self.normalization == 'batch':
+            self.mean = self.param('mean', zeros, (self.features,))
+            self.variance = self.param('variance', ones, (self.features,))
+
+    @property
+    def _normalizes(self) -> bool:
+        return self.normalization in _AXES
+
+    @property
+    def _edge(self) -> int:
+        """Pixels along a side of a block before the pool."""
+        return self.block * (1 if self.pool == 'none' else POOL)
 
     def _folds(self, masked: bool) -> bool:
-        element = masked and self.dropout == 'element'
-        return self.fold and self.order == 'pool_relu' and not element
+        masks = self.dropout if masked else 'none'
+        exact = architecture.folds(self.pool, self.order, self.normalization, masks)
+        return self.fold and exact
 
     def __call__(
-        self, x: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
+        self,
+        x: jax.Array,
+        rate: jax.Array | float = 0.0,
+        key: jax.Array | None = None,
+        side: int = 0,
     ) -> jax.Array:
-        """[B, N, N, (2*block)**2 * inputs] -> [B, N', N', block**2 * features].
+        """[B, N, N, edge**2 * inputs] -> [B, N', N', block**2 * features].
 
         Args:
-          x: image blocks of 2*block pixels each way.
+          x: image blocks of 2*block pixels each way, or of block without a pool.
           rate: dropout rate, scalar.
           key: key of the dropout mask, or keys [B], or None for no dropout.
+          side: pixels along a side of the maps before the pool, of which statistics are taken.
         """
-        return self.activate(self.convolve(x, key is not None), rate, key)
+        return self.activate(self.convolve(x, key is not None, side), rate, key)
 
-    def convolve(self, x: jax.Array, masked: bool) -> jax.Array:
+    def convolve(self, x: jax.Array, masked: bool, side: int = 0) -> jax.Array:
         """What comes before the dropout, which many masks may share.
 
         Args:
           x: as in `__call__`.
           masked: whether a mask follows; it decides what can be folded.
+          side: as in `__call__`.
 
         Returns:
-          [B, N', N', block**2 * features], or at full resolution (2*block)**2 * features.
+          [B, N', N', block**2 * features], or at full resolution edge**2 * features.
         """
         if self._folds(masked):
-            weights = block_kernel(fold_average_pool(self.kernel), 2, self.block)
-            return block_convolution(x, weights) + jnp.tile(self.bias, self.block**2)
-        weights = block_kernel(self.kernel, 1, 2 * self.block)
-        return block_convolution(x, weights) + jnp.tile(self.bias, 4 * self.block**2)
+            pixels = self.block**2
+            weights = block_kernel(fold_average_pool(self.kernel), POOL, self.block)
+        else:
+            pixels = self._edge**2
+            weights = block_kernel(self.kernel, 1, self._edge)
+        y = block_convolution(x, weights)
+        if self._normalizes:
+            y = self._normalized(y, side)
+        return y + jnp.tile(self.bias, pixels) if self.use_bias else y
 
     def activate(
         self, y: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
-        """Dropout, pooling and ReLU of what `convolve` gave."""
+        """Dropout, pooling and activation of what `convolve` gave."""
         folded = self._folds(key is not None)
         if key is not None and self.dropout == 'channel':
-            y = y * self._channel_mask(key, rate, y, self.block if folded else 2 * self.block)
+            y = y * self._channel_mask(key, rate, y, self.block if folded else self._edge)
         elif key is not None and self.dropout == 'element':
             y = y * dropout_mask(key, rate, y.shape)
+        act = ACTIVATIONS[self.activation]
         if folded:
-            return nn.relu(y)
+            return act(y)
         if self.order == 'pool_relu':
-            return nn.relu(self._pool(y))
-        return self._pool(nn.relu(y))
+            return act(self._pool(y))
+        return self._pool(act(y))
 
     def _channel_mask(self, key, rate, y, block):
         mask = dropout_mask(key, rate, (y.shape[0], self.features))
         return jnp.tile(mask, (1, block**2))[:, None, None, :]
 
     def _pool(self, y):
+        if self.pool == 'none':
+            return y
         batch, rows, columns, _ = y.shape
-        y = y.reshape(batch, rows, columns, self.block, 2, self.block, 2, self.features)
-        return y.mean((4, 6)).reshape(batch, rows, columns, -1)
+        y = y.reshape(batch, rows, columns, self.block, POOL, self.block, POOL, self.features)
+        y = y.mean((4, 6)) if self.pool == 'average' else _largest(y)
+        return y.reshape(batch, rows, columns, -1)
+
+    def _normalized(self, y, side):
+        """Maps less their mean, over their standard deviation, times the scale."""
+        batch, count = y.shape[:2]
+        edge, axes = self._edge, _AXES[self.normalization]
+        # What blocks hold beyond a map's pixels is no part of it.
+        inside = (jnp.arange(count * edge) < side).reshape(count, edge)
+        inside = inside[:, None, :, None] & inside[None, :, None, :]
+        inside = inside.reshape(count, count, edge**2, 1)
+        maps = y.reshape(batch, count, count, edge**2, self.features)
+        number = side**2 * (maps.shape[0] if 0 in axes else 1) * (maps.shape[4] if 4 in axes else 1)
+
+        def average(values):
+            return (values * inside).sum(axes, keepdims=True) / number
+
+        if self.normalization == 'batch' and not self.is_mutable_collection(STATISTICS):
+            mean, variance = self.mean, self.variance
+        else:
+            mean = average(maps)
+            variance = average((maps - mean) ** 2)
+        if self.normalization == 'batch' and self.is_mutable_collection(STATISTICS):
+            self.put_variable(STATISTICS, 'mean', mean.reshape(-1))
+            unbiased = variance * (number / max(1, number - 1))
+            self.put_variable(STATISTICS, 'variance', unbiased.reshape(-1))
+        maps = (maps - mean) * lax.rsqrt(variance + EPSILON) * self.scale
+        return maps.reshape(y.shape)
+
+
+def running(
+    updates: dict[str, Any], params: dict[str, Any], statistics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Updates {layer: {kind: ...}} in which running statistics move towards a batch's."""
+    return {
+        layer: parts
+        | {
+            kind: MOMENTUM * (found - params[layer][kind])
+            for kind, found in statistics.get(layer, {}).items()
+        }
+        for layer, parts in updates.items()
+    }
 
 
 class Dense(nn.Module):
@@ -294,11 +415,13 @@ class Dense(nn.Module):
 
     features: int
     initialization: str = 'pytorch'
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns x @ kernel + bias."""
+        """Returns x @ kernel + bias, if there is one."""
         kernel_init, bias_init = initializers(self.initialization, x.shape[-1])
         kernel = self.param('kernel', kernel_init, (x.shape[-1], self.features))
-        bias = self.param('bias', bias_init, (self.features,))
-        return x @ kernel + bias
+        if not self.use_bias:
+            return x @ kernel
+        return x @ kernel + self.param('bias', bias_init, (self.features,))

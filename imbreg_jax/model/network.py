@@ -1,21 +1,25 @@
-"""The paper's network: two convolutions with average pooling, two dense layers.
+"""The network: convolutions with or without pools, two dense layers.
 
-Koehler's MNIST network with average for max pooling and 52x52 inputs (paper,
-section 3.1): conv 5x5 1->10, pool, ReLU, conv 5x5 10->20, channel dropout,
-pool, ReLU, dense 50, ReLU, dropout, dense 1; linear output.
+By default it is the paper's, Koehler's MNIST network with average for max
+pooling and 52x52 inputs (section 3.1): conv 5x5 1->10, pool, ReLU, conv 5x5
+10->20, channel dropout, pool, ReLU, dense 50, ReLU, dropout, dense 1; linear
+output.
 
 It is cut where methods against imbalance take hold of it: `encode` makes features of images, and
 `head` outputs of features.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 from flax import linen as nn
 
 from imbreg_jax.model import layers
+from imbreg_jax.model.activations import ACTIVATIONS
 from imbreg_jax.study import ModelSettings
-from imbreg_jax.study.architecture import Architecture
+from imbreg_jax.study.architecture import Architecture, Layer
+from imbreg_jax.study.fields import CODE, declared
 
 
 class DropoutRates(NamedTuple):
@@ -32,22 +36,26 @@ class RegressionCNN(nn.Module):
     """The regression CNN.
 
     Attributes:
-      conv_features: channels of the two convolutions.
-      kernel_size: K of both.
+      conv_features: channels of each convolution.
+      kernel_size: K of all.
       dense_features: width of the hidden dense layer.
-      order: 'pool_relu' (Koehler's) or 'relu_pool'.
-      conv_dropout: 'channel' or 'element'.
-      initialization: 'pytorch' or 'flax'.
+      pool, order, conv_dropout, activation, normalization, bias, initialization: see
+        `layers.ConvolutionAndPool`; with normalization 'input' images are divided by the standard
+        deviation of their own pixels.
       channels: of the images.
       outputs: numbers for each image.
       fold: see `layers.ConvolutionAndPool`; False is the plain path, for tests.
     """
 
-    conv_features: tuple[int, int] = (10, 20)
+    conv_features: tuple[int, ...] = (10, 20)
     kernel_size: int = 5
     dense_features: int = 50
+    pool: str = 'average'
     order: str = 'pool_relu'
     conv_dropout: str = 'channel'
+    activation: str = 'relu'
+    normalization: str = 'none'
+    bias: bool = True
     initialization: str = 'pytorch'
     channels: int = 1
     outputs: int = 1
@@ -55,19 +63,23 @@ class RegressionCNN(nn.Module):
 
     def setup(self) -> None:
         """Declares the layers."""
-        first, second = self.conv_features
-        common: dict[str, Any] = {
-            'kernel_size': self.kernel_size,
-            'order': self.order,
-            'initialization': self.initialization,
-            'fold': self.fold,
-        }
-        self.conv1 = layers.ConvolutionAndPool(first, inputs=self.channels, block=2, **common)
-        self.conv2 = layers.ConvolutionAndPool(
-            second, inputs=first, block=1, dropout=self.conv_dropout, **common
-        )
-        self.dense1 = layers.Dense(self.dense_features, self.initialization)
-        self.dense2 = layers.Dense(self.outputs, self.initialization)
+        form = {
+            name: getattr(self, name)
+            for name in ('pool', 'order', 'activation', 'normalization', 'initialization', 'fold')
+        } | {'use_bias': self.bias}
+        # Of how many pixels images are, no parameter of a convolution depends on.
+        *before, last = self._shapes(1).convolutions
+        for layer in before:
+            setattr(self, layer.name, _convolution(layer, 'none', form))
+        setattr(self, last.name, _convolution(last, self.conv_dropout, form))
+        self.dense1 = layers.Dense(self.dense_features, self.initialization, self.bias)
+        self.dense2 = layers.Dense(self.outputs, self.initialization, self.bias)
+
+    def _shapes(self, image_size: int) -> Architecture:
+        return Architecture(
+            image_size, self.kernel_size, self.conv_features, self.dense_features, self.channels,
+            self.outputs, self.pool, self.order, self.conv_dropout, self.normalization, self.bias,
+        )  # fmt: skip
 
     def __call__(
         self,
@@ -95,11 +107,11 @@ class RegressionCNN(nn.Module):
 
         Args:
           images: [B, H, W, channels] float32.
-          rate: of the dropout after the second convolution.
+          rate: of the dropout after the last convolution.
           key: of its mask, or keys [B], or None for no dropout.
 
         Returns:
-          [B, dense_features], after ReLU, before the last dropout.
+          [B, dense_features], after the activation, before the last dropout.
         """
         return self.features(self.convolve(images, key is not None), rate, key)
 
@@ -110,21 +122,26 @@ class RegressionCNN(nn.Module):
           images: [B, H, W, channels] float32.
           masked: whether `features` will be given keys.
         """
-        # The second layer wants blocks of 2 pixels, so the first gives them, from blocks of 4.
-        _, final = Architecture(images.shape[1], self.kernel_size).pooled
-        reach = -(-(self.kernel_size + 1) // 2)
-        blocks_between = final + reach - 1
-        reach = -(-(self.kernel_size + 3) // 4)
-        x = layers.to_blocks(images, 4, blocks_between + reach - 1)
-        x = self.conv1(x)[:, :blocks_between, :blocks_between]
-        return self.conv2.convolve(x, masked)[:, :final, :final]
+        if self.normalization == 'input':
+            images = layers.standardized(images)
+        shapes = self._shapes(images.shape[1])
+        last = shapes.convolutions[-1]
+        x, block = images, 1
+        for layer, taken in zip(shapes.convolutions, shapes.blocks, strict=True):
+            fits = block == layer.edge
+            x = x[:, :taken, :taken] if fits else layers.to_blocks(x, layer.edge, taken)
+            if layer is not last:
+                x, block = getattr(self, layer.name)(x, side=layer.side), layer.block
+        maps = getattr(self, last.name).convolve(x, masked, last.side)
+        return maps[:, : last.pooled, : last.pooled]
 
     def features(
         self, maps: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
         """The features [B, dense_features] of maps; arguments as in `encode`."""
-        x = self.conv2.activate(maps, rate, key)
-        return nn.relu(self.dense1(x.reshape(x.shape[0], -1)))
+        last = getattr(self, f'conv{len(self.conv_features)}')
+        x = last.activate(maps, rate, key)
+        return ACTIVATIONS[self.activation](self.dense1(x.reshape(x.shape[0], -1)))
 
     def head(
         self, features: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
@@ -144,15 +161,17 @@ class RegressionCNN(nn.Module):
         return self.dense2(features)
 
 
-def of(settings: ModelSettings, channels: int = 1, outputs: int = 1) -> RegressionCNN:
-    """The network of a condition's settings."""
-    return RegressionCNN(
-        conv_features=settings.conv_features,
-        kernel_size=settings.kernel_size,
-        dense_features=settings.dense_features,
-        order=settings.order,
-        conv_dropout=settings.conv_dropout,
-        initialization=settings.initialization,
-        channels=channels,
-        outputs=outputs,
+def _convolution(layer: Layer, dropout: str, form: Mapping[str, Any]) -> layers.ConvolutionAndPool:
+    return layers.ConvolutionAndPool(
+        layer.outputs, layer.kernel, layer.inputs, layer.block, dropout=dropout, **form
     )
+
+
+def of(settings: ModelSettings, channels: int = 1, outputs: int = 1) -> RegressionCNN:
+    """The network of a condition's settings: all of them that are code are its attributes."""
+    code = {
+        name: getattr(settings, name)
+        for name, field in declared(ModelSettings).items()
+        if field.role is CODE
+    }
+    return RegressionCNN(**code, channels=channels, outputs=outputs)

@@ -80,7 +80,7 @@ class Kind:
             comes after this one, so it is looked up when it is needed.
         low, high: the range of a number (for ints, of each).
         open_low, open_high: whether that end itself is left out.
-        length: how many numbers ints has.
+        most: how many numbers ints has at most.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Kind:
     high: float = math.inf
     open_low: bool = False
     open_high: bool = False
-    length: int = 0
+    most: int = 0
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ class Kind:
             'bool': lambda: 'True or False',
             'str': lambda: 'a string of at most 4096 characters',
             'name': lambda: 'empty, or ' + NAME_RULE.removeprefix('must be '),
-            'ints': lambda: f'{self.length} integers, each {low} and {high}',
+            'ints': lambda: f'1 to {self.most} integers, each {low} and {high}',
             'distribution': lambda: 'a target distribution: ' + laws.usage(),
             'distributions': lambda: 'one or more target distributions, each once: ' + laws.usage(),
             'signals': lambda: f'any of {", ".join(STOP_SIGNALS)}, each once',
@@ -136,9 +136,9 @@ def integer(low: int, high: int) -> Kind:
     return Kind('int', low=low, high=high)
 
 
-def integers(length: int, low: int, high: int) -> Kind:
-    """So many integers, each of a range."""
-    return Kind('ints', low=low, high=high, length=length)
+def integers(most: int, low: int, high: int) -> Kind:
+    """One integer or more, at most so many, each of a range."""
+    return Kind('ints', low=low, high=high, most=most)
 
 
 def number(low: float, high: float, *, open_low: bool = False, open_high: bool = False) -> Kind:
@@ -297,7 +297,7 @@ def _to_name(name: str, value: Any, kind: Kind) -> Any:
 
 
 def _to_ints(name: str, value: Any, kind: Kind) -> Any:
-    if not isinstance(value, list | tuple) or len(value) != kind.length:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= kind.most:
         return MISSING
     items = tuple(_to_int(name, item, kind) for item in value)
     return MISSING if any(item is MISSING for item in items) else items

@@ -61,6 +61,7 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
     task = looked_up('imbreg_jax.data.tasks:TASKS')[fields['task.name']]
     network = section_of(fields, 'model').architecture(fields['data.image_size'], task.channels)
     _check_sizes(fields, named, network)
+    _check_statistics(fields, named, network)
     _check_room(fields, named, task)
     widest = network.widest
     for field in ('training.batch_size', 'evaluation.batch_size'):
@@ -87,11 +88,13 @@ def _check_sizes(
     image_size, kernel_size = network.image_size, network.kernel_size
     if min(network.sides) < 1:
         least = network.least_image_size
-        if 'model.kernel_size' in named and 'data.image_size' not in named:
+        shrinking = ('model.kernel_size', 'model.conv_features', 'model.pool')
+        blamed = [field for field in shrinking if field in named]
+        if blamed and 'data.image_size' not in named:
             raise _refused(
                 fields,
                 named,
-                'model.kernel_size',
+                blamed[0],
                 f'it leaves no pixel of images with data.image_size {image_size}, which would have '
                 f'to be at least {least}',
             )
@@ -99,8 +102,8 @@ def _check_sizes(
             fields,
             named,
             'data.image_size',
-            f'the network leaves no pixel of it: with model.kernel_size {kernel_size} it must '
-            f'be at least {least}',
+            f'the {len(network.conv_features)} convolutions of model.conv_features leave no pixel '
+            f'of it: with model.kernel_size {kernel_size} it must be at least {least}',
         )
     if fields['training.batch_size'] > fields['data.train_size']:
         if 'data.train_size' in named and 'training.batch_size' not in named:
@@ -128,6 +131,29 @@ def _check_sizes(
             widest,
             f'the network would have {network.parameters} parameters; it may have at most '
             f'{_MOST_PARAMETERS}',
+        )
+
+
+def _check_statistics(
+    fields: Mapping[str, Any], named: Mapping[str, str], network: Architecture
+) -> None:
+    """Refuses to normalise what has a single value, which leaves nothing of it."""
+    kind = network.normalization
+    last = network.convolutions[-1]
+    values = {
+        'none': 2,
+        'input': network.image_size**2 * network.channels,
+        'layer': last.side**2 * last.outputs,
+        'instance': last.side**2,
+        'batch': last.side**2 * fields['training.batch_size'],
+    }[kind]
+    if values < 2:
+        raise _refused(
+            fields,
+            named,
+            'model.normalization',
+            f'with these images and this network it would normalise single values; {kind} '
+            'normalisation needs more of them',
         )
 
 

@@ -140,9 +140,9 @@ class DataSettings:
 class ModelSettings:
     """The network."""
 
-    conv_features: tuple[int, int] = field(
-        (10, 20), integers(2, 1, 1024), 'output channels of the two convolutions', CODE,
-        also='channels filters conv_channels',
+    conv_features: tuple[int, ...] = field(
+        (10, 20), integers(16, 1, 1024), 'output channels of each convolution', CODE,
+        also='channels filters conv_channels convolutions',
     )  # fmt: skip
     kernel_size: int = field(
         5, integer(1, 63), 'pixels along each side of a convolution kernel', CODE,
@@ -152,11 +152,30 @@ class ModelSettings:
         50, integer(1, 100_000), 'hidden features of the dense layer', CODE,
         also='hidden hidden_size dense units width',
     )  # fmt: skip
+    pool: str = field(
+        'average', one_of('average', 'max', 'none'),
+        'what each 2×2 pixels become after a convolution', CODE, also='pooling pool_kind',
+    )  # fmt: skip
     order: str = field(
-        'pool_relu', one_of('pool_relu', 'relu_pool'), 'which comes first after a convolution', CODE
+        'pool_relu', one_of('pool_relu', 'relu_pool'),
+        'which comes first after a convolution, the pool or the activation', CODE,
+    )  # fmt: skip
+    activation: str = field(
+        'relu', entry('imbreg_jax.model.activations:ACTIVATIONS'),
+        'of hidden layers; without biases and normalisation a network of relu or leaky_relu is '
+        'positively homogeneous', CODE, also='nonlinearity act',
+    )  # fmt: skip
+    normalization: str = field(
+        'none', one_of('none', 'input', 'layer', 'instance', 'batch'),
+        "input: each image is divided by its pixels' standard deviation; or of maps before the "
+        'dropout and the pool: of all of an image, of each of an image, of each of a batch (in '
+        'evaluation by running averages)', CODE, also='norm normalisation batch_norm',
+    )  # fmt: skip
+    bias: bool = field(
+        True, one_of(True, False), 'whether layers have biases', CODE, also='biases use_bias'
     )
     conv_dropout_rate: float = field(
-        0.5, rate(), 'dropout after the second convolution', DIAL,
+        0.5, rate(), 'dropout after the last convolution', DIAL,
         also='dropout dropout_rate p_dropout conv_drop',
     )  # fmt: skip
     dense_dropout_rate: float = field(
@@ -172,16 +191,12 @@ class ModelSettings:
         also='init initialisation initializer',
     )  # fmt: skip
 
-    @property
-    def folds(self) -> bool:
-        """Whether pools are folded into the convolutions before them; a step costs 4 times less."""
-        return self.order == 'pool_relu' and self.conv_dropout == 'channel'
-
     def architecture(self, image_size: int, channels: int = 1, outputs: int = 1) -> Architecture:
         """The network's shapes on images of so many pixels along a side."""
         return Architecture(
-            image_size, self.kernel_size, self.conv_features, self.dense_features, channels, outputs
-        )
+            image_size, self.kernel_size, self.conv_features, self.dense_features, channels,
+            outputs, self.pool, self.order, self.conv_dropout, self.normalization, self.bias,
+        )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,9 +207,35 @@ class TrainingSettings:
         'mse', entry('imbreg_jax.training.objectives:OBJECTIVES'), 'the training loss', CODE,
         also='loss loss_fn criterion',
     )  # fmt: skip
+    optimizer: str = field(
+        'adam', one_of('adam', 'sgd'), 'Adam, or gradient descent with momentum', CODE,
+        also='optimiser optim solver',
+    )  # fmt: skip
     learning_rate: float = field(
-        5e-7, positive(10.0), "Adam's step size", DIAL, also='lr eta alpha step_size stepsize'
+        5e-7,
+        positive(10.0),
+        "the optimiser's step size",
+        DIAL,
+        also='lr eta alpha step_size stepsize',
     )
+    schedule: str = field(
+        'constant', one_of('constant', 'linear', 'cosine', 'step'),
+        'what the step size does over the steps of training: stays; falls to 0 along a line or '
+        'half a cosine; or falls to a tenth at half of them and again at three quarters', DIAL,
+        also='lr_schedule scheduler decay annealing',
+    )  # fmt: skip
+    warmup: float = field(
+        0.0, rate(), 'share of the steps in which the step size rises from 0 before that', DIAL,
+        also='warm_up warmup_steps',
+    )  # fmt: skip
+    weight_decay: float = field(
+        0.0, number(0.0, 1.0), 'decay of weights, as AdamW has it: a step takes so many step sizes '
+        'of a weight from it', DIAL, also='wd l2 decay',
+    )  # fmt: skip
+    gradient_clip: float = field(
+        0.0, number(0.0, 1e6), "the gradient's norm is brought down to it; 0 for as it is", CODE,
+        also='clip clipnorm clip_norm max_grad_norm grad_clip',
+    )  # fmt: skip
     batch_size: int = field(
         50, integer(1, 10**8), 'training images of a step', CODE,
         also='bs batch batchsize minibatch minibatch_size',
@@ -211,6 +252,9 @@ class TrainingSettings:
     )
     adam_eps: float = field(
         1e-8, positive(1.0), "added to Adam's denominator", CODE, also='eps epsilon'
+    )
+    momentum: float = field(
+        0.9, rate(), 'share of the last step in the next of gradient descent', CODE
     )
 
 

@@ -3,29 +3,64 @@
 What differs between the runs of a program is traced, so the parts are made where they are used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax import lax
 
-from imbreg_jax.study import TrainingSettings
+from imbreg_jax.study import FIELDS, TrainingSettings
 
 
-def build(settings: TrainingSettings, dials: Mapping[str, Any]) -> optax.GradientTransformation:
-    """Adam (paper, section 3.3) with a run's own step size.
+def build(
+    settings: TrainingSettings, dials: Mapping[str, Any], progress: jax.Array | float = 0.0
+) -> optax.GradientTransformation:
+    """Adam (paper, section 3.3) or another with a run's own step size.
 
     Args:
       settings: what the runs of a program share.
       dials: {dotted field: [] float32} of a run.
+      progress: [] which share of the training's steps is done.
 
     Returns:
       The transformation of gradients into what is added to the parameters.
     """
+    clip, rate = settings.gradient_clip, dials['training.learning_rate']
+    parts = [optax.clip_by_global_norm(clip)] if clip else []
+    if settings.optimizer == 'adam':
+        parts.append(optax.scale_by_adam(settings.adam_b1, settings.adam_b2, settings.adam_eps))
+    else:
+        parts.append(optax.trace(settings.momentum))
     return optax.chain(
-        optax.scale_by_adam(settings.adam_b1, settings.adam_b2, settings.adam_eps),
-        optax.scale(-dials['training.learning_rate']),
+        *parts,
+        optax.add_decayed_weights(dials['training.weight_decay']),
+        optax.scale(-rate * schedule(dials, progress)),
     )
+
+
+# What a run's dial `training.schedule` makes of the share of steps done after the warm-up, by its
+# place among the field's choices.
+_SHAPES: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'constant': jnp.ones_like,
+    'linear': lambda done: 1.0 - done,
+    'cosine': lambda done: 0.5 * (1.0 + jnp.cos(jnp.pi * done)),
+    'step': lambda done: jnp.where(done < 0.5, 1.0, jnp.where(done < 0.75, 0.1, 0.01)),
+}
+
+
+def schedule(dials: Mapping[str, Any], progress: jax.Array | float) -> jax.Array:
+    """The factor [] on a run's step size when this share [] of the training's steps is done.
+
+    Every schedule is computed and one chosen, a few numbers a step, so that all share a program.
+    """
+    warmup = jnp.asarray(dials['training.warmup'])
+    done = jnp.maximum(progress - warmup, 0.0) / (1.0 - warmup)
+    shapes = [_SHAPES[name](done) for name in FIELDS['training.schedule'].choices]
+    rising = progress / jnp.where(warmup > 0, warmup, 1.0)
+    chosen = lax.select_n(jnp.asarray(dials['training.schedule'], jnp.int32), *shapes)
+    return jnp.where(progress < warmup, rising, chosen)
 
 
 def scale_layers(updates: dict[str, Any], rates: jax.Array) -> dict[str, Any]:

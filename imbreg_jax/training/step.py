@@ -12,6 +12,7 @@ import optax
 
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import Place, Source
+from imbreg_jax.model.layers import STATISTICS, running
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.study import TrainingSettings
 from imbreg_jax.training import objectives, optimizer
@@ -22,7 +23,7 @@ class TrainState(NamedTuple):
     """A run's position in weight space.
 
     Attributes:
-      params: the network's parameters.
+      params: the network's parameters, beside them the running statistics of batch normalisation.
       optimizer: the optimiser's state.
       remedy: the remedy's own state.
       diverged_step: [] int32, the step at which the loss, a weight or one of the optimiser's
@@ -107,15 +108,20 @@ def loss_of(
     at: Place,
     batch: Batch,
     key: jax.Array,
-) -> jax.Array:
-    """The loss [] of a batch, of which features and outputs are yet to come, under one mask key."""
+) -> tuple[jax.Array, dict[str, Any]]:
+    """The loss [] of a batch, of which features and outputs are yet to come, under one mask key.
+
+    With it come the batch's statistics, {layer: {kind: ...}}, where the network takes any.
+    """
     remedy, network = learner.remedy, learner.network
     views = batch.images.reshape(-1, *batch.images.shape[2:])
     conv_key, dense_key = jax.random.split(key)
     variables = {'params': params}
-    features: Any = network.apply(
-        variables, views, at.dials['model.conv_dropout_rate'], conv_key, method='encode'
-    )
+    features: Any
+    features, found = network.apply(
+        variables, views, at.dials['model.conv_dropout_rate'], conv_key, method='encode',
+        mutable=[STATISTICS],
+    )  # fmt: skip
     shape = batch.images.shape[:2]
     batch = batch._replace(features=features.reshape(*shape, -1))
     mapped = remedy.map_features(batch.features, batch)
@@ -124,7 +130,7 @@ def loss_of(
         method='head',
     )  # fmt: skip
     batch = batch._replace(features=mapped, outputs=outputs.reshape(*shape, -1))
-    return remedy.loss(batch) + remedy.penalty(batch)
+    return remedy.loss(batch) + remedy.penalty(batch), found.get(STATISTICS, {})
 
 
 def train_step(
@@ -174,9 +180,13 @@ def train_step(
         dials=remedy_dials(remedy, at),
         losses=lambda outputs: objective(remedy.predict(outputs), wanted),
     )
-    loss, gradients = jax.value_and_grad(loss_of)(state.params, learner, at, batch, key)
-    transformation = optimizer.build(settings, at.dials)
+    (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+        state.params, learner, at, batch, key
+    )
+    steps = settings.epochs * (len(targets) // settings.batch_size)
+    transformation = optimizer.build(settings, at.dials, number / steps)
     updates, moments = transformation.update(gradients, state.optimizer, state.params)
+    updates = running(updates, state.params, statistics)
     updates = optimizer.scale_layers(updates, epoch.layer_rates)
     params = optax.apply_updates(state.params, updates)
     sound = jnp.isfinite(loss) & all_finite(params, moments)

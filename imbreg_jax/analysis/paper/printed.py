@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imbreg_jax.study.config import completed
+
 METRICS = ('mse', 'mape')
 ALL_TESTS = 'all'
 BALANCED, MISSING, NORMAL = 'u1_10', 'u1_5', 'n5_5_1'
@@ -158,6 +160,8 @@ def as_printed(config: Mapping[str, Any], conditions: Iterable[str]) -> frozense
       Names out of `conditions`, and '' if the printed baseline may stand beside `random_guess`.
     """
     overrides = config.get('conditions') or {}
+    # A config of before there was a field has its default.
+    config = completed(config)
     found = set()
     for name in conditions:
         trees = (overrides.get(name) or {}, config)

@@ -11,7 +11,8 @@ from imbreg_jax.analysis import canvas, formats
 from imbreg_jax.analysis.canvas import MUTED, WIDTH
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
-from imbreg_jax.study.architecture import Architecture
+from imbreg_jax.study.config import completed, flatten
+from imbreg_jax.study.settings import section_of
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import figure as mpl_figure  # isort: skip
@@ -20,6 +21,13 @@ from matplotlib import patches  # isort: skip
 _ROW = 0.82  # Inches.
 _MIDDLE, _TEXT_FROM = 1.0, 2.05
 _SHEETS = 6  # So many of a layer's maps are drawn.
+_ACTIVATIONS = {
+    'relu': 'ReLU',
+    'leaky_relu': 'leaky ReLU',
+    'elu': 'ELU',
+    'gelu': 'GELU',
+    'silu': 'SiLU',
+}
 
 
 def layers(config: Mapping[str, Any]) -> pd.DataFrame:
@@ -28,20 +36,27 @@ def layers(config: Mapping[str, Any]) -> pd.DataFrame:
     Columns: operation; depth and side of the maps that it gives (side 0: a vector); shape, the same
     as text; parameters.
     """
-    model = config['model']
-    first, second = map(int, model['conv_features'])
-    size, kernel = int(config['data']['image_size']), int(model['kernel_size'])
-    network = Architecture(size, kernel, (first, second), int(model['dense_features']))
-    pool = 'average pool 2, ReLU' if model['order'] == 'pool_relu' else 'ReLU, average pool 2'
-    dropped = f'{model["conv_dropout"]} dropout {model["conv_dropout_rate"]:g}, '
-    conv1, conv2, hidden, last = network.layers
-    rows: list[tuple[str, int, int, int]] = [('image', 1, size, 0)]
-    for layer, before in ((conv1, ''), (conv2, dropped)):
+    # A config of before there was a field has its default.
+    flat = flatten(completed(config))
+    model, size = section_of(flat, 'model'), int(flat['data.image_size'])
+    network, kernel = model.architecture(size), model.kernel_size
+    activation = _ACTIVATIONS.get(model.activation, model.activation)
+    after = ['' if model.pool == 'none' else f'{model.pool} pool 2', activation]
+    after = after if model.order == 'pool_relu' else after[::-1]
+    scaled = model.normalization in ('layer', 'instance', 'batch')
+    before = f'{model.normalization} normalisation' if scaled else ''
+    dropped = f'{model.conv_dropout} dropout {model.conv_dropout_rate:g}'
+    *_, hidden, last = network.layers
+    divided = ', divided by its standard deviation' if model.normalization == 'input' else ''
+    rows: list[tuple[str, int, int, int]] = [(f'image{divided}', 1, size, 0)]
+    for layer in network.convolutions:
+        final = layer is network.convolutions[-1]
+        then = ', '.join(filter(None, (before, dropped if final else '', *after)))
         rows += [
             (f'convolution {kernel}×{kernel}', layer.outputs, layer.side, layer.parameters),
-            (before + pool, layer.outputs, layer.pooled, 0),
+            (then, layer.outputs, layer.pooled, 0),
         ]
-    hidden_name = f'dense, ReLU, dropout {model["dense_dropout_rate"]:g}'
+    hidden_name = f'dense, {activation}, dropout {model.dense_dropout_rate:g}'
     rows += [
         ('flatten', hidden.inputs, 0, 0),
         (hidden_name, hidden.outputs, 0, hidden.parameters),
