@@ -85,13 +85,14 @@ def _programs(study: Study, plan: plan_lib.Plan) -> Iterable[str]:
             if len({_value(c, field) for c in conditions}) > 1
         ]
         network = first.architecture
+        folded = '' if all(layer.folded for layer in network.convolutions) else ', not folded'
         slices = [len(unit.runs) for unit in cut if unit.program == number]
         runs = f'{_count(sum(slices), "run")} in {_count(len(slices), "unit")}'
         yield (
             f'program {number + 1} of {len(groups)}: {_count(len(group), "condition")}, '
             f'{runs} of up to {max(slices)}; '
             f'{network.parameters:,} parameters, {network.training_multiplications:,} '
-            f'multiplications an image{"" if first.model.folds else ", not folded"}'
+            f'multiplications an image{folded}'
             + (f'; {", ".join(what)}' if what else '')
             + (f'; data to it: {", ".join(shared)}' if shared else '')
         )
