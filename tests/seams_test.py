@@ -50,7 +50,7 @@ def _child(code: str, *, path: str = str(_ROOT)) -> str:
         **os.environ,
         'PYTHONPATH': os.pathsep.join([path, str(_ROOT / 'tests')]),
         'JAX_COMPILATION_CACHE_DIR': small_study.COMPILED,
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.5',
+        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.05',
     }
     done = subprocess.run(
         [sys.executable, '-c', code],

@@ -37,7 +37,7 @@ if 'IMBREG_JAX_TESTS_COMPILED' not in os.environ:
     os.environ['IMBREG_JAX_TESTS_COMPILED'] = _folder.name
 COMPILED = os.environ['IMBREG_JAX_TESTS_COMPILED']
 jax.config.update('jax_compilation_cache_dir', COMPILED)
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.05)
 
 # The smallest network whose every layer still has a few pixels to work on, and a handful of steps
 # of a rate at which weights move far beyond rounding.

@@ -53,12 +53,12 @@ class StudyRunTest(kept_study.TestCase):
         self.assertIs(run.results, results)
 
     def test_says_which_runs_ended_far_above_their_start(self):
-        fields = {'training__learning_rate': 3.0, 'training__epochs': 1}
+        fields = {'training__learning_rate': 3.0}
         with self.assertLogs('imbreg_jax', 'WARNING') as logs:
             kept_study.run(None, **fields).finish()
         self.assertRegex(
             logs.output[0],
-            r'u1_10, repeat 1, ended far above .*: validation MSE [\d.e+]+, [\d.]+ before; a',
+            r'u1_10, repeat 0, ended far above .*: validation MSE [\d.e+]+, [\d.]+ before; a',
         )
 
     def test_refuses_the_workdir_of_another_study(self):
@@ -73,7 +73,7 @@ class StudyRunTest(kept_study.TestCase):
 
     def test_the_first_line_says_what_it_runs_on(self):
         with self.assertLogs('imbreg_jax', 'INFO') as logs:
-            kept_study.run(None, training__epochs=1).finish()
+            kept_study.run(None).finish()
         self.assertRegex(
             logs.output[0],
             rf'small: 4 runs \(2 conditions x 2 repeats\) in 1 program.* on \d+ .* device.*'

@@ -269,7 +269,7 @@ def use_compilation_cache(directory: str) -> None:
         jax.config.update('jax_compilation_cache_dir', None)
         return
     jax.config.update('jax_compilation_cache_dir', str(path))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.05)
 
 
 def remove_damaged(path: Path) -> list[str]:
