@@ -70,6 +70,31 @@ class ConfigsTest(parameterized.TestCase):
             self.assertEqual(ours.program_key(), theirs.program_key())
             self.assertEqual(ours.distribution, theirs.distribution)
 
+    @parameterized.parameters(
+        ('missing_targets', ':disc_radius', 'disc_radius'),
+        ('network', ':grating_period', 'grating_period'),
+        ('imbalance_by_task', ':std,disc_radius', 'std'),
+    )
+    def test_of_the_laboratory_take_a_task(self, name, argument, task):
+        whole, some = _study(name), _study(name, argument)
+        self.assertStartsWith(some.name, f'{name}-')
+        self.assertEqual(some.conditions[0].task.name, task)
+        self.assertEqual(len({c.task.name for c in some.conditions}), 2 if ',' in argument else 1)
+        self.assertGreaterEqual(len(whole.conditions), len(some.conditions))
+
+    def test_fresh_repeats_decide_the_paper(self):
+        quick, decided, paper = map(_study, ('quick', 'paper_decided', 'paper'))
+        self.assertEmpty(set(decided.repeats) & set(paper.repeats))
+        self.assertEqual(quick.repeats, paper.repeats)
+        for ours, theirs in zip(quick.conditions, decided.conditions, strict=True):
+            self.assertEqual(ours.training, theirs.training)
+        # As much weight is moved as in 15 passes.
+        self.assertEqual(quick.programs(), paper.programs())
+        first, second = quick.conditions[0].training, paper.conditions[0].training
+        self.assertAlmostEqual(
+            first.learning_rate * first.epochs, second.learning_rate * second.epochs
+        )
+
     def test_sensitivity_for_some_distributions_only(self):
         one = _study('sensitivity', ':u1_10')
         whole = _study('sensitivity')

@@ -44,6 +44,16 @@ class Budget:
     train_size: int = 10_000
     dropout: bool = False
 
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """As the fields that a condition changes; with dropout, its rates stay the config's."""
+        found: dict[str, dict[str, Any]] = {
+            'training': {'learning_rate': self.learning_rate, 'epochs': self.epochs},
+            'data': {'train_size': self.train_size},
+        }
+        if not self.dropout:
+            found['model'] = {'conv_dropout_rate': 0.0, 'dense_dropout_rate': 0.0}
+        return found
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
