@@ -36,7 +36,7 @@ _RULES = (
     (
         {'model.conv_features': (2, 2, 2), 'data.image_size': 35},
         'data.image_size',
-        '= 35: the 3 convolutions of model.conv_features .* it must be at least 36',
+        r'= 35: .* with model.conv_features \(2, 2, 2\) .* it must be at least 36',
     ),
     (
         {'model.pool': 'none', 'data.image_size': 8},
@@ -51,7 +51,7 @@ _RULES = (
     (
         {'model.kernel_size': 18, 'data.image_size': 50},
         'data.image_size',
-        '= 50: .* with model.kernel_size 18 it must be at least 55',
+        '= 50: .* and model.kernel_size 18 it must be at least 55',
     ),
     (
         {'training.batch_size': 601},

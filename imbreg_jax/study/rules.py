@@ -102,8 +102,9 @@ def _check_sizes(
             fields,
             named,
             'data.image_size',
-            f'the {len(network.conv_features)} convolutions of model.conv_features leave no pixel '
-            f'of it: with model.kernel_size {kernel_size} it must be at least {least}',
+            'the network leaves no pixel of it: with model.conv_features '
+            f'{network.conv_features} and model.kernel_size {kernel_size} it must be at least '
+            f'{least}',
         )
     if fields['training.batch_size'] > fields['data.train_size']:
         if 'data.train_size' in named and 'training.batch_size' not in named:
