@@ -1,6 +1,5 @@
 """Reads one finished workdir, and refuses what its study cannot have left there."""
 
-import dataclasses
 import io
 import json
 import pathlib
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis.finished import Run, get
+from imbreg_jax.analysis.finished import Run
 from imbreg_jax.results import files as files_lib
 from imbreg_jax.results import workdir as workdir_lib
+from imbreg_jax.study.config import flatten
 
 FORMAT = 1
 # What tells one value of `results.csv` from the others.
@@ -24,25 +24,15 @@ class AnalysisError(Exception):
     """Workdirs that cannot be analysed; the message is one sentence that says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Held:
-    """What one workdir holds.
+def read(
+    path: pathlib.Path,
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, dict[tuple[str, int], Run]]:
+    """Reads a finished workdir: its files are those that the study left, and fit one another.
 
-    Attributes:
-      header: the parsed `config.json`.
-      results: rows of `results.csv` with their line.
-      metrics: rows of `metrics.jsonl` with their line.
-      runs: (condition, repeat) -> arrays.
+    Returns:
+      The parsed `config.json`; the rows of `results.csv` and those of `metrics.jsonl`, with their
+      line; and (condition, repeat) -> arrays.
     """
-
-    header: dict[str, Any]
-    results: pd.DataFrame
-    metrics: pd.DataFrame
-    runs: dict[tuple[str, int], Run]
-
-
-def read(path: pathlib.Path) -> Held:
-    """Reads a finished workdir: its files are those that the study left, and fit one another."""
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
@@ -63,7 +53,7 @@ def read(path: pathlib.Path) -> Held:
     for name, rows in (('results.csv', results), ('metrics.jsonl', metrics)):
         _check_runs(path / name, rows, header)
     runs = _read_runs(path / 'predictions.npz', content('predictions.npz'), header)
-    return Held(header, results, metrics, runs)
+    return header, results, metrics, runs
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -107,9 +97,9 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
             return f'conditions.{name} must be an object'
     if not isinstance(header.get('devices', []), list):
         return 'devices must be a list'
+    flat = flatten(config | {'timing': header.get('timing')})
     for field, kinds in _NUMBERS.items():
-        value = get(header if field.startswith('timing') else config, field)
-        if type(value) not in kinds:
+        if type(flat.get(field)) not in kinds:
             return f'{field} must be a number'
     if not 1 <= config['repeats'] <= _MOST_REPEATS:
         return f'repeats must be from 1 to {_MOST_REPEATS}'
@@ -119,7 +109,7 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
 # More than any config may ask for; whoever writes more into a config.json only costs time.
 _MOST_REPEATS = 10**6
 # Fields of config.json that analysis reckons with.
-_INTEGER, _NUMBER, _NUMBER_IF_ANY = (int,), (int, float), (int, float, type(None))
+_INTEGER, _NUMBER_IF_ANY = (int,), (int, float, type(None))
 _NUMBERS: dict[str, tuple[type, ...]] = {
     'seed': _INTEGER,
     'repeats': _INTEGER,

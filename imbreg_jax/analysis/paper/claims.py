@@ -178,7 +178,7 @@ class _Question:
         laws = [law for law, _ in cells if law not in self.variant.conditions]
         if laws:
             return f'No condition is trained on {", ".join(dict.fromkeys(laws))}.'
-        every = printed.test_distributions()
+        every = printed.TEST_DISTRIBUTIONS
         needed = [t for _, test in cells for t in (every if test == ALL_TESTS else (test,))]
         tests = [test for test in needed if test not in self.study.test_distributions]
         if tests:
@@ -299,7 +299,7 @@ def _variants(study: finished.FinishedStudy) -> list[finished.Variant]:
     laws = {BALANCED, NORMAL, MISSING}
     if not laws & set(study.test_distributions):
         return []
-    task = printed.settings()['task.name']
+    task = printed.SETTINGS['task.name']
     return [
         variant
         for variant in study.variants()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, paper, statistics
+from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.paper import claims
+from imbreg_jax.analysis.paper import claims, printed
 from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
 from imbreg_jax.analysis.sections import comparisons, results
@@ -115,28 +115,25 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
 def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
     """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean."""
     where = f'the paper, Table {number}'
-    printed, expected = (
-        ('paper_mean', 'paper_std', 'paper_marks'),
-        ('expected_low', 'expected_high'),
-    )
-    repeats = paper.repeats()
+    theirs, expected = ('paper_mean', 'paper_std', 'paper_marks'), ('expected_low', 'expected_high')
+    heading = f'range for {printed.REPEATS} repeats'
     columns = [
         Column('trained_on', 'trained on'),
         Column('tested_on', 'tested on'),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
         Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
-        Column(printed, 'paper', formats.PRINTED, lambda row: where),
+        Column(theirs, 'paper', formats.PRINTED, lambda row: where),
         Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
-        Column(expected, f'range for {repeats} repeats', formats.INTERVAL, 'source'),
+        Column(expected, heading, formats.INTERVAL, 'source'),
         Column('paper_inside', 'paper inside?', formats.STATUS),
     ]
     marks = sorted({m for marks in frame['paper_marks'] for m in marks.split(',') if m})
     notes = [
         paper_tables.spread_sentence(number),
-        *(f'[{mark}] {paper.inconsistencies()[mark]}' for mark in marks),
+        *(f'[{mark}] {printed.INCONSISTENCIES[mark]}' for mark in marks),
     ]
-    title = f'Table {number}: {paper.title(number)}'
+    title = f'Table {number}: {printed.TITLES[number]}'
     return Table(f'table_{number}', title, frame, columns, notes)
 
 
@@ -158,7 +155,7 @@ def _ruled_out(study: FinishedStudy) -> Table:
         Column('holm_p', 'p (Holm)', formats.P_VALUE, 'source'),
     ]
     notes = [
-        f'Is a printed mean too far from what the condition predicts for {paper.repeats()} repeats '
+        f'Is a printed mean too far from what the condition predicts for {printed.REPEATS} repeats '
         '(t on the prediction, Holm over the condition’s cells)? Cells in which the paper '
         'contradicts itself do not count. Shown is the cell that fits worst.',
         listed(_ruled_out_sentences(study, frame), 'conditions in the table.', ' '),
@@ -205,9 +202,9 @@ def _row(
 ) -> results.Row:
     """Returns a row of a figure, with what the paper prints where the settings are its own."""
     cells = {}
-    there = test != paper.ALL_TESTS or study.averages_as_the_paper()
-    for metric in paper.METRICS:
-        cell = paper.cell(study.conditions[condition].train.name, test, metric)
+    there = test != printed.ALL_TESTS or study.averages_as_the_paper()
+    for metric in printed.METRICS:
+        cell = printed.cell(study.conditions[condition].train.name, test, metric)
         if cell and condition in like and there:
             cells[metric] = (cell.mean, cell.std, cell.usable)
     return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
@@ -217,7 +214,7 @@ def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
     like = set(paper_tables.as_printed(study))
     tests = [*labels]
-    baseline = paper.BALANCED if paper.BALANCED in labels else None
+    baseline = printed.BALANCED if printed.BALANCED in labels else None
     note = ' Faint: the paper contradicts itself.' if like else ''
     found = []
     if study.config['task']['name'] == 'std':
@@ -238,7 +235,7 @@ def _figures(study: FinishedStudy) -> list[Figure]:
         )
 
     first = study.variants()[0].conditions
-    for number, law in ((4, paper.BALANCED), (5, paper.MISSING), (6, paper.NORMAL)):
+    for number, law in ((4, printed.BALANCED), (5, printed.MISSING), (6, printed.NORMAL)):
         if law in first:
             name = first[law]
             rows = [_row(study, f'on {labels[test]}', name, test, like) for test in tests]
@@ -251,7 +248,7 @@ def _figures(study: FinishedStudy) -> list[Figure]:
         add('figure_7_performance_on_u1_10', heading, rows, [baseline])
     averaged = study.averaged_tests()
     if study.averages_as_the_paper():
-        rows = [_row(study, title, name, paper.ALL_TESTS, like) for name, title in titles.items()]
+        rows = [_row(study, title, name, printed.ALL_TESTS, like) for name, title in titles.items()]
         over = enumerated([labels[test] for test in averaged])
         heading = f'Figure 8: all networks, averaged over {over}'
         more = f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats'

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, look, paper, statistics, tables
+from imbreg_jax.analysis import canvas, look, statistics, tables
 from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED
 from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
 from imbreg_jax.analysis.formats import mean_and_std, number
+from imbreg_jax.analysis.paper.printed import ALL_TESTS
 from imbreg_jax.analysis.paper.tables import as_printed
 from imbreg_jax.analysis.section import Content, Figure, Section, only
 
@@ -158,9 +159,7 @@ def _figures(study: FinishedStudy) -> list[Figure]:
     ]
     averaged = study.averaged_tests()
     if len(averaged) > 1:
-        rows += [
-            Row(look.row_label(titles[name], 'average'), name, paper.ALL_TESTS) for name in shown
-        ]
+        rows += [Row(look.row_label(titles[name], 'average'), name, ALL_TESTS) for name in shown]
     more = only(len(shown), len(study.trained), 'conditions')
     over = ' Condition → test distribution.'
     if len(averaged) > 1:
