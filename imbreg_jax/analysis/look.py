@@ -11,12 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from imbreg_jax.analysis import canvas
+from imbreg_jax.analysis.canvas import Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
 
 # A figure with more would be too long to read, and in the end too large to draw; tables have all.
 MOST_CURVES = 12
@@ -92,7 +89,7 @@ def figure(
     name: str,
     title: str,
     caption: str,
-    draw: Callable[[], mpl_figure.Figure],
+    draw: Callable[[], Drawing],
     conditions: Sequence[str] = (),
     tests: Sequence[str] = (),
 ) -> Figure:
@@ -115,14 +112,6 @@ def figure(
     return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)
 
 
-def laws(study: FinishedStudy, names: Sequence[str]) -> dict[str, str]:
-    """Returns spec -> the first condition trained on it, for each distinct training law."""
-    found: dict[str, str] = {}
-    for name in names:
-        found.setdefault(study.conditions[name].train.spec, name)
-    return found
-
-
 def _legend_columns(labels: Sequence[str]) -> int:
     return 3 if max(map(len, labels), default=0) < _SHORT_LABEL else 1
 
@@ -132,7 +121,7 @@ def legend_height(labels: Sequence[str]) -> float:
     return 0.2 * (math.ceil(len(labels) / _legend_columns(labels)) - 1) if labels else 0.0
 
 
-def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
+def legend(drawing: Drawing, *panels: Axes) -> None:
     """Names what the panels show, each label once."""
     found: dict[str, Any] = {}
     for axes in panels:

@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.paper import claims, printed
 from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
 from imbreg_jax.analysis.sections import comparisons, results
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 # ------------------------------------------------------------------------------------------------
 # Tables
@@ -180,7 +178,7 @@ def _ruled_out_sentences(study: FinishedStudy, frame: pd.DataFrame) -> list[str]
 # Figures
 
 
-def draw_samples(study: FinishedStudy) -> mpl_figure.Figure:
+def draw_samples(study: FinishedStudy) -> Drawing:
     """Draws two images of the paper's task, of generating values 2 and 10."""
     size = int(study.config['data']['image_size'])
     rng = np.random.default_rng(study.option('seed', 0))

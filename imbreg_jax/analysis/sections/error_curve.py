@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats, look, statistics
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Column, Content, Section, Table
 from imbreg_jax.analysis.sections import targets as targets_section
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 _BINS = 50
 # Width of a panel's title where two panels share a row.
@@ -82,7 +79,7 @@ def _robust_limits(
     return min(a - margin, 0 - margin), max(b + margin, 0 + margin)
 
 
-def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> Drawing:
     """Draws bias, relative bias and spread of `table` rows over the training densities."""
     styles, titles = look.styles(study), look.titles(study)
     drawing, grid = canvas.canvas(
@@ -133,7 +130,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
 
 def draw_predictions(
     study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]
-) -> mpl_figure.Figure:
+) -> Drawing:
     """Draws predictions against targets, a panel for each condition, with the line of `table`."""
     styles, titles = look.styles(study), look.titles(study)
     rows = math.ceil(len(conditions) / 2)

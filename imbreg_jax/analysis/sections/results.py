@@ -7,17 +7,12 @@ from typing import Any
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, look, statistics, tables
-from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED
+from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED, Axes, Drawing, lines
 from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
 from imbreg_jax.analysis.formats import mean_and_std, number
 from imbreg_jax.analysis.paper.printed import ALL_TESTS
 from imbreg_jax.analysis.paper.tables import as_printed
 from imbreg_jax.analysis.section import Content, Figure, Section, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import lines  # isort: skip
 
 _METRICS = {'mse': 'MSE (unit squared)', 'mape': 'MAPE (% of the target)'}
 
@@ -41,7 +36,7 @@ class Row:
 
 def draw(
     study: FinishedStudy, rows: Sequence[Row], beside: str = '', baseline: str | None = None
-) -> mpl_figure.Figure:
+) -> Drawing:
     """Draws a mark for each repeat, mean and interval, and the printed value below it.
 
     Args:
@@ -82,7 +77,7 @@ def draw(
 
 
 def _draw_row(
-    axes: mpl_axes.Axes,
+    axes: Axes,
     i: int,
     study: FinishedStudy,
     row: Row,

@@ -7,17 +7,14 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, decomposition, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 _PERCENT = formats.Kind('number', lambda factor: formats.number(100 * (1 - factor), 3))
 
 
-def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) -> Drawing:
     """Draws predicted against measured shrinkage (%), two marks for each `shrinkage` row."""
     styles, titles = look.styles(study), look.titles(study)
     drawing, grid = canvas.canvas(4.9 + look.legend_height([titles[name] for name in conditions]))

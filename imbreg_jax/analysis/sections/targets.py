@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats, look
+from imbreg_jax.analysis.canvas import Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, enumerated, listed, only
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import laws as target_laws
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
 
 
 def density(
@@ -53,7 +50,7 @@ def laws(study: FinishedStudy, conditions: Sequence[str]) -> dict[str, str]:
 
 
 def draw_densities(
-    axes: mpl_axes.Axes, study: FinishedStudy, x: np.ndarray, conditions: Sequence[str]
+    axes: Axes, study: FinishedStudy, x: np.ndarray, conditions: Sequence[str]
 ) -> None:
     """Draws the density at [m] points x of each law that the conditions were trained on."""
     styles, labels = look.styles(study), look.law_labels(study)
@@ -65,7 +62,7 @@ def draw_densities(
     axes.set_ylim(bottom=0)
 
 
-def draw(study: FinishedStudy, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, conditions: Sequence[str]) -> Drawing:
     """Draws the densities of the laws that the conditions were trained on."""
     labels = look.law_labels(study)
     shown = [labels[spec] for spec in laws(study, conditions)]
