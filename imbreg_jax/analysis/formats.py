@@ -76,10 +76,8 @@ def share(part: float, total: float) -> str:
     return number(part, 3) + percent
 
 
-def _if_finite(text: str, otherwise: str = UNDEFINED) -> Callable[[Any], str]:
-    return lambda value: (
-        otherwise if value is None or not math.isfinite(value) else text.format(value)
-    )
+def _count(value: float | None) -> str:
+    return UNDEFINED if value is None or not math.isfinite(value) else f'{value:,.0f}'
 
 
 def _printed(mean: float, std: float, marks: str = '') -> str:
@@ -90,7 +88,7 @@ def _printed(mean: float, std: float, marks: str = '') -> str:
 
 def count_or_more(most: int) -> 'Kind':
     """Returns the kind of a count that is known to be above `most` where it is infinite."""
-    return Kind('number', lambda value: f'> {most:,}' if math.isinf(value) else COUNT.show(value))
+    return Kind('number', lambda value: f'> {most:,}' if math.isinf(value) else _count(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Kind:
 
 
 LABEL, TEXT, STATUS = Kind('label', str), Kind('text', str), Kind('status', str)
-COUNT = Kind('number', _if_finite('{:,.0f}'))
+COUNT = Kind('number', _count)
 NUMBER, ROUGH = Kind('number', number), Kind('number', lambda value: number(value, 3))
 SPREAD, INTERVAL = Kind('number', mean_and_std), Kind('number', interval)
 P_VALUE, SHARE = Kind('number', p_value), Kind('number', share)
