@@ -9,7 +9,7 @@ tests against a margin (`analysis.equivalence_margin`). The sign-flip test is pr
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,6 @@ CLAIMS = {
         _order_on(ALL_TESTS),
     ),
 }
-STATEMENTS = {index: claim.statement for index, claim in CLAIMS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Verdict:
     @property
     def statement(self) -> str:
         """The claim in words."""
-        return STATEMENTS[self.claim]
+        return CLAIMS[self.claim].statement
 
 
 # ------------------------------------------------------------------------------------------------
@@ -145,6 +144,10 @@ def judge_same(part: statistics.Comparison, level: float) -> str:
     if part.equivalence_p_value < level:
         return STANDS
     return FAILS if part.outside_p_value < level else UNDECIDED
+
+
+# Kinds of claims about one pair: how each is judged, and how that is told.
+_OF_ONE_PAIR = {'little': (judge_little, wording.little), 'same': (judge_same, wording.same)}
 
 
 # ------------------------------------------------------------------------------------------------
@@ -193,18 +196,15 @@ class _Question:
                 self._pair(*((self.predictor, conditions[law], test) for law, test in pair))
                 for pair in CLAIMS[self.claim].pairs
             ]
-        cells = [(name, test) for name in conditions.values() for test in self._tests]
+        tests = self.study.test_distributions
+        cells = [(name, test) for name in conditions.values() for test in tests]
         found = [self._pair((BASELINE, *cell), (self.predictor, *cell)) for cell in cells]
         return [pair for pair in found if len(pair.repeats)]
-
-    @property
-    def _tests(self) -> Mapping[str, finished.Distribution]:
-        return self.study.test_distributions
 
     def _pair(self, *sides: tuple[str, str, str]) -> _Pair:
         labels, values, sources = [], [], []
         for predictor, condition, test in sides:
-            on = 'all tests' if test == ALL_TESTS else self._tests[test].label
+            on = 'all tests' if test == ALL_TESTS else self.study.labels[test]
             if predictor == BASELINE:
                 labels.append(f'random guess on {on}')
                 values.append(self.study.baseline(condition, test, self.metric))
@@ -217,25 +217,14 @@ class _Question:
         repeats, joint = finished.joint(values)
         return _Pair(first, second, repeats, joint, '; '.join(sources))
 
-    def verdict(
-        self, status: str, reason: str, note: str = '', evidence: Sequence[Evidence] = ()
-    ) -> Verdict:
-        """Returns the verdict that these words say."""
-        name = self.variant.name
-        return Verdict(
-            self.claim, name, self.predictor, self.metric, status, reason, note, tuple(evidence)
-        )
-
-    def decide(self, pairs: Sequence[_Pair], evidence: Sequence[Evidence]) -> Verdict:
-        """Returns the verdict on what was compared."""
+    def decide(self, pairs: Sequence[_Pair], evidence: Sequence[Evidence]) -> tuple[str, str, str]:
+        """Returns status, reason and note of the verdict on what was compared."""
         kind, parts = CLAIMS[self.claim].kind, [e.comparison for e in evidence]
         level, margin = comparison.level(self.study), comparison.margin(self.study)
         said = (comparison.UNITS[self.metric], level, margin)
-        if kind == 'little':
-            status, reason = judge_little(parts[0], level), wording.little(evidence[0], *said)
-            note = wording.open_margin(parts[0])
-        elif kind == 'same':
-            status, reason = judge_same(parts[0], level), wording.same(evidence[0], *said)
+        if kind in _OF_ONE_PAIR:
+            judge, told = _OF_ONE_PAIR[kind]
+            status, reason = judge(parts[0], level), told(evidence[0], *said)
             note = wording.open_margin(parts[0])
         else:
             status = judge_order(parts, level)
@@ -244,7 +233,7 @@ class _Question:
                 status, reason, note = self._every(pairs, evidence, said, status, note)
             else:
                 reason = wording.order(evidence, *said, status == SAME)
-        return self.verdict(status, f'{reason}.', note if status == UNDECIDED else '', evidence)
+        return status, f'{reason}.', note if status == UNDECIDED else ''
 
     def _every(
         self,
@@ -343,15 +332,22 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
     )
     found = []
     for question, no, own in zip(asked, lacking, pairs, strict=True):
+        evidence: tuple[Evidence, ...] = ()
         if own:
             parts = [next(compared) for _ in own]
             corrected = statistics.holm([c.reversed_p_value for c in parts])
-            evidence = [
+            evidence = tuple(
                 Evidence(pair.first, pair.second, c, float(p), pair.source)
                 for pair, c, p in zip(own, parts, corrected, strict=True)
-            ]
-            found.append(question.decide(own, evidence))
-        elif not question.variant.name:
+            )
+            status, reason, note = question.decide(own, evidence)
+        elif question.variant.name:
+            continue
+        else:
             nobody = 'No run has both a value and a baseline to hold it against.'
-            found.append(question.verdict(UNTESTED, no or nobody))
+            status, reason, note = UNTESTED, no or nobody, ''
+        name, predictor, metric = question.variant.name, question.predictor, question.metric
+        found.append(
+            Verdict(question.claim, name, predictor, metric, status, reason, note, evidence)
+        )
     return found

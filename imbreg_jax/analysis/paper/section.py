@@ -3,6 +3,7 @@
 Shown for studies that have a condition of the paper's, whatever else they have.
 """
 
+import collections
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,12 +116,13 @@ def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Tab
     where = f'the paper, Table {number}'
     theirs, expected = ('paper_mean', 'paper_std', 'paper_marks'), ('expected_low', 'expected_high')
     heading = f'range for {printed.REPEATS} repeats'
+    confidence = f'{100 * study.option("confidence", 0.95):g} %'
     columns = [
         Column('trained_on', 'trained on'),
         Column('tested_on', 'tested on'),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
-        Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
+        Column(('low', 'high'), f'{confidence} interval', formats.INTERVAL, 'source'),
         Column(theirs, 'paper', formats.PRINTED, lambda row: where),
         Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
         Column(expected, heading, formats.INTERVAL, 'source'),
@@ -133,10 +135,6 @@ def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Tab
     ]
     title = f'Table {number}: {printed.TITLES[number]}'
     return Table(f'table_{number}', title, frame, columns, notes)
-
-
-def _confidence(study: FinishedStudy) -> str:
-    return f'{100 * study.option("confidence", 0.95):g} %'
 
 
 def _ruled_out(study: FinishedStudy) -> Table:
@@ -211,9 +209,7 @@ def _row(
 def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
     like = set(paper_tables.as_printed(study))
-    tests = [*labels]
     baseline = printed.BALANCED if printed.BALANCED in labels else None
-    note = ' Faint: the paper contradicts itself.' if like else ''
     found = []
     if study.config['task']['name'] == 'std':
         caption = (
@@ -226,31 +222,33 @@ def _figures(study: FinishedStudy) -> list[Figure]:
     def add(
         name: str, title: str, rows: list[results.Row], tests: Sequence[str], more: str = ''
     ) -> None:
-        found.extend(
-            results.performance(
-                study, name, title, rows, tests, note + more, 'paper', baseline if tests else None
-            )
-        )
+        more = (' Faint: the paper contradicts itself.' if like else '') + more
+        found.extend(results.performance(study, name, title, rows, tests, more, 'paper', baseline))
+
+    def of_all(test: str) -> list[results.Row]:
+        return [_row(study, title, name, test, like) for name, title in titles.items()]
 
     first = study.variants()[0].conditions
     for number, law in ((4, printed.BALANCED), (5, printed.MISSING), (6, printed.NORMAL)):
         if law in first:
             name = first[law]
-            rows = [_row(study, f'on {labels[test]}', name, test, like) for test in tests]
+            rows = [_row(study, f'on {on}', name, test, like) for test, on in labels.items()]
             trained = look.law_labels(study)[study.conditions[name].train.spec]
             heading = f'Figure {number}: networks trained on {trained}'
-            add(f'figure_{number}_performance_{law}', heading, rows, tests)
+            add(f'figure_{number}_performance_{law}', heading, rows, [*labels])
     if baseline:
-        rows = [_row(study, title, name, baseline, like) for name, title in titles.items()]
         heading = f'Figure 7: all networks, tested on {labels[baseline]}'
-        add('figure_7_performance_on_u1_10', heading, rows, [baseline])
-    averaged = study.averaged_tests()
+        add('figure_7_performance_on_u1_10', heading, of_all(baseline), [baseline])
     if study.averages_as_the_paper():
-        rows = [_row(study, title, name, printed.ALL_TESTS, like) for name, title in titles.items()]
+        averaged = study.averaged_tests()
         over = enumerated([labels[test] for test in averaged])
         heading = f'Figure 8: all networks, averaged over {over}'
-        more = f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats'
-        add('figure_8_performance_all_tests', heading, rows, averaged, f'{more} and tests.')
+        more = (
+            f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats and '
+            'tests.'
+        )
+        rows = of_all(printed.ALL_TESTS)
+        add('figure_8_performance_all_tests', heading, rows, averaged, more)
     return found
 
 
@@ -262,10 +260,7 @@ def headline(found: Sequence[claims.Verdict]) -> str:
     main = [v for v in found if v.predictor == 'cnn']
     if not main:
         return "None of the paper's claims can be tested with these conditions."
-    counts = {
-        s: sum(v.status == s for v in main)
-        for s in (claims.STANDS, claims.FAILS, claims.SAME, claims.UNDECIDED)
-    }
+    counts = collections.Counter(verdict.status for verdict in main)
     return (
         "Verdicts on the paper's claims (one for each claim and metric): "
         f'{counts["stands"]} stand, {counts["fails"]} fail, {counts[claims.SAME]} the same within '

@@ -78,14 +78,13 @@ def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
     conditions = study.variants()[0].conditions
     found = {}
     for table in printed.TITLES:
-        rows = []
-        trained = False
-        for cell in printed.cells():
-            known = not cell.trained_on or cell.trained_on in conditions
-            if cell.table == table and known and _tested(study, cell):
-                trained = trained or bool(cell.trained_on)
-                rows.append(_cell_row(study, conditions.get(cell.trained_on, ''), cell))
-        if trained:
+        cells = [
+            cell
+            for cell in printed.cells()
+            if cell.table == table and cell.trained_on in ('', *conditions) and _tested(study, cell)
+        ]
+        if any(cell.trained_on for cell in cells):
+            rows = [_cell_row(study, conditions.get(cell.trained_on, ''), cell) for cell in cells]
             found[table] = pd.DataFrame(rows)
     return found
 
@@ -127,17 +126,15 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
                 for cell in cells
             }
             corrected = statistics.holm([row['p_value'] for row in compared.values()])
-            p_values = dict(zip(compared, corrected, strict=True))
+            for row, p in zip(compared.values(), corrected, strict=True):
+                row['holm_p'] = p
             for table in sorted({cell.table for cell in cells}):
-                keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
-                worst = min(keys, key=lambda key: np.nan_to_num(p_values[key], nan=2.0))
-                p, row = p_values[worst], compared[worst]
+                own = [compared[c.tested_on, c.metric, c.mean] for c in cells if c.table == table]
+                worst = min(own, key=lambda row: np.nan_to_num(row['holm_p'], nan=2.0))
+                p = worst['holm_p']
                 verdict = 'no spread' if not np.isfinite(p) else 'yes' if p < alpha else 'no'
-                told = {key: row[key] for key in ('tested_on', 'metric', 'mean', 'paper_mean')}
-                rows.append(
-                    {'variant': variant.name, 'condition': condition, 'table': table}
-                    | {'ruled_out': verdict, **told, 'holm_p': p, 'source': row['source']}
-                )
+                named = {'variant': variant.name, 'condition': condition, 'table': table}
+                rows.append(worst | named | {'ruled_out': verdict})
     # Columns also where the paper printed nothing on what the study was tested on.
     return pd.DataFrame(rows, columns=_RULED_OUT)
 
