@@ -160,17 +160,7 @@ def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
 
 def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     rows = []
-    columns = [
-        'condition',
-        'repeat',
-        'epoch',
-        'train_loss',
-        'validation_mse',
-        'validation_mape',
-        'validation_mpe',
-        'diverged',
-        'line',
-    ]
+    errors = ['train_loss', 'validation_mse', 'validation_mape', 'validation_mpe']
     try:
         for line, text in enumerate(content.decode().splitlines(), start=1):
             if text.strip():
@@ -180,13 +170,13 @@ def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
                     for name, kind in (('condition', str), ('repeat', int), ('epoch', int))
                 ):
                     raise ValueError(f'line {line} has no condition, repeat and epoch')
-                for name in columns[3:7]:
+                for name in errors:
                     if type(row.get(name)) not in (int, float, type(None)):
                         raise ValueError(f'line {line} has a {name} that is no number')
                 rows.append({**row, 'line': line})
+        columns = ['condition', 'repeat', 'epoch', *errors, 'diverged', 'line']
         frame = pd.DataFrame(rows, columns=columns)
-        for name in columns[3:7]:
-            frame[name] = pd.to_numeric(frame[name])
+        frame[errors] = frame[errors].apply(pd.to_numeric)
     except (ValueError, RecursionError) as error:
         raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     return frame

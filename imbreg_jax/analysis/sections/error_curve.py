@@ -69,14 +69,12 @@ def table(study: FinishedStudy, conditions: Sequence[str]) -> pd.DataFrame:
     return pd.concat(curves, names=['condition', None]).reset_index(level=0)
 
 
-def _robust_limits(
-    values: Sequence[np.ndarray], low: float = 1, high: float = 99
-) -> tuple[float, float]:
+def _robust_limits(values: Sequence[np.ndarray]) -> tuple[float, float]:
     joined = np.concatenate(values)
     joined = joined[np.isfinite(joined)]
-    a, b = np.percentile(joined, [low, high]) if joined.size else (-1.0, 1.0)
+    a, b = np.percentile(joined, [1, 99]) if joined.size else (-1.0, 1.0)
     margin = 0.08 * (b - a) or 1.0
-    return min(a - margin, 0 - margin), max(b + margin, 0 + margin)
+    return min(a, 0) - margin, max(b, 0) + margin
 
 
 def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> Drawing:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, look, statistics, tables
@@ -50,7 +51,14 @@ def draw(
     styles, confidence = look.styles(study), study.option('confidence', 0.95)
     for axes, (metric, unit) in zip(grid[:, 0], _METRICS.items(), strict=True):
         for i, row in enumerate(rows):
-            _draw_row(axes, i, study, row, metric, styles[row.condition], confidence)
+            values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
+            if values.size:
+                _draw_repeats(axes, i, values, styles[row.condition], confidence)
+            if metric in row.printed:
+                mean, std, usable = row.printed[metric]
+                mark: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND}
+                mark |= {'markersize': 5, 'elinewidth': 1, 'capsize': 2}
+                axes.errorbar(mean, i + 0.32, xerr=std, alpha=1 if usable else 0.45, **mark)
         # From zero on, so that lengths compare; a little room beyond the last mark.
         axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=unit)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -76,30 +84,16 @@ def draw(
     return drawing
 
 
-def _draw_row(
-    axes: Axes,
-    i: int,
-    study: FinishedStudy,
-    row: Row,
-    metric: str,
-    style: look.Style,
-    confidence: float,
+def _draw_repeats(
+    axes: Axes, i: int, values: np.ndarray, style: look.Style, confidence: float
 ) -> None:
-    values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
-    color = style.color
-    if values.size:
-        heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
-        small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
-        axes.plot(values, heights, style.marker, color=color, **small)
-        ends = statistics.mean_interval(values, confidence)
-        axes.plot(ends, [i + 0.1] * 2, color=color, linewidth=3, solid_capstyle='butt')
-        large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
-        axes.plot(values.mean(), i + 0.1, style.marker, color=color, **large)
-    if metric in row.printed:
-        mean, std, usable = row.printed[metric]
-        look_: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND, 'markersize': 5}
-        look_ |= {'elinewidth': 1, 'capsize': 2, 'alpha': 1 if usable else 0.45}
-        axes.errorbar(mean, i + 0.32, xerr=std, **look_)
+    heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
+    small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
+    axes.plot(values, heights, style.marker, color=style.color, **small)
+    ends = statistics.mean_interval(values, confidence)
+    axes.plot(ends, [i + 0.1] * 2, color=style.color, linewidth=3, solid_capstyle='butt')
+    large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
+    axes.plot(values.mean(), i + 0.1, style.marker, color=style.color, **large)
 
 
 def performance(
@@ -121,7 +115,7 @@ def performance(
       rows: from top to bottom; of very many the first are drawn.
       tests: test distributions that it names.
       more: what its caption says besides.
-      beside: who printed what the rows hold beside the measured values.
+      beside: see `draw`.
       baseline: see `draw`.
     """
     rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
