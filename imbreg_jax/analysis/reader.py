@@ -40,27 +40,21 @@ def read(
             f'workdir {str(path)!a} has a name that is not UTF-8, which a page cannot show; give '
             'the folder another'
         ) from None
-    header = _read_json(path / 'config.json')
-
-    def content(name: str) -> bytes:
-        try:
-            return workdir_lib.read_result(path, header, name)
-        except workdir_lib.WorkdirError as error:
-            raise AnalysisError(str(error)) from error
-
-    results = _read_results(path / 'results.csv', content('results.csv'))
-    metrics = _read_metrics(path / 'metrics.jsonl', content('metrics.jsonl'))
-    for name, rows in (('results.csv', results), ('metrics.jsonl', metrics)):
-        _check_runs(path / name, rows, header)
-    runs = _read_runs(path / 'predictions.npz', content('predictions.npz'), header)
-    return header, results, metrics, runs
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    paths = [path / name for name in ('results.csv', 'metrics.jsonl', 'predictions.npz')]
     try:
-        header = workdir_lib.read_config(path, 'put it back')
+        header = workdir_lib.read_config(path / 'config.json', 'put it back')
+        _check_header(path / 'config.json', header)
+        contents = [workdir_lib.read_result(path, header, each.name) for each in paths]
     except workdir_lib.WorkdirError as error:
         raise AnalysisError(str(error)) from error
+    results = _read_results(paths[0], contents[0])
+    metrics = _read_metrics(paths[1], contents[1])
+    for each, rows in zip(paths, (results, metrics), strict=False):
+        _check_runs(each, rows, header)
+    return header, results, metrics, _read_runs(paths[2], contents[2], header)
+
+
+def _check_header(path: pathlib.Path, header: Mapping[str, Any]) -> None:
     if header.get('format') != FORMAT:
         raise AnalysisError(
             f'{path} has format {header.get("format")!r}; this version reads format {FORMAT}'
@@ -68,7 +62,6 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     fault = _header_fault(header)
     if fault:
         raise AnalysisError(f'{path} is damaged: {fault}; put it back')
-    return header
 
 
 def _header_fault(header: Mapping[str, Any]) -> str | None:
@@ -260,14 +253,14 @@ def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -
     conditions, repeats = sorted(header['conditions']), list(_repeats(header))
     tests = sorted(header['test_distributions'])
     labels = {
-        'conditions': (arrays.get('conditions'), conditions),
-        'test_distributions': (arrays.get('test_distributions'), tests),
-        'repeats': (arrays.get('repeats'), repeats),
-        'condition': (arrays.get('condition'), sorted(conditions * len(repeats))),
-        'repeat': (arrays.get('repeat'), sorted(repeats * len(conditions))),
+        'conditions': conditions,
+        'test_distributions': tests,
+        'repeats': repeats,
+        'condition': sorted(conditions * len(repeats)),
+        'repeat': sorted(repeats * len(conditions)),
     }
-    for name, (found, wanted) in labels.items():
-        if found is None or sorted(found.ravel().tolist()) != wanted:
+    for name, wanted in labels.items():
+        if name not in arrays or sorted(arrays[name].ravel().tolist()) != wanted:
             return f'{name} is not what the study has'
     pairs = set(zip(arrays['condition'].tolist(), arrays['repeat'].tolist(), strict=True))
     c, k, t, r = len(conditions), len(repeats), len(tests), len(conditions) * len(repeats)

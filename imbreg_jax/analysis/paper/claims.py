@@ -93,7 +93,7 @@ class Verdict:
       predictor: 'cnn' or 'cnn_calibrated'.
       metric: 'mse' or 'mape'.
       status: 'stands', 'fails', 'same within the margin' or 'undecided'; or 'not tested'.
-      reason: a sentence with the numbers and the tests.
+      reason: a sentence with the numbers and the tests; '' where it is not tested.
       note: what these repeats could have shown, where the claim is undecided; else ''.
       evidence: the comparisons.
     """
@@ -175,30 +175,25 @@ class _Question:
     predictor: str
     metric: str
 
-    def lacking(self) -> str:
-        """Says what the claim is about and the study has not; '' where it has all."""
-        cells = [cell for pair in CLAIMS[self.claim].pairs for cell in pair]
-        laws = [law for law, _ in cells if law not in self.variant.conditions]
-        if laws:
-            return f'No condition is trained on {", ".join(dict.fromkeys(laws))}.'
-        every = printed.TEST_DISTRIBUTIONS
-        needed = [t for _, test in cells for t in (every if test == ALL_TESTS else (test,))]
-        tests = [test for test in needed if test not in self.study.test_distributions]
-        if tests:
-            return f'The study does not test on {", ".join(dict.fromkeys(tests))}.'
-        return ''
-
     def pairs(self) -> list[_Pair]:
-        """Returns what is to be compared."""
-        conditions = self.variant.conditions
+        """Returns what is to be compared; nothing where the study lacks what the claim is about."""
+        conditions, tests = self.variant.conditions, self.study.test_distributions
+        cells = [cell for pair in CLAIMS[self.claim].pairs for cell in pair]
+        on = {test for _, test in cells}
+        averaged = printed.TEST_DISTRIBUTIONS if ALL_TESTS in on else ()
+        needed = on - {ALL_TESTS} | {*averaged}
+        if not ({law for law, _ in cells} <= conditions.keys() and needed <= tests.keys()):
+            return []
         if CLAIMS[self.claim].kind != 'every':
             return [
                 self._pair(*((self.predictor, conditions[law], test) for law, test in pair))
                 for pair in CLAIMS[self.claim].pairs
             ]
-        tests = self.study.test_distributions
-        cells = [(name, test) for name in conditions.values() for test in tests]
-        found = [self._pair((BASELINE, *cell), (self.predictor, *cell)) for cell in cells]
+        found = [
+            self._pair((BASELINE, name, test), (self.predictor, name, test))
+            for name in conditions.values()
+            for test in tests
+        ]
         return [pair for pair in found if len(pair.repeats)]
 
     def _pair(self, *sides: tuple[str, str, str]) -> _Pair:
@@ -318,8 +313,7 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
         for predictor in study.predictors
         for metric in CLAIMS[claim].metrics
     ]
-    lacking = [question.lacking() for question in asked]
-    pairs = [[] if no else question.pairs() for question, no in zip(asked, lacking, strict=True)]
+    pairs = [question.pairs() for question in asked]
     # All at once: see `statistics`.
     compared = iter(
         statistics.compare_many(
@@ -331,7 +325,8 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
         )
     )
     found = []
-    for question, no, own in zip(asked, lacking, pairs, strict=True):
+    for question, own in zip(asked, pairs, strict=True):
+        status, reason, note = UNTESTED, '', ''
         evidence: tuple[Evidence, ...] = ()
         if own:
             parts = [next(compared) for _ in own]
@@ -341,13 +336,9 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
                 for pair, c, p in zip(own, parts, corrected, strict=True)
             )
             status, reason, note = question.decide(own, evidence)
-        elif question.variant.name:
-            continue
-        else:
-            nobody = 'No run has both a value and a baseline to hold it against.'
-            status, reason, note = UNTESTED, no or nobody, ''
         name, predictor, metric = question.variant.name, question.predictor, question.metric
-        found.append(
-            Verdict(question.claim, name, predictor, metric, status, reason, note, evidence)
-        )
+        if own or not name:
+            found.append(
+                Verdict(question.claim, name, predictor, metric, status, reason, note, evidence)
+            )
     return found

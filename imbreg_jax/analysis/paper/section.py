@@ -43,11 +43,9 @@ def _overview(found: pd.DataFrame) -> Table:
         ]
     )
     rows = ['variant', 'claim', 'statement']
-    order = list(dict.fromkeys(frame['column']))
-    order.sort(key=lambda name: 'calibrated' in name)
-    table = frame.pivot(index=rows, columns='column', values='status')[order]
-    table = table.reindex(pd.MultiIndex.from_frame(frame[rows].drop_duplicates()))
-    table = table.fillna(formats.NOTHING).reset_index()
+    table = frame.pivot_table('status', rows, 'column', aggfunc='first', sort=False)
+    order = sorted(table.columns, key=lambda name: 'calibrated' in name)
+    table = table[order].fillna(formats.NOTHING).reset_index()
     columns = [
         Column('claim', 'claim', formats.COUNT),
         *_settings(table['variant']),
