@@ -189,14 +189,9 @@ def shortened_sentence(pairs: Iterable[tuple[str, str]]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """A finished figure, as files and for a page.
+    """A `section.Figure`, drawn: as SVG text, and as PNG of 200 dots an inch.
 
-    Attributes:
-      name: name of its files, without ending; letters, digits and '_'.
-      title: what it shows.
-      caption: how to read it, and which files its numbers are from.
-      svg: the drawing as SVG text.
-      png: the drawing as PNG, 200 dots an inch.
+    `name` is that of its files, without ending: letters, digits and '_'.
     """
 
     name: str

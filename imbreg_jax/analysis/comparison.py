@@ -30,12 +30,9 @@ _UNIFORM = re.compile(r'uniform\(([^,()]+), ([^,()]+)\)')
 
 
 class Pair(NamedTuple):
-    """A condition and the one that it is held against.
+    """A condition, the one that it is held against, and the one field in which they differ.
 
-    Attributes:
-      first: the condition.
-      second: the condition that it is compared with.
-      changed: the one field in which they differ, `LAW` among them; '' if it is the name alone.
+    The field may be `LAW`; it is '' if they differ in the name alone.
     """
 
     first: str
@@ -159,10 +156,6 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
 
     A family is what is held against one condition for one changed field, in one metric: Holm's
     correction runs over it, and what it says to be detectable and needed is at its strictest step.
-
-    Args:
-      study: the loaded study.
-      predictor: 'cnn' or 'cnn_calibrated'.
 
     Returns:
       A row per pair, test distribution and metric: first, second, changed, test_distribution,

@@ -246,25 +246,21 @@ class FinishedStudy:
     def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
         """Returns where a number comes from: file, lines and the rows to filter for."""
         tests = self.averaged_tests() if test == printed.ALL_TESTS else [test]
-        found = [self._groups.get((predictor, condition, t, metric)) for t in tests]
-        held = [rows for rows in found if rows is not None]
-        source, line = (
-            np.concatenate([getattr(rows, name) for rows in held] or [np.zeros(0, dtype=int)])
-            for name in ('source', 'line')
-        )
+        held = (self._groups.get((predictor, condition, t, metric)) for t in tests)
+        lines: dict[int, list[int]] = {}
+        for rows in filter(None, held):
+            for source, line in zip(rows.source.tolist(), rows.line.tolist(), strict=True):
+                lines.setdefault(source, []).append(line)
+        folders = [f'{name}/' for name in self.sources] if len(self.sources) > 1 else ['']
+        places = [
+            f'{folders[source]}results.csv lines {min(own)}–{max(own)}'
+            for source, own in sorted(lines.items())
+        ]
         named = f'condition={condition}, ' if condition else ''
         return (
-            f'{self._describe(source, line)} ({len(line)} rows: {named}predictor={predictor}, '
-            f'test_distribution={" and ".join(tests)}, metric={metric})'
+            f'{" and ".join(places) or "no rows"} ({sum(map(len, lines.values()))} rows: {named}'
+            f'predictor={predictor}, test_distribution={" and ".join(tests)}, metric={metric})'
         )
-
-    def _describe(self, source: np.ndarray, line: np.ndarray) -> str:
-        parts = []
-        for i in sorted(set(source.tolist())):
-            prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
-            lines = line[source == i]
-            parts.append(f'{prefix}results.csv lines {lines.min()}–{lines.max()}')
-        return ' and '.join(parts) or 'no rows'
 
     def variants(self) -> list[Variant]:
         """Returns the groups of conditions that share all settings but the training law."""

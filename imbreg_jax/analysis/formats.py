@@ -4,6 +4,7 @@ A kind takes as many values as it shows together (a mean and its spread; both en
 """
 
 import dataclasses
+import functools
 import math
 import unicodedata
 from collections.abc import Callable
@@ -13,20 +14,11 @@ UNDEFINED = 'n/a'
 NOTHING = '—'
 
 
-class _Printable(dict[int, int]):
-    """Code point -> what to print for it, found when it is first met."""
-
-    def __missing__(self, code: int) -> int:
-        character = chr(code)
-        if character.isprintable() or unicodedata.category(character) == 'Zs':
-            found = code
-        else:
-            found = ord(' ') if character.isspace() else 0xFFFD
-        self[code] = found
-        return found
-
-
-_PRINTABLE = _Printable()
+@functools.cache
+def _printed_as(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == 'Zs':
+        return character
+    return ' ' if character.isspace() else '\ufffd'
 
 
 def printable(text: str) -> str:
@@ -35,7 +27,7 @@ def printable(text: str) -> str:
     Labels and names come from a config that may be a stranger's. Line breaks and tabs become
     spaces; escapes, marks of direction, lone surrogates and the like become U+FFFD.
     """
-    return text if text.isprintable() else text.translate(_PRINTABLE)
+    return text if text.isprintable() else ''.join(map(_printed_as, text))
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -57,7 +57,7 @@ def _drop_repeated(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Keeps one row for each value that several workdirs hold, and says what had to be decided."""
     results, notes = _own_baselines(results, sources, headers)
-    again = results.duplicated(KEY, keep='first')
+    again = results.duplicated(KEY)
     if not again.any():
         return results, notes
     same = _as_before(results, again)
@@ -89,21 +89,17 @@ def _own_baselines(
     the workdir's conditions.
     """
     guesses = (results['predictor'] == BASELINE) & (results['condition'] == '')
-    again = guesses & results[guesses].duplicated(KEY, keep='first').reindex(
-        results.index, fill_value=False
-    )
+    again = guesses & results.duplicated(KEY)
     if not again.any():
         return results, []
     differing = results[again][~_as_before(results, again)]
-    parts, notes = [results], []
+    parts, notes = [results[~(guesses & results['source'].isin(differing['source']))]], []
     for source in sorted(set(differing['source'])):
         of_source = results['source'] == source
-        moved = results[of_source & guesses]
-        parts[0] = parts[0].drop(moved.index)
         held = results[of_source & (results['condition'] != '')]
         own = set(held['condition'][held['predictor'] == BASELINE])
         parts += [
-            moved.assign(condition=name)
+            results[of_source & guesses].assign(condition=name)
             for name in dict.fromkeys(held['condition'])
             if name not in own
         ]

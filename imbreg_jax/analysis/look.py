@@ -95,14 +95,8 @@ def figure(
 ) -> Figure:
     """Returns a figure; its caption gives the full text of names that are drawn shortened.
 
-    Args:
-      study: what it is about.
-      name: what to name its files after.
-      title: what it shows.
-      caption: how to read it, and which files its numbers are from.
-      draw: returns the drawing.
-      conditions: those that are named in it.
-      tests: the test distributions that are.
+    Names are those of its `conditions`, of its `tests` (test distributions), and of training laws
+    in the title.
     """
     short, on, laws = titles(study), test_labels(study), law_labels(study)
     shown = [(short[c], study.conditions[c].title) for c in conditions]

@@ -65,9 +65,6 @@ def _inside(cell: printed.Cell, expected: statistics.Interval) -> str:
 def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
     """Regenerates the paper's Tables 1 to 5 from the study's first group of conditions.
 
-    Args:
-      study: the loaded study.
-
     Returns:
       Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
       repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
@@ -102,9 +99,6 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
     for the mean of 10 repeats: Student's t on the prediction, Holm-corrected over all cells of the
     condition, at the level 1 − confidence. Cells in which the paper contradicts itself and the
     baseline do not count.
-
-    Args:
-      study: the loaded study.
 
     Returns:
       A row per condition and table: variant, condition, table, ruled_out ('yes', 'no' or 'no

@@ -20,13 +20,9 @@ _METRICS = {'mse': 'MSE (unit squared)', 'mape': 'MAPE (% of the target)'}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a performance figure.
+    """One row of a performance figure: its label, whose networks, and on which test, or 'all'.
 
-    Attributes:
-      label: what stands beside it.
-      condition: whose networks they are.
-      test: what they are tested on, or 'all'.
-      printed: metric -> (mean, std, whether it may count), as somebody else printed it.
+    `printed` is metric -> (mean, std, whether it may count), as somebody else printed it.
     """
 
     label: str
@@ -106,17 +102,10 @@ def performance(
     beside: str = '',
     baseline: str | None = None,
 ) -> list[Figure]:
-    """Returns a performance figure of the rows that have values; none where no row has.
+    """Returns a figure of `draw` with the rows that have values; none where no row has.
 
-    Args:
-      study: the study.
-      name: what to name its files after.
-      title: what it shows.
-      rows: from top to bottom; of very many the first are drawn.
-      tests: test distributions that it names.
-      more: what its caption says besides.
-      beside: see `draw`.
-      baseline: see `draw`.
+    Of very many rows the first are drawn. `tests` are those that it names, and `more` is what its
+    caption says besides.
     """
     rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
     shown = rows[: look.MOST_ROWS]
