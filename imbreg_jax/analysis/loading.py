@@ -161,9 +161,8 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
     for name, seed in zip(sources, seeds, strict=True):
         if seed != seeds[0]:
             raise AnalysisError(
-                f'workdir {name!r} has seed {seed} and {sources[0]!r} has {seeds[0]}: '
-                'their repeats are '
-                'not paired, so analyse them apart'
+                f'workdir {name!r} has seed {seed} and {sources[0]!r} has {seeds[0]}: their '
+                'repeats are not paired, so analyse them apart'
             )
     results, metrics = (
         pd.concat([rows.assign(source=i) for i, rows in enumerate(every)], ignore_index=True)
@@ -184,9 +183,8 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
             )
             if conditions.setdefault(name, condition) != condition:
                 raise AnalysisError(
-                    f'condition {name!r} of workdir {source!r} has other settings than '
-                    'the condition of '
-                    'that name in a workdir before it; give each a name of its own'
+                    f'condition {name!r} of workdir {source!r} has other settings than the '
+                    'condition of that name in a workdir before it; give each a name of its own'
                 )
         for name, entry in header['test_distributions'].items():
             test = Distribution(name, entry['label'], entry['spec'])

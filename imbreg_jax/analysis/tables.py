@@ -55,22 +55,19 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     diverged = run.isin(run[results['metric'] == 'diverged_epoch'])
     results['lost'] = diverged & (results['predictor'] != 'random_guess')
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
+    # Predictor by predictor, and the conditions of each in the order in which they begin.
     predictors = list(dict.fromkeys([*PREDICTORS, *scores['predictor']]))
+    scores = scores.assign(rank=scores['predictor'].map(predictors.index), row=range(len(scores)))
+    scores['begun'] = scores.groupby(['predictor', 'condition'])['row'].transform('min')
+    scores = scores.sort_values(['rank', 'begun', 'row'])
+    cells = scores.groupby(['predictor', 'condition', 'test_distribution']).indices
     # Arrays: a study has thousands of cells, each a handful of numbers.
     train_names, repeats, metric_names, all_values, lost = (
         scores[name].to_numpy()
         for name in ('train_distribution', 'repeat', 'metric', 'value', 'lost')
     )
-    cells = scores.groupby(['predictor', 'condition', 'test_distribution'], sort=False).indices
-    begun: dict[tuple[str, str], int] = {}
-    for (predictor, condition, _), places in cells.items():
-        begun[predictor, condition] = min(places[0], begun.get((predictor, condition), places[0]))
-    ordered = sorted(
-        cells.items(),
-        key=lambda cell: (predictors.index(cell[0][0]), begun[cell[0][:2]], cell[1][0]),
-    )
     rows = []
-    for (predictor, condition, test), places in ordered:
+    for (predictor, condition, test), places in sorted(cells.items(), key=lambda cell: cell[1][0]):
         train = train_names[places[0]]
         repeat, named, value = repeats[places], metric_names[places], all_values[places]
         left_out = lost[places]
