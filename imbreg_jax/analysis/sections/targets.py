@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from imbreg_jax.analysis import canvas, formats, look
 from imbreg_jax.analysis.canvas import Axes, Drawing
@@ -30,9 +31,7 @@ def density(
         targets = targets[np.isfinite(targets)]
         if not targets.size:
             return np.full(len(x), np.nan)
-        counts, edges = np.histogram(targets, bins=40, density=True)
-        at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
-        return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
+        return stats.rv_histogram(np.histogram(targets, bins=40), density=False).pdf(x)
 
 
 def validation_targets(study: FinishedStudy, condition: str) -> np.ndarray:
