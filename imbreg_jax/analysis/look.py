@@ -63,12 +63,12 @@ def styles(study: FinishedStudy) -> dict[str, Style]:
 
 def titles(study: FinishedStudy) -> dict[str, str]:
     """Returns condition -> title, short enough to be drawn."""
-    return canvas.short_labels({name: c.title for name, c in study.conditions.items()})
+    return canvas.short_labels(study.titles)
 
 
 def test_labels(study: FinishedStudy) -> dict[str, str]:
     """Returns test distribution -> label, short enough to be drawn."""
-    return canvas.short_labels({name: t.label for name, t in study.test_distributions.items()})
+    return canvas.short_labels(study.labels)
 
 
 def law_labels(study: FinishedStudy) -> dict[str, str]:
@@ -99,8 +99,8 @@ def figure(
     in the title.
     """
     short, on, laws = titles(study), test_labels(study), law_labels(study)
-    shown = [(short[c], study.conditions[c].title) for c in conditions]
-    shown += [(on[t], study.test_distributions[t].label) for t in tests]
+    shown = [(short[c], study.titles[c]) for c in conditions]
+    shown += [(on[t], study.labels[t]) for t in tests]
     trained = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
     shown += [(label, full) for label, full in trained if label in title]
     return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)

@@ -127,23 +127,21 @@ def performance(
 
 def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
-    tests = [*labels]
-    # So many conditions that every test has rows; the average of a single test is that test.
+    tests, averaged = [*labels], study.averaged_tests()
+    # So many conditions that every test has rows.
     shown = study.trained[: max(1, look.MOST_ROWS // (len(tests) + 1))]
+    more = ' Condition → test distribution.'
+    if len(averaged) > 1:  # That of a single test is that test.
+        more += f' Average: over {", ".join(labels[test] for test in averaged)}.'
+        labels[ALL_TESTS] = 'average'
+    more += only(len(shown), len(study.trained), 'conditions')
     rows = [
-        Row(look.row_label(titles[name], labels[test]), name, test)
-        for test in tests
+        Row(look.row_label(titles[name], label), name, test)
+        for test, label in labels.items()
         for name in shown
     ]
-    averaged = study.averaged_tests()
-    if len(averaged) > 1:
-        rows += [Row(look.row_label(titles[name], 'average'), name, ALL_TESTS) for name in shown]
-    more = only(len(shown), len(study.trained), 'conditions')
-    over = ' Condition → test distribution.'
-    if len(averaged) > 1:
-        over += f' Average: over {", ".join(labels[test] for test in averaged)}.'
     name, title = 'performance', 'Errors of every condition on every test distribution'
-    return performance(study, name, title, rows, tests, over + more)
+    return performance(study, name, title, rows, tests, more)
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
