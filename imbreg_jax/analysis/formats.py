@@ -42,12 +42,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f'{value:.{max(digits - 1 - magnitude, 0)}f}'
 
 
-def mean_and_std(mean: float, std: float, places: int = 3) -> str:
-    """Returns 'mean ± std' with `places` decimals; says so where the spread is undefined."""
+def mean_and_std(mean: float, std: float) -> str:
+    """Returns 'mean ± std' with three decimals; says so where the spread is undefined."""
     if not math.isfinite(mean):
         return UNDEFINED
-    spread = f'{std:.{places}f}' if math.isfinite(std) else UNDEFINED
-    return f'{mean:.{places}f} ± {spread}'
+    return f'{mean:.3f} ± {std:.3f}' if math.isfinite(std) else f'{mean:.3f} ± {UNDEFINED}'
 
 
 def interval(low: float, high: float) -> str:
