@@ -64,9 +64,7 @@ def _overview(found: pd.DataFrame) -> Table:
 def _verdicts(found: pd.DataFrame) -> Table:
     # What is not as the paper has it is what a reader wants to see at once.
     order = {claims.FAILS: 0, claims.UNDECIDED: 1, claims.SAME: 1}
-    frame = found.sort_values(
-        'status', key=lambda s: s.map(lambda v: order.get(v, 2)), kind='stable'
-    )
+    frame = found.sort_values('status', key=lambda s: s.map(order).fillna(2), kind='stable')
     columns = [
         Column('claim', 'claim', formats.COUNT),
         *_settings(frame['variant']),
@@ -196,10 +194,8 @@ def _row(
 ) -> results.Row:
     """Returns a row of a figure, with what the paper prints where the settings are its own."""
     cells = {}
-    there = test != printed.ALL_TESTS or study.averages_as_the_paper()
-    for metric in printed.METRICS:
-        cell = printed.cell(study.conditions[condition].train.name, test, metric)
-        if cell and condition in like and there:
+    for metric in printed.METRICS if condition in like else ():
+        if cell := printed.cell(study.conditions[condition].train.name, test, metric):
             cells[metric] = (cell.mean, cell.std, cell.usable)
     return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
 
@@ -283,8 +279,7 @@ def _notes(study: FinishedStudy, verdicts: int) -> list[str]:
     if departures:
         found.append(
             "The settings are not the paper's, so its numbers are no yardstick here: "
-            + '; '.join(departures)
-            + '.'
+            f'{"; ".join(departures)}.'
         )
     return found
 
