@@ -28,7 +28,6 @@ def density(
         found = np.asarray(law.pdf(x), dtype=float)
         return np.where(np.isfinite(found), found, np.nan)
     except ValueError:
-        targets = targets[np.isfinite(targets)]
         if not targets.size:
             return np.full(len(x), np.nan)
         return stats.rv_histogram(np.histogram(targets, bins=40), density=False).pdf(x)
@@ -37,7 +36,9 @@ def density(
 def validation_targets(study: FinishedStudy, condition: str) -> np.ndarray:
     """Returns [n] targets of the validation splits of all repeats: draws of the training law."""
     runs = [run for (name, _), run in study.runs.items() if name == condition]
-    return np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
+    found = np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
+    # Rows of a condition with fewer validation images than others end in nan.
+    return found[np.isfinite(found)]
 
 
 def laws(study: FinishedStudy, conditions: Sequence[str]) -> dict[str, str]:
@@ -67,7 +68,6 @@ def draw(study: FinishedStudy, conditions: Sequence[str]) -> Drawing:
     shown = [labels[spec] for spec in laws(study, conditions)]
     drawing, grid = canvas.canvas(2.7 + look.legend_height(shown))
     targets = np.concatenate([validation_targets(study, name) for name in conditions])
-    targets = targets[np.isfinite(targets)]
     high = float(targets.max()) if targets.size else 10.0
     draw_densities(grid[0, 0], study, np.linspace(0, 1.08 * high, 1200), conditions)
     grid[0, 0].set(xlabel=look.target(study), ylabel='density')
