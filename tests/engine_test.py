@@ -118,6 +118,10 @@ def _place(name):
     return list(_CONDITIONS).index(name)
 
 
+def _drawn_like(shape):
+    return np.random.default_rng(0).normal(size=shape.shape).astype(shape.dtype)
+
+
 class EngineTest(parameterized.TestCase):
     def assert_same_bits(self, found, wanted):
         self.assertEqual(found.keys(), wanted.keys())
@@ -215,8 +219,8 @@ class DataTest(EngineTest):
                     engine.programs.initialize,
                     (), (engine.run_data, engine.lessons.tables), (), engine.shared,
                 )  # fmt: skip
-                draw = np.random.default_rng(0)
-                state = jax.tree.map(lambda s: draw.normal(size=s.shape).astype(s.dtype), shapes)
+                # Any weights do, and none is drawn on the device, which would be compiled.
+                state = jax.tree.map(_drawn_like, shapes)
                 predictions = evaluator.Evaluator(engine).validation(state)
             found.append(_data(engine) | {'predictions': predictions})
         self.assert_same_bits(*found)
