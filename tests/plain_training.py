@@ -141,9 +141,7 @@ def train(
         for number in range(steps):
             chosen = order[number * training.batch_size :][: training.batch_size]
             mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
-            params, moments, found = step(
-                params, moments, state, data, chosen, mask_key, factors
-            )
+            params, moments, found = step(params, moments, state, data, chosen, mask_key, factors)
             losses.append(float(found))
         fold_key = jax.random.fold_in(key(Purpose.FOLD_MASKS), epoch)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(fold_key, jnp.arange(count))
