@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import tables
+from imbreg_jax.analysis.formats import printable
 
 # Flags of its own: `imbreg_jax.main` has a --workdir too, and one process may import both.
 _FLAGS = flags.FlagValues()
@@ -65,14 +65,14 @@ def _main(argv: Sequence[str]) -> None:
     try:
         report = analysis.build(workdirs, _OUT.value or default_out(workdirs))
     except analysis.AnalysisError as error:
-        print(tables.printable(str(error)), file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(tables.printable(str(error)), file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         sys.exit(1)
     except Exception as error:
         text = f'the report could not be made: {analysis.reason(error)}'
-        print(tables.printable(text), file=sys.stderr)
+        print(printable(text), file=sys.stderr)
         sys.exit(1)
     terminal.nothing_waits()
     print(report.terminal_summary())

@@ -10,7 +10,8 @@ import ml_collections
 import pandas as pd
 
 from imbreg_jax import analysis
-from imbreg_jax.analysis import loading, paper, tables
+from imbreg_jax.analysis import loading, tables
+from imbreg_jax.analysis.paper import printed
 from imbreg_jax.results import kept_tables
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
@@ -85,7 +86,7 @@ def _make_report(workdir: Path) -> analysis.Report:
 
 
 def _table(results: pd.DataFrame, study: Study) -> pd.DataFrame:
-    comparable = paper.as_printed(study.resolved, [c.name for c in study.conditions])
+    comparable = printed.as_printed(study.resolved, [c.name for c in study.conditions])
     return tables.results_table(results, comparable)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import loading, paper
+from imbreg_jax.analysis import loading
+from imbreg_jax.analysis.paper import printed as paper
 from imbreg_jax.analysis.paper import section as paper_section
 from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.render import markdown

@@ -340,6 +340,23 @@ class ContentTest(absltest.TestCase):
                 found + errors[0], study.runs[name, 0].dense_prediction, rtol=1e-12
             )
 
+    def test_of_a_condition_with_fewer_validation_images_those_it_has_count(self):
+        study = _study()
+        seen = study.runs['u1_5', 0].validation_target[:20]
+        padded = np.concatenate([seen, np.full(40, np.nan)])
+        runs = {
+            key: dataclasses.replace(run, validation_target=padded) if key[0] == 'u1_5' else run
+            for key, run in study.runs.items()
+        }
+        study = dataclasses.replace(study, runs=runs)
+        row = targets.table(study).set_index('law').loc['U(1, 5)']
+        self.assertEqual((row['targets'], row['high']), (60, seen.max()))
+        self.assertAlmostEqual(row['mean'], seen.mean(dtype=np.float64), places=12)
+        alone = error_curve.SECTION.build(
+            dataclasses.replace(study, conditions={'u1_5': study.conditions['u1_5']})
+        )
+        self.assertIn('U(1, 5)', alone.headline)
+
     def test_the_papers_values_are_drawn_where_the_settings_are_the_papers(self):
         def beside(training=None, **options):
             study = _study(**options)

@@ -48,8 +48,14 @@ def _backend_after_import() -> Iterator[None]:
 with _backend_after_import():
     import matplotlib
     import matplotlib.style
-    from matplotlib import figure as mpl_figure
+
+    # The others are for sections, which import nothing of matplotlib past this.
     from matplotlib import layout_engine
+    from matplotlib import lines as lines
+    from matplotlib import patches as patches
+    from matplotlib import ticker as ticker
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Drawing
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
 _THEMED = {
@@ -105,11 +111,11 @@ def settings(**more: Any) -> Iterator[None]:
 
 def canvas(
     height: float, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[mpl_figure.Figure, np.ndarray]:
+) -> tuple[Drawing, np.ndarray]:
     """Returns a drawing of the common width, `height` inches high, and its [rows, columns] axes."""
     # Text is a little wider at another resolution than that at which it was laid out: some room.
     layout = layout_engine.ConstrainedLayoutEngine(w_pad=0.08)
-    drawing = mpl_figure.Figure(figsize=(WIDTH, height), layout=layout)
+    drawing = Drawing(figsize=(WIDTH, height), layout=layout)
     return drawing, drawing.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -183,14 +189,9 @@ def shortened_sentence(pairs: Iterable[tuple[str, str]]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """A finished figure, as files and for a page.
+    """A `section.Figure`, drawn: as SVG text, and as PNG of 200 dots an inch.
 
-    Attributes:
-      name: name of its files, without ending; letters, digits and '_'.
-      title: what it shows.
-      caption: how to read it, and which files its numbers are from.
-      svg: the drawing as SVG text.
-      png: the drawing as PNG, 200 dots an inch.
+    `name` is that of its files, without ending: letters, digits and '_'.
     """
 
     name: str
@@ -257,7 +258,7 @@ class _Inline(saxutils.XMLGenerator):
         return value
 
 
-def finish(name: str, title: str, caption: str, drawing: mpl_figure.Figure) -> Finished:
+def finish(name: str, title: str, caption: str, drawing: Drawing) -> Finished:
     """Turns a drawing into files; equal drawings give equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     for axes in drawing.axes:

@@ -24,16 +24,15 @@ METRIC_NAMES = {name: metric.label for name, metric in METRICS.items()}
 UNITS = {name: ' %' if metric.unit[:1] == '%' else '' for name, metric in METRICS.items()}
 
 LAW = 'train_distribution'
+# What tells the families of a table apart.
+FAMILY = ['metric', 'second', 'changed']
 _UNIFORM = re.compile(r'uniform\(([^,()]+), ([^,()]+)\)')
 
 
 class Pair(NamedTuple):
-    """A condition and the one that it is held against.
+    """A condition, the one that it is held against, and the one field in which they differ.
 
-    Attributes:
-      first: the condition.
-      second: the condition that it is compared with.
-      changed: the one field in which they differ, `LAW` among them; '' if it is the name alone.
+    The field may be `LAW`; it is '' if they differ in the name alone.
     """
 
     first: str
@@ -129,9 +128,6 @@ def _metrics(study: finished.FinishedStudy) -> list[str]:
 def columns(comparison: statistics.Comparison) -> dict[str, Any]:
     """Returns a comparison as columns of a table.
 
-    Args:
-      comparison: its statistics.
-
     Returns:
       repeats, first_mean, second_mean, scale ('ratio' or 'difference'), effect (first over second,
       or first − second), low, high (its interval), p (paired t), flip_p (sign flips), same_p (TOST:
@@ -161,10 +157,6 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
     A family is what is held against one condition for one changed field, in one metric: Holm's
     correction runs over it, and what it says to be detectable and needed is at its strictest step.
 
-    Args:
-      study: the loaded study.
-      predictor: 'cnn' or 'cnn_calibrated'.
-
     Returns:
       A row per pair, test distribution and metric: first, second, changed, test_distribution,
       metric, those of `columns`, holm_p and holm_same_p (p and same_p corrected), source.
@@ -177,55 +169,42 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
     ]
     families = [(metric, pair.second, pair.changed) for metric, pair, _ in keys]
     sizes = collections.Counter(families)
+
+    def values(metric: str, pair: Pair, test: str) -> np.ndarray:
+        sides = [study.values(predictor, name, test, metric) for name in pair[:2]]
+        return finished.joint(sides)[1]
+
     compared = statistics.compare_many(
-        [
-            tuple(
-                finished.joint(
-                    [
-                        study.values(predictor, name, test, metric)
-                        for name in (pair.first, pair.second)
-                    ]
-                )[1]
-            )
-            for metric, pair, test in keys
-        ],
+        [tuple(values(*key)) for key in keys],
         ratio=[_positive(metric) for metric, _, _ in keys],
         margin=margin(study),
         level=level(study),
         tests=[sizes[family] for family in families],
         seed=study.option('seed', 0),
     )
-    corrected = np.full((len(keys), 2), np.nan)
-    members: dict[tuple[str, str, str], list[int]] = {}
-    for i, family in enumerate(families):
-        members.setdefault(family, []).append(i)
-    for own in members.values():
-        corrected[own, 0] = statistics.holm([compared[i].p_value for i in own])
-        corrected[own, 1] = statistics.holm([compared[i].equivalence_p_value for i in own])
     # A reference is named as often as it is compared with.
     source = functools.cache(functools.partial(study.source, predictor))
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         [
             {
                 **pair._asdict(),
                 'test_distribution': test,
                 'metric': metric,
                 **columns(comparison),
-                'holm_p': differ_p,
-                'holm_same_p': same_p,
                 'source': '; '.join(source(name, test, metric) for name in pair[:2]),
             }
-            for (metric, pair, test), comparison, (differ_p, same_p) in zip(
-                keys, compared, corrected, strict=True
-            )
+            for (metric, pair, test), comparison in zip(keys, compared, strict=True)
         ]
     )
+    for p in ('p', 'same_p') if len(frame) else ():
+        corrected = frame.groupby(FAMILY)[p].transform(statistics.holm)
+        frame.insert(frame.columns.get_loc('source'), f'holm_{p}', corrected)
+    return frame
 
 
 def families(compared: pd.DataFrame) -> int:
     """Returns how many families of comparisons a table holds that are tested at all."""
-    tested = compared[compared['p'].notna()] if len(compared) else compared
-    return len(tested.drop_duplicates(['metric', 'second', 'changed'])) if len(tested) else 0
+    return len(compared.dropna(subset='p').drop_duplicates(FAMILY)) if len(compared) else 0
 
 
 def expected_errors(verdicts: int, families: int, level: float) -> str:
@@ -233,7 +212,7 @@ def expected_errors(verdicts: int, families: int, level: float) -> str:
 
     Args:
       verdicts: how many claims were tested.
-      families: of comparisons, each at the level.
+      families: how many families of comparisons, each at the level.
       level: of all tests.
     """
     parts = []

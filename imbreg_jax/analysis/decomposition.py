@@ -118,9 +118,7 @@ def decompose(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
 def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame:
     """Decomposes the MSE of every condition on every test distribution.
 
-    Args:
-      study: the loaded study.
-      predictor: 'cnn', or 'cnn_calibrated' for predictions times each run's calibration factor.
+    Of 'cnn_calibrated' predictions are multiplied by each run's calibration factor.
 
     Returns:
       A row per condition and test distribution: condition, test_distribution, runs, scale, offset,
@@ -133,17 +131,11 @@ def table(study: finished.FinishedStudy, predictor: str = 'cnn') -> pd.DataFrame
         for test in study.test_distributions if runs else ():
             if any(test not in run.test_prediction for run in runs):
                 continue
-            calibrated = predictor == 'cnn_calibrated'
-            found = decompose(
-                np.stack([run.test_target[test] for run in runs]),
-                np.stack(
-                    [
-                        (run.calibration_factor if calibrated else 1.0)
-                        * run.test_prediction[test].astype(np.float64)
-                        for run in runs
-                    ]
-                ),
-            )
+            targets = np.stack([run.test_target[test] for run in runs])
+            predictions = np.stack([run.test_prediction[test].astype(np.float64) for run in runs])
+            if predictor == 'cnn_calibrated':
+                predictions *= np.array([[run.calibration_factor] for run in runs])
+            found = decompose(targets, predictions)
             recorded = study.values(predictor, condition, test, 'mse')
             found['mse'] = float(recorded.mean()) if len(recorded) else math.nan
             source = (

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import paper
+from imbreg_jax.analysis.paper import printed
+from imbreg_jax.study.config import flatten
 
 BASELINE = 'random_guess'
 
@@ -201,7 +202,7 @@ class FinishedStudy:
         return {}
 
     def _select(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
-        if test == paper.ALL_TESTS:
+        if test == printed.ALL_TESTS:
             parts = [self.values(predictor, condition, t, metric) for t in self.averaged_tests()]
             shared, values = joint(parts)
             return pd.Series(values.mean(axis=0), index=shared)
@@ -235,48 +236,38 @@ class FinishedStudy:
 
     def averaged_tests(self) -> list[str]:
         """Returns the test distributions that an average over 'all' means."""
-        wanted = paper.test_distributions()
-        if all(name in self.test_distributions for name in wanted):
-            return list(wanted)
-        return list(self.test_distributions)
+        papers = self.averages_as_the_paper()
+        return list(printed.TEST_DISTRIBUTIONS if papers else self.test_distributions)
 
     def averages_as_the_paper(self) -> bool:
         """Whether an average over 'all' is over the test distributions of the paper."""
-        return set(self.averaged_tests()) == set(paper.test_distributions())
+        return {*printed.TEST_DISTRIBUTIONS} <= self.test_distributions.keys()
 
     def source(self, predictor: str, condition: str, test: str, metric: str) -> str:
         """Returns where a number comes from: file, lines and the rows to filter for."""
-        tests = self.averaged_tests() if test == paper.ALL_TESTS else [test]
-        found = [self._groups.get((predictor, condition, t, metric)) for t in tests]
-        held = [rows for rows in found if rows is not None]
-        source, line = (
-            np.concatenate([getattr(rows, name) for rows in held] or [np.zeros(0, dtype=int)])
-            for name in ('source', 'line')
-        )
+        tests = self.averaged_tests() if test == printed.ALL_TESTS else [test]
+        held = (self._groups.get((predictor, condition, t, metric)) for t in tests)
+        lines: dict[int, list[int]] = {}
+        for rows in filter(None, held):
+            for source, line in zip(rows.source.tolist(), rows.line.tolist(), strict=True):
+                lines.setdefault(source, []).append(line)
+        folders = [f'{name}/' for name in self.sources] if len(self.sources) > 1 else ['']
+        places = [
+            f'{folders[source]}results.csv lines {min(own)}–{max(own)}'
+            for source, own in sorted(lines.items())
+        ]
         named = f'condition={condition}, ' if condition else ''
         return (
-            f'{self._describe(source, line)} ({len(line)} rows: {named}predictor={predictor}, '
-            f'test_distribution={" and ".join(tests)}, metric={metric})'
+            f'{" and ".join(places) or "no rows"} ({sum(map(len, lines.values()))} rows: {named}'
+            f'predictor={predictor}, test_distribution={" and ".join(tests)}, metric={metric})'
         )
-
-    def _describe(self, source: np.ndarray, line: np.ndarray) -> str:
-        parts = []
-        for i in sorted(set(source.tolist())):
-            prefix = f'{self.sources[i]}/' if len(self.sources) > 1 else ''
-            lines = line[source == i]
-            parts.append(f'{prefix}results.csv lines {lines.min()}–{lines.max()}')
-        return ' and '.join(parts) or 'no rows'
 
     def variants(self) -> list[Variant]:
         """Returns the groups of conditions that share all settings but the training law."""
-        return list(self._variants)
-
-    @functools.cached_property
-    def _variants(self) -> Sequence[Variant]:
         groups: dict[str, dict[str, str]] = {}
         settings: dict[str, Mapping[str, Any]] = {}
         for condition in self.conditions.values():
-            key = json.dumps(condition.settings, sort_keys=True)
+            key = settings_key(condition.settings)
             # Two conditions alike in everything, name aside, are kept apart.
             while condition.train.name in groups.get(key, {}):
                 key += ' '
@@ -296,13 +287,12 @@ class FinishedStudy:
 
     def departures(self) -> list[str]:
         """Says each setting in which the study's first variant leaves the paper."""
-        first = next(iter(self.conditions.values()))
-        found = []
-        for field, printed in paper.settings().items():
-            value = first.settings.get(field, get(self.config, field))
-            if value is not None and value != printed:
-                found.append(f'{field} is {show(value)}; the paper has {show(printed)}')
-        return found
+        own = {**flatten(self.config), **next(iter(self.conditions.values())).settings}
+        return [
+            f'{field} is {show(own[field])}; the paper has {show(value)}'
+            for field, value in printed.SETTINGS.items()
+            if own.get(field, value) != value
+        ]
 
 
 def joint(columns: Sequence[pd.Series]) -> tuple[pd.Index, np.ndarray]:
@@ -315,15 +305,11 @@ def joint(columns: Sequence[pd.Series]) -> tuple[pd.Index, np.ndarray]:
     return shared, np.stack([column.to_numpy(float) for column in columns])
 
 
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """Returns the same text for the same settings, in whatever order."""
+    return json.dumps(settings, sort_keys=True)
+
+
 def show(value: Any) -> str:
     """Returns a setting as text."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def get(tree: Mapping[str, Any], field: str) -> Any:
-    """Returns what stands in a nested mapping under a dotted field; None where nothing does."""
-    for part in field.split('.'):
-        if not isinstance(tree, Mapping) or part not in tree:
-            return None
-        tree = tree[part]
-    return tree

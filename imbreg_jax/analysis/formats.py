@@ -4,6 +4,7 @@ A kind takes as many values as it shows together (a mean and its spread; both en
 """
 
 import dataclasses
+import functools
 import math
 import unicodedata
 from collections.abc import Callable
@@ -13,20 +14,11 @@ UNDEFINED = 'n/a'
 NOTHING = '—'
 
 
-class _Printable(dict[int, int]):
-    """Code point -> what to print for it, found when it is first met."""
-
-    def __missing__(self, code: int) -> int:
-        character = chr(code)
-        if character.isprintable() or unicodedata.category(character) == 'Zs':
-            found = code
-        else:
-            found = ord(' ') if character.isspace() else 0xFFFD
-        self[code] = found
-        return found
-
-
-_PRINTABLE = _Printable()
+@functools.cache
+def _printed_as(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == 'Zs':
+        return character
+    return ' ' if character.isspace() else '\ufffd'
 
 
 def printable(text: str) -> str:
@@ -35,7 +27,7 @@ def printable(text: str) -> str:
     Labels and names come from a config that may be a stranger's. Line breaks and tabs become
     spaces; escapes, marks of direction, lone surrogates and the like become U+FFFD.
     """
-    return text if text.isprintable() else text.translate(_PRINTABLE)
+    return text if text.isprintable() else ''.join(map(_printed_as, text))
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -50,12 +42,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f'{value:.{max(digits - 1 - magnitude, 0)}f}'
 
 
-def mean_and_std(mean: float, std: float, places: int = 3) -> str:
-    """Returns 'mean ± std' with `places` decimals; says so where the spread is undefined."""
+def mean_and_std(mean: float, std: float) -> str:
+    """Returns 'mean ± std' with three decimals; says so where the spread is undefined."""
     if not math.isfinite(mean):
         return UNDEFINED
-    spread = f'{std:.{places}f}' if math.isfinite(std) else UNDEFINED
-    return f'{mean:.{places}f} ± {spread}'
+    return f'{mean:.3f} ± {std:.3f}' if math.isfinite(std) else f'{mean:.3f} ± {UNDEFINED}'
 
 
 def interval(low: float, high: float) -> str:
@@ -76,10 +67,8 @@ def share(part: float, total: float) -> str:
     return number(part, 3) + percent
 
 
-def _if_finite(text: str, otherwise: str = UNDEFINED) -> Callable[[Any], str]:
-    return lambda value: (
-        otherwise if value is None or not math.isfinite(value) else text.format(value)
-    )
+def _count(value: float | None) -> str:
+    return UNDEFINED if value is None or not math.isfinite(value) else f'{value:,.0f}'
 
 
 def _printed(mean: float, std: float, marks: str = '') -> str:
@@ -90,7 +79,7 @@ def _printed(mean: float, std: float, marks: str = '') -> str:
 
 def count_or_more(most: int) -> 'Kind':
     """Returns the kind of a count that is known to be above `most` where it is infinite."""
-    return Kind('number', lambda value: f'> {most:,}' if math.isinf(value) else COUNT.show(value))
+    return Kind('number', lambda value: f'> {most:,}' if math.isinf(value) else _count(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +97,7 @@ class Kind:
 
 
 LABEL, TEXT, STATUS = Kind('label', str), Kind('text', str), Kind('status', str)
-COUNT = Kind('number', _if_finite('{:,.0f}'))
+COUNT = Kind('number', _count)
 NUMBER, ROUGH = Kind('number', number), Kind('number', lambda value: number(value, 3))
 SPREAD, INTERVAL = Kind('number', mean_and_std), Kind('number', interval)
 P_VALUE, SHARE = Kind('number', p_value), Kind('number', share)

@@ -4,7 +4,6 @@ Three single-condition workdirs of the same seed are one study of three conditio
 (seed, repeat) and never on the condition, so their repeats are paired as in a single workdir.
 """
 
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import paper
 from imbreg_jax.analysis.finished import (
     BASELINE,
     Condition,
@@ -20,15 +18,16 @@ from imbreg_jax.analysis.finished import (
     FinishedStudy,
     Run,
     Values,
-    get,
+    settings_key,
     show,
 )
+from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.reader import KEY, AnalysisError, read
-from imbreg_jax.study.config import completed
+from imbreg_jax.study.config import completed, flatten
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
-# How images are stored changes no number.
-_NO_SETTING = ('data.cache',)
+# How images are stored changes no number; the law is told by itself.
+_NO_SETTING = ('data.cache', 'train_distribution')
 # Beside the task, what the values of a random guess hang on.
 _GUESS_FIELDS = (
     'evaluation.guess_low',
@@ -38,22 +37,12 @@ _GUESS_FIELDS = (
 )
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f'{prefix}{key}.'))
-        else:
-            flat[f'{prefix}{key}'] = value
-    return flat
-
-
 def _settings(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     # A config of before there was a field has its default.
     held = completed(config)
-    flat = _flatten({name: held[name] for name in (*_SETTING_SECTIONS, 'remedy')})
-    flat.update({k: v for k, v in _flatten(overrides).items() if k != 'train_distribution'})
-    return {k: v for k, v in flat.items() if k not in _NO_SETTING}
+    sections = {name: held[name] for name in (*_SETTING_SECTIONS, 'remedy')}
+    flat = flatten(sections) | flatten(overrides)
+    return {field: value for field, value in flat.items() if field not in _NO_SETTING}
 
 
 def _short_names(paths: Sequence[pathlib.Path]) -> tuple[str, ...]:
@@ -69,7 +58,7 @@ def _drop_repeated(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Keeps one row for each value that several workdirs hold, and says what had to be decided."""
     results, notes = _own_baselines(results, sources, headers)
-    again = results.duplicated(KEY, keep='first')
+    again = results.duplicated(KEY)
     if not again.any():
         return results, notes
     same = _as_before(results, again)
@@ -101,21 +90,17 @@ def _own_baselines(
     the workdir's conditions.
     """
     guesses = (results['predictor'] == BASELINE) & (results['condition'] == '')
-    again = guesses & results[guesses].duplicated(KEY, keep='first').reindex(
-        results.index, fill_value=False
-    )
+    again = guesses & results.duplicated(KEY)
     if not again.any():
         return results, []
     differing = results[again][~_as_before(results, again)]
-    parts, notes = [results], []
+    parts, notes = [results[~(guesses & results['source'].isin(differing['source']))]], []
     for source in sorted(set(differing['source'])):
         of_source = results['source'] == source
-        moved = results[of_source & guesses]
-        parts[0] = parts[0].drop(moved.index)
         held = results[of_source & (results['condition'] != '')]
         own = set(held['condition'][held['predictor'] == BASELINE])
         parts += [
-            moved.assign(condition=name)
+            results[of_source & guesses].assign(condition=name)
             for name in dict.fromkeys(held['condition'])
             if name not in own
         ]
@@ -129,13 +114,12 @@ def _own_baselines(
 
 def _why_guesses_differ(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Says which settings that a random guess hangs on differ between two workdirs."""
-    configs = first['config'], other['config']
-    fields = [*_GUESS_FIELDS]
-    fields += [f'task.{name}' for config in configs for name in config.get('task') or {}]
+    here, there = (flatten(header['config']) for header in (first, other))
+    fields = [*_GUESS_FIELDS, *(field for field in here | there if field.startswith('task.'))]
     changed = [
-        f'{field} is {show(get(configs[1], field))} there and {show(get(configs[0], field))} here'
-        for field in dict.fromkeys(fields)
-        if get(configs[0], field) != get(configs[1], field)
+        f'{field} is {show(there.get(field))} there and {show(here.get(field))} here'
+        for field in fields
+        if here.get(field) != there.get(field)
     ]
     return ', '.join(changed) or 'although their configs name no reason'
 
@@ -148,16 +132,14 @@ def _in_reading_order(
     Those with the settings `base` (no overrides but the law) come first, then variant by variant;
     within one, the paper's laws come before others.
     """
-    laws = list(paper.test_distributions())
-    variants = [json.dumps(base, sort_keys=True)]
-    ranks = {}
-    for i, (name, condition) in enumerate(conditions.items()):
-        key = json.dumps(condition.settings, sort_keys=True)
-        if key not in variants:
-            variants.append(key)
-        law = condition.train.name
-        ranks[name] = (variants.index(key), laws.index(law) if law in laws else len(laws), i)
-    return {name: conditions[name] for name in sorted(conditions, key=ranks.__getitem__)}
+    every = [base, *(condition.settings for condition in conditions.values())]
+    variants = {key: i for i, key in enumerate(dict.fromkeys(map(settings_key, every)))}
+    laws = {law: i for i, law in enumerate(printed.TEST_DISTRIBUTIONS)}
+
+    def rank(condition: Condition) -> tuple[int, int]:
+        return variants[settings_key(condition.settings)], laws.get(condition.train.name, len(laws))
+
+    return {each.name: each for each in sorted(conditions.values(), key=rank)}
 
 
 def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
@@ -175,27 +157,24 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
     if not paths:
         raise AnalysisError('no workdir is given: name at least one')
     sources = _short_names(paths)
-    held = [read(path) for path in paths]
-    headers = tuple(each.header for each in held)
+    headers, results_of, metrics_of, runs_of = zip(*map(read, paths), strict=True)
     seeds = [header['config'].get('seed') for header in headers]
     for name, seed in zip(sources, seeds, strict=True):
         if seed != seeds[0]:
             raise AnalysisError(
-                f'workdir {name!r} has seed {seed} and {sources[0]!r} has {seeds[0]}: '
-                'their repeats are '
-                'not paired, so analyse them apart'
+                f'workdir {name!r} has seed {seed} and {sources[0]!r} has {seeds[0]}: their '
+                'repeats are not paired, so analyse them apart'
             )
-    results = pd.concat(
-        [each.results.assign(source=i) for i, each in enumerate(held)], ignore_index=True
+    results, metrics = (
+        pd.concat([rows.assign(source=i) for i, rows in enumerate(every)], ignore_index=True)
+        for every in (results_of, metrics_of)
     )
     results, notes = _drop_repeated(results, sources, headers)
-    metrics = pd.concat(
-        [each.metrics.assign(source=i) for i, each in enumerate(held)], ignore_index=True
-    ).drop_duplicates(['condition', 'repeat', 'epoch'])
+    metrics = metrics.drop_duplicates(['condition', 'repeat', 'epoch'])
     conditions: dict[str, Condition] = {}
     tests: dict[str, Distribution] = {}
     runs: dict[tuple[str, int], Run] = {}
-    for header, each, source in zip(headers, held, sources, strict=True):
+    for header, own, source in zip(headers, runs_of, sources, strict=True):
         overrides = header['config'].get('conditions') or {}
         for name, entry in header['conditions'].items():
             condition = Condition(
@@ -205,9 +184,8 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
             )
             if conditions.setdefault(name, condition) != condition:
                 raise AnalysisError(
-                    f'condition {name!r} of workdir {source!r} has other settings than '
-                    'the condition of '
-                    'that name in a workdir before it; give each a name of its own'
+                    f'condition {name!r} of workdir {source!r} has other settings than the '
+                    'condition of that name in a workdir before it; give each a name of its own'
                 )
         for name, entry in header['test_distributions'].items():
             test = Distribution(name, entry['label'], entry['spec'])
@@ -216,7 +194,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
                     f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
                     f'{tests[name].spec}, as in a workdir before it; analyse them apart'
                 )
-        for key, run in each.runs.items():
+        for key, run in own.items():
             runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']

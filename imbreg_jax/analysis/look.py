@@ -11,12 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from imbreg_jax.analysis import canvas
+from imbreg_jax.analysis.canvas import Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
 
 # A figure with more would be too long to read, and in the end too large to draw; tables have all.
 MOST_CURVES = 12
@@ -66,12 +63,12 @@ def styles(study: FinishedStudy) -> dict[str, Style]:
 
 def titles(study: FinishedStudy) -> dict[str, str]:
     """Returns condition -> title, short enough to be drawn."""
-    return canvas.short_labels({name: c.title for name, c in study.conditions.items()})
+    return canvas.short_labels(study.titles)
 
 
 def test_labels(study: FinishedStudy) -> dict[str, str]:
     """Returns test distribution -> label, short enough to be drawn."""
-    return canvas.short_labels({name: t.label for name, t in study.test_distributions.items()})
+    return canvas.short_labels(study.labels)
 
 
 def law_labels(study: FinishedStudy) -> dict[str, str]:
@@ -92,35 +89,21 @@ def figure(
     name: str,
     title: str,
     caption: str,
-    draw: Callable[[], mpl_figure.Figure],
+    draw: Callable[[], Drawing],
     conditions: Sequence[str] = (),
     tests: Sequence[str] = (),
 ) -> Figure:
     """Returns a figure; its caption gives the full text of names that are drawn shortened.
 
-    Args:
-      study: what it is about.
-      name: what to name its files after.
-      title: what it shows.
-      caption: how to read it, and which files its numbers are from.
-      draw: returns the drawing.
-      conditions: those that are named in it.
-      tests: the test distributions that are.
+    Names are those of its `conditions`, of its `tests` (test distributions), and of training laws
+    in the title.
     """
     short, on, laws = titles(study), test_labels(study), law_labels(study)
-    shown = [(short[c], study.conditions[c].title) for c in conditions]
-    shown += [(on[t], study.test_distributions[t].label) for t in tests]
+    shown = [(short[c], study.titles[c]) for c in conditions]
+    shown += [(on[t], study.labels[t]) for t in tests]
     trained = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
     shown += [(label, full) for label, full in trained if label in title]
     return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)
-
-
-def laws(study: FinishedStudy, names: Sequence[str]) -> dict[str, str]:
-    """Returns spec -> the first condition trained on it, for each distinct training law."""
-    found: dict[str, str] = {}
-    for name in names:
-        found.setdefault(study.conditions[name].train.spec, name)
-    return found
 
 
 def _legend_columns(labels: Sequence[str]) -> int:
@@ -132,7 +115,7 @@ def legend_height(labels: Sequence[str]) -> float:
     return 0.2 * (math.ceil(len(labels) / _legend_columns(labels)) - 1) if labels else 0.0
 
 
-def legend(drawing: mpl_figure.Figure, *panels: mpl_axes.Axes) -> None:
+def legend(drawing: Drawing, *panels: Axes) -> None:
     """Names what the panels show, each label once."""
     found: dict[str, Any] = {}
     for axes in panels:

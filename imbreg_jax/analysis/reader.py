@@ -1,6 +1,5 @@
 """Reads one finished workdir, and refuses what its study cannot have left there."""
 
-import dataclasses
 import io
 import json
 import pathlib
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis.finished import Run, get
+from imbreg_jax.analysis.finished import Run
 from imbreg_jax.results import files as files_lib
 from imbreg_jax.results import workdir as workdir_lib
+from imbreg_jax.study.config import flatten
 
 FORMAT = 1
 # What tells one value of `results.csv` from the others.
@@ -24,25 +24,15 @@ class AnalysisError(Exception):
     """Workdirs that cannot be analysed; the message is one sentence that says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Held:
-    """What one workdir holds.
+def read(
+    path: pathlib.Path,
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, dict[tuple[str, int], Run]]:
+    """Reads a finished workdir: its files are those that the study left, and fit one another.
 
-    Attributes:
-      header: the parsed `config.json`.
-      results: rows of `results.csv` with their line.
-      metrics: rows of `metrics.jsonl` with their line.
-      runs: (condition, repeat) -> arrays.
+    Returns:
+      The parsed `config.json`; the rows of `results.csv` and those of `metrics.jsonl`, with their
+      line; and (condition, repeat) -> arrays.
     """
-
-    header: dict[str, Any]
-    results: pd.DataFrame
-    metrics: pd.DataFrame
-    runs: dict[tuple[str, int], Run]
-
-
-def read(path: pathlib.Path) -> Held:
-    """Reads a finished workdir: its files are those that the study left, and fit one another."""
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
@@ -50,27 +40,21 @@ def read(path: pathlib.Path) -> Held:
             f'workdir {str(path)!a} has a name that is not UTF-8, which a page cannot show; give '
             'the folder another'
         ) from None
-    header = _read_json(path / 'config.json')
-
-    def content(name: str) -> bytes:
-        try:
-            return workdir_lib.read_result(path, header, name)
-        except workdir_lib.WorkdirError as error:
-            raise AnalysisError(str(error)) from error
-
-    results = _read_results(path / 'results.csv', content('results.csv'))
-    metrics = _read_metrics(path / 'metrics.jsonl', content('metrics.jsonl'))
-    for name, rows in (('results.csv', results), ('metrics.jsonl', metrics)):
-        _check_runs(path / name, rows, header)
-    runs = _read_runs(path / 'predictions.npz', content('predictions.npz'), header)
-    return Held(header, results, metrics, runs)
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    paths = [path / name for name in ('results.csv', 'metrics.jsonl', 'predictions.npz')]
     try:
-        header = workdir_lib.read_config(path, 'put it back')
+        header = workdir_lib.read_config(path / 'config.json', 'put it back')
+        _check_header(path / 'config.json', header)
+        contents = [workdir_lib.read_result(path, header, each.name) for each in paths]
     except workdir_lib.WorkdirError as error:
         raise AnalysisError(str(error)) from error
+    results = _read_results(paths[0], contents[0])
+    metrics = _read_metrics(paths[1], contents[1])
+    for each, rows in zip(paths, (results, metrics), strict=False):
+        _check_runs(each, rows, header)
+    return header, results, metrics, _read_runs(paths[2], contents[2], header)
+
+
+def _check_header(path: pathlib.Path, header: Mapping[str, Any]) -> None:
     if header.get('format') != FORMAT:
         raise AnalysisError(
             f'{path} has format {header.get("format")!r}; this version reads format {FORMAT}'
@@ -78,7 +62,6 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     fault = _header_fault(header)
     if fault:
         raise AnalysisError(f'{path} is damaged: {fault}; put it back')
-    return header
 
 
 def _header_fault(header: Mapping[str, Any]) -> str | None:
@@ -107,9 +90,9 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
             return f'conditions.{name} must be an object'
     if not isinstance(header.get('devices', []), list):
         return 'devices must be a list'
+    flat = flatten(config | {'timing': header.get('timing')})
     for field, kinds in _NUMBERS.items():
-        value = get(header if field.startswith('timing') else config, field)
-        if type(value) not in kinds:
+        if type(flat.get(field)) not in kinds:
             return f'{field} must be a number'
     if not 1 <= config['repeats'] <= _MOST_REPEATS:
         return f'repeats must be from 1 to {_MOST_REPEATS}'
@@ -119,7 +102,7 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
 # More than any config may ask for; whoever writes more into a config.json only costs time.
 _MOST_REPEATS = 10**6
 # Fields of config.json that analysis reckons with.
-_INTEGER, _NUMBER, _NUMBER_IF_ANY = (int,), (int, float), (int, float, type(None))
+_INTEGER, _NUMBER_IF_ANY = (int,), (int, float, type(None))
 _NUMBERS: dict[str, tuple[type, ...]] = {
     'seed': _INTEGER,
     'repeats': _INTEGER,
@@ -170,17 +153,7 @@ def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
 
 def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
     rows = []
-    columns = [
-        'condition',
-        'repeat',
-        'epoch',
-        'train_loss',
-        'validation_mse',
-        'validation_mape',
-        'validation_mpe',
-        'diverged',
-        'line',
-    ]
+    errors = ['train_loss', 'validation_mse', 'validation_mape', 'validation_mpe']
     try:
         for line, text in enumerate(content.decode().splitlines(), start=1):
             if text.strip():
@@ -190,13 +163,13 @@ def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
                     for name, kind in (('condition', str), ('repeat', int), ('epoch', int))
                 ):
                     raise ValueError(f'line {line} has no condition, repeat and epoch')
-                for name in columns[3:7]:
+                for name in errors:
                     if type(row.get(name)) not in (int, float, type(None)):
                         raise ValueError(f'line {line} has a {name} that is no number')
                 rows.append({**row, 'line': line})
+        columns = ['condition', 'repeat', 'epoch', *errors, 'diverged', 'line']
         frame = pd.DataFrame(rows, columns=columns)
-        for name in columns[3:7]:
-            frame[name] = pd.to_numeric(frame[name])
+        frame[errors] = frame[errors].apply(pd.to_numeric)
     except (ValueError, RecursionError) as error:
         raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     return frame
@@ -280,14 +253,14 @@ def _arrays_fault(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -
     conditions, repeats = sorted(header['conditions']), list(_repeats(header))
     tests = sorted(header['test_distributions'])
     labels = {
-        'conditions': (arrays.get('conditions'), conditions),
-        'test_distributions': (arrays.get('test_distributions'), tests),
-        'repeats': (arrays.get('repeats'), repeats),
-        'condition': (arrays.get('condition'), sorted(conditions * len(repeats))),
-        'repeat': (arrays.get('repeat'), sorted(repeats * len(conditions))),
+        'conditions': conditions,
+        'test_distributions': tests,
+        'repeats': repeats,
+        'condition': sorted(conditions * len(repeats)),
+        'repeat': sorted(repeats * len(conditions)),
     }
-    for name, (found, wanted) in labels.items():
-        if found is None or sorted(found.ravel().tolist()) != wanted:
+    for name, wanted in labels.items():
+        if name not in arrays or sorted(arrays[name].ravel().tolist()) != wanted:
             return f'{name} is not what the study has'
     pairs = set(zip(arrays['condition'].tolist(), arrays['repeat'].tolist(), strict=True))
     c, k, t, r = len(conditions), len(repeats), len(tests), len(conditions) * len(repeats)

@@ -28,7 +28,6 @@ _MOST_SUMS = 2**23
 _FAR = 1000.0
 
 Interval = tuple[float, float]
-_UNDEFINED: Interval = (math.nan, math.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +90,6 @@ class Comparison:
         return min(2 * (1 - self.equivalence_p_value), 1.0)  # In this order NaN stays.
 
 
-def _sound(values: np.ndarray) -> bool:
-    """Whether [n] values have a spread: two or more, and all of them finite."""
-    return values.size > 1 and bool(np.isfinite(values).all())
-
-
 def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     """Returns Student's interval of the mean of [n] values; NaN as the module says."""
     # A mean of infinitely many further repeats is the true one.
@@ -108,25 +102,26 @@ def prediction_interval(values: np.ndarray, repeats: float, confidence: float = 
     The mean of m new draws minus that of the n at hand has variance σ²(1/n + 1/m), with σ² from
     the n at hand (Student, n − 1 degrees of freedom).
     """
-    values = np.asarray(values, dtype=float)
-    if not _sound(values):
-        return _UNDEFINED
-    with np.errstate(over='ignore', invalid='ignore'):
-        spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
-        half = special.stdtrit(values.size - 1, (1 + confidence) / 2) * spread
-        return float(values.mean() - half), float(values.mean() + half)
+    mean, spread = _predicted(values, repeats)
+    half = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2)) * spread
+    return mean - half, mean + half
 
 
 def prediction_p_value(values: np.ndarray, repeats: int, mean: float) -> float:
     """Returns the two-sided p that `mean` is the mean of `repeats` further draws of [n] values."""
-    values = np.asarray(values, dtype=float)
-    if not _sound(values):
-        return math.nan
+    expected, spread = _predicted(values, repeats)
+    if spread == 0:
+        return float(mean == expected)
+    return float(2 * special.stdtr(len(values) - 1, -abs(mean - expected) / spread))
+
+
+def _predicted(values: np.ndarray, repeats: float) -> tuple[float, float]:
+    """Returns mean and standard error of what `prediction_interval` predicts; NaN if unknown."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan, math.nan
     with np.errstate(over='ignore', invalid='ignore'):
-        spread = values.std(ddof=1) * math.sqrt(1 / values.size + 1 / repeats)
-        if spread == 0:
-            return float(mean == values.mean())
-        return float(2 * special.stdtr(values.size - 1, -abs(mean - values.mean()) / spread))
+        spread = np.std(values, ddof=1) * math.sqrt(1 / len(values) + 1 / repeats)
+        return float(np.mean(values)), float(spread)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

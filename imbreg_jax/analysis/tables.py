@@ -5,35 +5,22 @@ matplotlib nor jinja2 is loaded for it.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import formats, paper
-from imbreg_jax.analysis.formats import number, printable
+from imbreg_jax.analysis import formats
+from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.render import terminal
 from imbreg_jax.analysis.section import Column, Table
 from imbreg_jax.results import files
-
-__all__ = ['format_results_table', 'number', 'printable', 'results', 'results_table']
 
 METRICS = ('mse', 'mape', 'mpe')
 PREDICTORS = ('cnn', 'cnn_calibrated', 'random_guess')
 _PER_METRIC = ('mean', 'std', 'paper', 'paper_std')
 _IF_ANY = formats.Kind('number', lambda count: f'{count:,}' if count else formats.NOTHING)
-
-
-def _in_order(values: pd.Series, first: Sequence[str] = ()) -> list[str]:
-    """Returns the distinct values, `first` before the others, else as they appear."""
-    seen = list(dict.fromkeys(values))
-    return [v for v in first if v in seen] + [v for v in seen if v not in first]
-
-
-def _diverged(results: pd.DataFrame) -> set[tuple[str, int]]:
-    rows = results[results['metric'] == 'diverged_epoch']
-    return {(row.condition, int(row.repeat)) for row in rows.itertuples()}
 
 
 def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd.DataFrame:
@@ -43,7 +30,7 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
       results: rows of `results.csv`: columns condition, train_distribution, predictor, repeat,
         test_distribution, metric, value. Missing conditions may be '' or NaN.
       as_printed: conditions whose settings are the paper's, '' for the random guess: what
-        `paper.as_printed` finds in the config. The rows themselves do not tell, so nothing of the
+        `printed.as_printed` finds in the config. The rows themselves do not tell, so nothing of the
         paper's stands beside others, nor beside calibrated networks, which it does not have.
 
     Returns:
@@ -64,25 +51,23 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     text = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'metric']
     results = results[list(files.COLUMNS)].copy()
     results[text] = results[text].astype(object).where(results[text].notna(), '').astype(str)
-    diverged = _diverged(results)
+    run = pd.MultiIndex.from_frame(results[['condition', 'repeat']])
+    diverged = run.isin(run[results['metric'] == 'diverged_epoch'])
+    results['lost'] = diverged & (results['predictor'] != 'random_guess')
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
-    lost = [(row.condition, int(row.repeat)) in diverged for row in scores.itertuples()]
-    lost = np.array(lost, dtype=bool) & (scores['predictor'] != 'random_guess').to_numpy()
-    predictors = _in_order(scores['predictor'], PREDICTORS)
+    # Predictor by predictor, and the conditions of each in the order in which they begin.
+    predictors = list(dict.fromkeys([*PREDICTORS, *scores['predictor']]))
+    scores = scores.assign(rank=scores['predictor'].map(predictors.index), row=range(len(scores)))
+    scores['begun'] = scores.groupby(['predictor', 'condition'])['row'].transform('min')
+    scores = scores.sort_values(['rank', 'begun', 'row'])
+    cells = scores.groupby(['predictor', 'condition', 'test_distribution']).indices
     # Arrays: a study has thousands of cells, each a handful of numbers.
-    train_names, repeats, metric_names, all_values = (
-        scores[name].to_numpy() for name in ('train_distribution', 'repeat', 'metric', 'value')
-    )
-    cells = scores.groupby(['predictor', 'condition', 'test_distribution'], sort=False).indices
-    begun: dict[tuple[str, str], int] = {}
-    for (predictor, condition, _), places in cells.items():
-        begun[predictor, condition] = min(places[0], begun.get((predictor, condition), places[0]))
-    ordered = sorted(
-        cells.items(),
-        key=lambda cell: (predictors.index(cell[0][0]), begun[cell[0][:2]], cell[1][0]),
+    train_names, repeats, metric_names, all_values, lost = (
+        scores[name].to_numpy()
+        for name in ('train_distribution', 'repeat', 'metric', 'value', 'lost')
     )
     rows = []
-    for (predictor, condition, test), places in ordered:
+    for (predictor, condition, test), places in sorted(cells.items(), key=lambda cell: cell[1][0]):
         train = train_names[places[0]]
         repeat, named, value = repeats[places], metric_names[places], all_values[places]
         left_out = lost[places]
@@ -98,12 +83,11 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
             values = value[~left_out & (named == metric)].astype(float)
             row[f'{metric}_mean'] = values.mean() if values.size else np.nan
             row[f'{metric}_std'] = values.std(ddof=1) if values.size > 1 else np.nan
-            printed = None
-            if condition in as_printed and predictor != 'cnn_calibrated':
-                printed = paper.cell(train, test, metric)
-            if metric in paper.METRICS:
-                row[f'{metric}_paper'] = printed.mean if printed else np.nan
-                row[f'{metric}_paper_std'] = printed.std if printed else np.nan
+            if metric in printed.METRICS:
+                known = condition in as_printed and predictor != 'cnn_calibrated'
+                cell = printed.cell(train, test, metric) if known else None
+                row[f'{metric}_paper'] = cell.mean if cell else np.nan
+                row[f'{metric}_paper_std'] = cell.std if cell else np.nan
         rows.append(row)
     columns = ['condition', 'train_distribution', 'predictor', 'test_distribution', 'repeats']
     columns += ['diverged', *(f'{m}_{what}' for m in ('mse', 'mape') for what in _PER_METRIC)]
@@ -136,6 +120,9 @@ def results(
     def of(metric: str) -> Callable[[dict[str, Any]], str] | None:
         return None if source is None else lambda row: source(row, metric)
 
+    def paper_table(metric: str) -> Callable[[dict[str, Any]], str]:
+        return lambda row: f'the paper, Table {c.table}' if (c := _beside(row, metric)) else ''
+
     frame, doubtful = frame.copy(), False
     columns = [
         Column(('predictor', 'condition'), 'trained on', formats.Kind('label', trained_on)),
@@ -146,13 +133,14 @@ def results(
     for metric, heading in (('mse', 'MSE'), ('mape', 'MAPE %'), ('mpe', 'MPE %')):
         shown = (f'{metric}_mean', f'{metric}_std')
         columns.append(Column(shown, heading, formats.SPREAD, of(metric)))
-        if metric in paper.METRICS and frame[f'{metric}_paper'].notna().any():
+        if metric in printed.METRICS and frame[f'{metric}_paper'].notna().any():
+            cells = [_beside(row, metric) for row in frame.to_dict('records')]
             frame[f'{metric}_paper_marks'] = [
-                _marks(row, metric) for row in frame.to_dict('records')
+                ','.join(cell.marks) if cell and not cell.usable else '' for cell in cells
             ]
             doubtful = doubtful or frame[f'{metric}_paper_marks'].any()
             keys = (f'{metric}_paper', f'{metric}_paper_std', f'{metric}_paper_marks')
-            columns.append(Column(keys, f'paper {heading}', formats.PRINTED, _paper_source(metric)))
+            columns.append(Column(keys, f'paper {heading}', formats.PRINTED, paper_table(metric)))
     columns += [
         Column('repeats', 'repeats', formats.COUNT, of('mse')),
         Column('diverged', 'diverged', _IF_ANY, of('mse')),
@@ -167,32 +155,19 @@ def results(
     return Table('results', 'Every condition on every test distribution', frame, columns, notes)
 
 
-def _marks(row: dict[str, Any], metric: str) -> str:
-    printed = paper.cell(row['train_distribution'], row['test_distribution'], metric)
-    beside = printed is not None and math.isfinite(row[f'{metric}_paper'])
-    return ','.join(printed.marks) if printed and beside and not printed.usable else ''
+def _beside(row: dict[str, Any], metric: str) -> printed.Cell | None:
+    """Returns the printed cell that stands in a row beside the measured value, if one does."""
+    if not math.isfinite(row[f'{metric}_paper']):
+        return None
+    return printed.cell(row['train_distribution'], row['test_distribution'], metric)
 
 
-def _paper_source(metric: str) -> Callable[[dict[str, Any]], str]:
-    def source(row: dict[str, Any]) -> str:
-        cell = paper.cell(row['train_distribution'], row['test_distribution'], metric)
-        beside = cell is not None and math.isfinite(row[f'{metric}_paper'])
-        return f'the paper, Table {cell.table}' if cell and beside else ''
-
-    return source
-
-
-def format_results_table(
-    table: pd.DataFrame,
-    labels: Mapping[str, str] | None = None,
-    predictors: Sequence[str] = ('cnn', 'random_guess'),
-) -> str:
-    """Returns a results table as text for a terminal.
+def format_results_table(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> str:
+    """Returns the rows of networks and of the random guess as text for a terminal.
 
     Args:
       table: what `results_table` returned.
       labels: distribution name -> label to print instead, for instance 'U(1, 10)'.
-      predictors: which predictors to print, in this order.
     """
-    parts = [table[table['predictor'] == predictor] for predictor in predictors]
+    parts = [table[table['predictor'] == predictor] for predictor in ('cnn', 'random_guess')]
     return terminal.table(results(pd.concat(parts), labels=labels, titles=labels))

@@ -9,7 +9,7 @@ tests against a margin (`analysis.equivalence_margin`). The sign-flip test is pr
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,6 @@ CLAIMS = {
         _order_on(ALL_TESTS),
     ),
 }
-STATEMENTS = {index: claim.statement for index, claim in CLAIMS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Verdict:
       predictor: 'cnn' or 'cnn_calibrated'.
       metric: 'mse' or 'mape'.
       status: 'stands', 'fails', 'same within the margin' or 'undecided'; or 'not tested'.
-      reason: a sentence with the numbers and the tests.
+      reason: a sentence with the numbers and the tests; '' where it is not tested.
       note: what these repeats could have shown, where the claim is undecided; else ''.
       evidence: the comparisons.
     """
@@ -111,7 +110,7 @@ class Verdict:
     @property
     def statement(self) -> str:
         """The claim in words."""
-        return STATEMENTS[self.claim]
+        return CLAIMS[self.claim].statement
 
 
 # ------------------------------------------------------------------------------------------------
@@ -147,6 +146,10 @@ def judge_same(part: statistics.Comparison, level: float) -> str:
     return FAILS if part.outside_p_value < level else UNDECIDED
 
 
+# Kinds of claims about one pair: how each is judged, and how that is told.
+_OF_ONE_PAIR = {'little': (judge_little, wording.little), 'same': (judge_same, wording.same)}
+
+
 # ------------------------------------------------------------------------------------------------
 # Verdicts of a study
 
@@ -172,39 +175,31 @@ class _Question:
     predictor: str
     metric: str
 
-    def lacking(self) -> str:
-        """Says what the claim is about and the study has not; '' where it has all."""
-        cells = [cell for pair in CLAIMS[self.claim].pairs for cell in pair]
-        laws = [law for law, _ in cells if law not in self.variant.conditions]
-        if laws:
-            return f'No condition is trained on {", ".join(dict.fromkeys(laws))}.'
-        every = printed.test_distributions()
-        needed = [t for _, test in cells for t in (every if test == ALL_TESTS else (test,))]
-        tests = [test for test in needed if test not in self.study.test_distributions]
-        if tests:
-            return f'The study does not test on {", ".join(dict.fromkeys(tests))}.'
-        return ''
-
     def pairs(self) -> list[_Pair]:
-        """Returns what is to be compared."""
-        conditions = self.variant.conditions
+        """Returns what is to be compared; nothing where the study lacks what the claim is about."""
+        conditions, tests = self.variant.conditions, self.study.test_distributions
+        cells = [cell for pair in CLAIMS[self.claim].pairs for cell in pair]
+        on = {test for _, test in cells}
+        averaged = printed.TEST_DISTRIBUTIONS if ALL_TESTS in on else ()
+        needed = on - {ALL_TESTS} | {*averaged}
+        if not ({law for law, _ in cells} <= conditions.keys() and needed <= tests.keys()):
+            return []
         if CLAIMS[self.claim].kind != 'every':
             return [
                 self._pair(*((self.predictor, conditions[law], test) for law, test in pair))
                 for pair in CLAIMS[self.claim].pairs
             ]
-        cells = [(name, test) for name in conditions.values() for test in self._tests]
-        found = [self._pair((BASELINE, *cell), (self.predictor, *cell)) for cell in cells]
+        found = [
+            self._pair((BASELINE, name, test), (self.predictor, name, test))
+            for name in conditions.values()
+            for test in tests
+        ]
         return [pair for pair in found if len(pair.repeats)]
-
-    @property
-    def _tests(self) -> Mapping[str, finished.Distribution]:
-        return self.study.test_distributions
 
     def _pair(self, *sides: tuple[str, str, str]) -> _Pair:
         labels, values, sources = [], [], []
         for predictor, condition, test in sides:
-            on = 'all tests' if test == ALL_TESTS else self._tests[test].label
+            on = 'all tests' if test == ALL_TESTS else self.study.labels[test]
             if predictor == BASELINE:
                 labels.append(f'random guess on {on}')
                 values.append(self.study.baseline(condition, test, self.metric))
@@ -217,25 +212,14 @@ class _Question:
         repeats, joint = finished.joint(values)
         return _Pair(first, second, repeats, joint, '; '.join(sources))
 
-    def verdict(
-        self, status: str, reason: str, note: str = '', evidence: Sequence[Evidence] = ()
-    ) -> Verdict:
-        """Returns the verdict that these words say."""
-        name = self.variant.name
-        return Verdict(
-            self.claim, name, self.predictor, self.metric, status, reason, note, tuple(evidence)
-        )
-
-    def decide(self, pairs: Sequence[_Pair], evidence: Sequence[Evidence]) -> Verdict:
-        """Returns the verdict on what was compared."""
+    def decide(self, pairs: Sequence[_Pair], evidence: Sequence[Evidence]) -> tuple[str, str, str]:
+        """Returns status, reason and note of the verdict on what was compared."""
         kind, parts = CLAIMS[self.claim].kind, [e.comparison for e in evidence]
         level, margin = comparison.level(self.study), comparison.margin(self.study)
         said = (comparison.UNITS[self.metric], level, margin)
-        if kind == 'little':
-            status, reason = judge_little(parts[0], level), wording.little(evidence[0], *said)
-            note = wording.open_margin(parts[0])
-        elif kind == 'same':
-            status, reason = judge_same(parts[0], level), wording.same(evidence[0], *said)
+        if kind in _OF_ONE_PAIR:
+            judge, told = _OF_ONE_PAIR[kind]
+            status, reason = judge(parts[0], level), told(evidence[0], *said)
             note = wording.open_margin(parts[0])
         else:
             status = judge_order(parts, level)
@@ -244,7 +228,7 @@ class _Question:
                 status, reason, note = self._every(pairs, evidence, said, status, note)
             else:
                 reason = wording.order(evidence, *said, status == SAME)
-        return self.verdict(status, f'{reason}.', note if status == UNDECIDED else '', evidence)
+        return status, f'{reason}.', note if status == UNDECIDED else ''
 
     def _every(
         self,
@@ -299,7 +283,7 @@ def _variants(study: finished.FinishedStudy) -> list[finished.Variant]:
     laws = {BALANCED, NORMAL, MISSING}
     if not laws & set(study.test_distributions):
         return []
-    task = printed.settings()['task.name']
+    task = printed.SETTINGS['task.name']
     return [
         variant
         for variant in study.variants()
@@ -329,8 +313,7 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
         for predictor in study.predictors
         for metric in CLAIMS[claim].metrics
     ]
-    lacking = [question.lacking() for question in asked]
-    pairs = [[] if no else question.pairs() for question, no in zip(asked, lacking, strict=True)]
+    pairs = [question.pairs() for question in asked]
     # All at once: see `statistics`.
     compared = iter(
         statistics.compare_many(
@@ -342,16 +325,20 @@ def verdicts(study: finished.FinishedStudy) -> list[Verdict]:
         )
     )
     found = []
-    for question, no, own in zip(asked, lacking, pairs, strict=True):
+    for question, own in zip(asked, pairs, strict=True):
+        status, reason, note = UNTESTED, '', ''
+        evidence: tuple[Evidence, ...] = ()
         if own:
             parts = [next(compared) for _ in own]
             corrected = statistics.holm([c.reversed_p_value for c in parts])
-            evidence = [
+            evidence = tuple(
                 Evidence(pair.first, pair.second, c, float(p), pair.source)
                 for pair, c, p in zip(own, parts, corrected, strict=True)
-            ]
-            found.append(question.decide(own, evidence))
-        elif not question.variant.name:
-            nobody = 'No run has both a value and a baseline to hold it against.'
-            found.append(question.verdict(UNTESTED, no or nobody))
+            )
+            status, reason, note = question.decide(own, evidence)
+        name, predictor, metric = question.variant.name, question.predictor, question.metric
+        if own or not name:
+            found.append(
+                Verdict(question.claim, name, predictor, metric, status, reason, note, evidence)
+            )
     return found

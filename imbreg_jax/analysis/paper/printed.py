@@ -11,13 +11,22 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from imbreg_jax.study.config import completed
+from imbreg_jax.study.config import completed, flatten
 
+_DATA: Mapping[str, Any] = json.loads(
+    importlib.resources.files(__package__).joinpath('tables.json').read_text(encoding='utf-8')
+)
 METRICS = ('mse', 'mape')
 ALL_TESTS = 'all'
 BALANCED, MISSING, NORMAL = 'u1_10', 'u1_5', 'n5_5_1'
-
-_TITLES = {
+TEST_DISTRIBUTIONS: tuple[str, ...] = tuple(_DATA['test_distributions'])
+# Behind every printed mean.
+REPEATS: int = _DATA['repeats']
+# Dotted config field -> value, of every setting that the paper states.
+SETTINGS: Mapping[str, Any] = _DATA['settings']
+# Mark -> sentence, for everything in the printed tables that cannot be right.
+INCONSISTENCIES: Mapping[str, str] = _DATA['inconsistencies']
+TITLES = {
     1: 'networks trained on U(1, 10), tested on U(1, 10)',
     2: 'networks trained on U(1, 5)',
     3: 'networks trained on N(5.5, 1)',
@@ -37,7 +46,7 @@ class Cell:
       metric: 'mse' (squared intensity) or 'mape' (percent of the true target).
       mean: printed mean over 10 repeats.
       std: printed standard deviation.
-      marks: keys into `inconsistencies()` that touch this cell.
+      marks: keys into `INCONSISTENCIES` that touch this cell.
       usable: whether the mean may count as evidence; False where the paper contradicts itself.
     """
 
@@ -56,21 +65,15 @@ class Cell:
         return f'{self.mean:g} ± {self.std:g}{marks}'
 
 
-@functools.lru_cache(maxsize=1)
-def _data() -> Mapping[str, Any]:
-    resource = importlib.resources.files(__package__).joinpath('tables.json')
-    return json.loads(resource.read_text(encoding='utf-8'))
-
-
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def cells() -> tuple[Cell, ...]:
     """Returns every printed cell of Tables 1 to 5, in the paper's order."""
     doubtful = {
         (entry['table'], entry['trained_on'], entry['tested_on'], entry['metric']): entry['mark']
-        for entry in _data()['doubtful_mean']
+        for entry in _DATA['doubtful_mean']
     }
     found = []
-    for entry in _data()['cells']:
+    for entry in _DATA['cells']:
         for metric in METRICS:
             key = (entry['table'], entry['trained_on'], entry['tested_on'], metric)
             marks = [doubtful[key]] if key in doubtful else []
@@ -109,36 +112,6 @@ def cell(trained_on: str, tested_on: str, metric: str) -> Cell | None:
     return next((c for c in found if c.usable), found[0] if found else None)
 
 
-def table(number: int) -> tuple[Cell, ...]:
-    """Returns the cells of one table (1 to 5), in the paper's order."""
-    return tuple(c for c in cells() if c.table == number)
-
-
-def title(number: int) -> str:
-    """Returns what Table `number` is about."""
-    return _TITLES[number]
-
-
-def inconsistencies() -> Mapping[str, str]:
-    """Returns mark -> sentence for everything in the printed tables that cannot be right."""
-    return _data()['inconsistencies']
-
-
-def repeats() -> int:
-    """Returns the number of repeats behind every printed mean."""
-    return _data()['repeats']
-
-
-def test_distributions() -> tuple[str, ...]:
-    """Returns the names of the distributions that the paper tests on."""
-    return tuple(_data()['test_distributions'])
-
-
-def settings() -> Mapping[str, Any]:
-    """Returns dotted config field -> value for every setting that the paper states."""
-    return {k: v for k, v in _data()['settings'].items() if k != 'train_distributions'}
-
-
 # What every trained network of the paper has, though it prints no rate.
 _DROPOUT = ('model.conv_dropout_rate', 'model.dense_dropout_rate')
 # What the random guess and its test images depend on.
@@ -161,24 +134,14 @@ def as_printed(config: Mapping[str, Any], conditions: Iterable[str]) -> frozense
     """
     overrides = config.get('conditions') or {}
     # A config of before there was a field has its default.
-    config = completed(config)
+    held = completed(config)
+    base = flatten({field: value for field, value in held.items() if field != 'conditions'})
     found = set()
     for name in conditions:
-        trees = (overrides.get(name) or {}, config)
-        settled = all(_is(trees, field, value) for field, value in settings().items())
-        if settled and not any(_is(trees, field, 0.0) for field in _DROPOUT):
+        own = base | flatten(overrides.get(name) or {})
+        if SETTINGS.items() <= own.items() and all(own.get(rate) != 0 for rate in _DROPOUT):
             found.add(name)
-    printed = {field: settings()[field] for field in _GUESS_SETTINGS} | _GUESS
-    if all(_is((config,), field, value) for field, value in printed.items()):
+    guess = {field: SETTINGS[field] for field in _GUESS_SETTINGS} | _GUESS
+    if guess.items() <= base.items():
         found.add('')
     return frozenset(found)
-
-
-def _is(trees: Iterable[Any], field: str, value: Any) -> bool:
-    """Whether a dotted field has this value in the first of the nested mappings that has it."""
-    for tree in trees:
-        for part in field.split('.'):
-            tree = tree.get(part) if isinstance(tree, Mapping) else None
-        if tree is not None:
-            return tree == value
-    return False

@@ -3,21 +3,20 @@
 Shown for studies that have a condition of the paper's, whatever else they have.
 """
 
+import collections
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, paper, statistics
+from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.paper import claims
+from imbreg_jax.analysis.paper import claims, printed
 from imbreg_jax.analysis.paper import tables as paper_tables
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
 from imbreg_jax.analysis.sections import comparisons, results
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 # ------------------------------------------------------------------------------------------------
 # Tables
@@ -44,11 +43,9 @@ def _overview(found: pd.DataFrame) -> Table:
         ]
     )
     rows = ['variant', 'claim', 'statement']
-    order = list(dict.fromkeys(frame['column']))
-    order.sort(key=lambda name: 'calibrated' in name)
-    table = frame.pivot(index=rows, columns='column', values='status')[order]
-    table = table.reindex(pd.MultiIndex.from_frame(frame[rows].drop_duplicates()))
-    table = table.fillna(formats.NOTHING).reset_index()
+    table = frame.pivot_table('status', rows, 'column', aggfunc='first', sort=False)
+    order = sorted(table.columns, key=lambda name: 'calibrated' in name)
+    table = table[order].fillna(formats.NOTHING).reset_index()
     columns = [
         Column('claim', 'claim', formats.COUNT),
         *_settings(table['variant']),
@@ -67,9 +64,7 @@ def _overview(found: pd.DataFrame) -> Table:
 def _verdicts(found: pd.DataFrame) -> Table:
     # What is not as the paper has it is what a reader wants to see at once.
     order = {claims.FAILS: 0, claims.UNDECIDED: 1, claims.SAME: 1}
-    frame = found.sort_values(
-        'status', key=lambda s: s.map(lambda v: order.get(v, 2)), kind='stable'
-    )
+    frame = found.sort_values('status', key=lambda s: s.map(order).fillna(2), kind='stable')
     columns = [
         Column('claim', 'claim', formats.COUNT),
         *_settings(frame['variant']),
@@ -115,33 +110,27 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
 def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
     """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean."""
     where = f'the paper, Table {number}'
-    printed, expected = (
-        ('paper_mean', 'paper_std', 'paper_marks'),
-        ('expected_low', 'expected_high'),
-    )
-    repeats = paper.repeats()
+    theirs, expected = ('paper_mean', 'paper_std', 'paper_marks'), ('expected_low', 'expected_high')
+    heading = f'range for {printed.REPEATS} repeats'
+    confidence = f'{100 * study.option("confidence", 0.95):g} %'
     columns = [
         Column('trained_on', 'trained on'),
         Column('tested_on', 'tested on'),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
-        Column(('low', 'high'), f'{_confidence(study)} interval', formats.INTERVAL, 'source'),
-        Column(printed, 'paper', formats.PRINTED, lambda row: where),
+        Column(('low', 'high'), f'{confidence} interval', formats.INTERVAL, 'source'),
+        Column(theirs, 'paper', formats.PRINTED, lambda row: where),
         Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
-        Column(expected, f'range for {repeats} repeats', formats.INTERVAL, 'source'),
+        Column(expected, heading, formats.INTERVAL, 'source'),
         Column('paper_inside', 'paper inside?', formats.STATUS),
     ]
     marks = sorted({m for marks in frame['paper_marks'] for m in marks.split(',') if m})
     notes = [
         paper_tables.spread_sentence(number),
-        *(f'[{mark}] {paper.inconsistencies()[mark]}' for mark in marks),
+        *(f'[{mark}] {printed.INCONSISTENCIES[mark]}' for mark in marks),
     ]
-    title = f'Table {number}: {paper.title(number)}'
+    title = f'Table {number}: {printed.TITLES[number]}'
     return Table(f'table_{number}', title, frame, columns, notes)
-
-
-def _confidence(study: FinishedStudy) -> str:
-    return f'{100 * study.option("confidence", 0.95):g} %'
 
 
 def _ruled_out(study: FinishedStudy) -> Table:
@@ -158,7 +147,7 @@ def _ruled_out(study: FinishedStudy) -> Table:
         Column('holm_p', 'p (Holm)', formats.P_VALUE, 'source'),
     ]
     notes = [
-        f'Is a printed mean too far from what the condition predicts for {paper.repeats()} repeats '
+        f'Is a printed mean too far from what the condition predicts for {printed.REPEATS} repeats '
         '(t on the prediction, Holm over the condition’s cells)? Cells in which the paper '
         'contradicts itself do not count. Shown is the cell that fits worst.',
         listed(_ruled_out_sentences(study, frame), 'conditions in the table.', ' '),
@@ -183,7 +172,7 @@ def _ruled_out_sentences(study: FinishedStudy, frame: pd.DataFrame) -> list[str]
 # Figures
 
 
-def draw_samples(study: FinishedStudy) -> mpl_figure.Figure:
+def draw_samples(study: FinishedStudy) -> Drawing:
     """Draws two images of the paper's task, of generating values 2 and 10."""
     size = int(study.config['data']['image_size'])
     rng = np.random.default_rng(study.option('seed', 0))
@@ -205,10 +194,8 @@ def _row(
 ) -> results.Row:
     """Returns a row of a figure, with what the paper prints where the settings are its own."""
     cells = {}
-    there = test != paper.ALL_TESTS or study.averages_as_the_paper()
-    for metric in paper.METRICS:
-        cell = paper.cell(study.conditions[condition].train.name, test, metric)
-        if cell and condition in like and there:
+    for metric in printed.METRICS if condition in like else ():
+        if cell := printed.cell(study.conditions[condition].train.name, test, metric):
             cells[metric] = (cell.mean, cell.std, cell.usable)
     return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
 
@@ -216,9 +203,7 @@ def _row(
 def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
     like = set(paper_tables.as_printed(study))
-    tests = [*labels]
-    baseline = paper.BALANCED if paper.BALANCED in labels else None
-    note = ' Faint: the paper contradicts itself.' if like else ''
+    baseline = printed.BALANCED if printed.BALANCED in labels else None
     found = []
     if study.config['task']['name'] == 'std':
         caption = (
@@ -231,31 +216,33 @@ def _figures(study: FinishedStudy) -> list[Figure]:
     def add(
         name: str, title: str, rows: list[results.Row], tests: Sequence[str], more: str = ''
     ) -> None:
-        found.extend(
-            results.performance(
-                study, name, title, rows, tests, note + more, 'paper', baseline if tests else None
-            )
-        )
+        more = (' Faint: the paper contradicts itself.' if like else '') + more
+        found.extend(results.performance(study, name, title, rows, tests, more, 'paper', baseline))
+
+    def of_all(test: str) -> list[results.Row]:
+        return [_row(study, title, name, test, like) for name, title in titles.items()]
 
     first = study.variants()[0].conditions
-    for number, law in ((4, paper.BALANCED), (5, paper.MISSING), (6, paper.NORMAL)):
+    for number, law in ((4, printed.BALANCED), (5, printed.MISSING), (6, printed.NORMAL)):
         if law in first:
             name = first[law]
-            rows = [_row(study, f'on {labels[test]}', name, test, like) for test in tests]
+            rows = [_row(study, f'on {on}', name, test, like) for test, on in labels.items()]
             trained = look.law_labels(study)[study.conditions[name].train.spec]
             heading = f'Figure {number}: networks trained on {trained}'
-            add(f'figure_{number}_performance_{law}', heading, rows, tests)
+            add(f'figure_{number}_performance_{law}', heading, rows, [*labels])
     if baseline:
-        rows = [_row(study, title, name, baseline, like) for name, title in titles.items()]
         heading = f'Figure 7: all networks, tested on {labels[baseline]}'
-        add('figure_7_performance_on_u1_10', heading, rows, [baseline])
-    averaged = study.averaged_tests()
+        add('figure_7_performance_on_u1_10', heading, of_all(baseline), [baseline])
     if study.averages_as_the_paper():
-        rows = [_row(study, title, name, paper.ALL_TESTS, like) for name, title in titles.items()]
+        averaged = study.averaged_tests()
         over = enumerated([labels[test] for test in averaged])
         heading = f'Figure 8: all networks, averaged over {over}'
-        more = f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats'
-        add('figure_8_performance_all_tests', heading, rows, averaged, f'{more} and tests.')
+        more = (
+            f' Here a mark is the mean over the tests: {over}. The paper’s ± is over repeats and '
+            'tests.'
+        )
+        rows = of_all(printed.ALL_TESTS)
+        add('figure_8_performance_all_tests', heading, rows, averaged, more)
     return found
 
 
@@ -267,10 +254,7 @@ def headline(found: Sequence[claims.Verdict]) -> str:
     main = [v for v in found if v.predictor == 'cnn']
     if not main:
         return "None of the paper's claims can be tested with these conditions."
-    counts = {
-        s: sum(v.status == s for v in main)
-        for s in (claims.STANDS, claims.FAILS, claims.SAME, claims.UNDECIDED)
-    }
+    counts = collections.Counter(verdict.status for verdict in main)
     return (
         "Verdicts on the paper's claims (one for each claim and metric): "
         f'{counts["stands"]} stand, {counts["fails"]} fail, {counts[claims.SAME]} the same within '
@@ -295,8 +279,7 @@ def _notes(study: FinishedStudy, verdicts: int) -> list[str]:
     if departures:
         found.append(
             "The settings are not the paper's, so its numbers are no yardstick here: "
-            + '; '.join(departures)
-            + '.'
+            f'{"; ".join(departures)}.'
         )
     return found
 

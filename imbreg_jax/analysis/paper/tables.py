@@ -5,26 +5,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import paper, statistics
+from imbreg_jax.analysis import statistics
 from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.paper import printed
 
 
 def as_printed(study: FinishedStudy) -> frozenset[str]:
     """Returns the conditions of a study that the paper's numbers may stand beside.
 
-    See `paper.as_printed`; '' is the random guess.
+    See `printed.as_printed`; '' is the random guess.
     """
-    found = [paper.as_printed(h['config'], h['conditions']) for h in study.headers]
+    found = [printed.as_printed(h['config'], h['conditions']) for h in study.headers]
     guess = all('' in names for names in found)
     return frozenset().union(*found) - (set() if guess else {''})
 
 
-def _cell_row(study: FinishedStudy, condition: str, cell: paper.Cell) -> dict[str, Any]:
+def _cell_row(study: FinishedStudy, condition: str, cell: printed.Cell) -> dict[str, Any]:
     """Returns ours, the paper's and the difference for one printed cell."""
     key = ('cnn' if condition else 'random_guess', condition)
     values = study.values(*key, cell.tested_on, cell.metric).to_numpy(float)
     # Table 5 pools repeats and test distributions, so its ± is that of all the values together.
-    every = cell.tested_on == paper.ALL_TESTS
+    every = cell.tested_on == printed.ALL_TESTS
     tests = study.averaged_tests() if every else [cell.tested_on]
     pooled = np.concatenate(
         [study.values(*key, test, cell.metric).to_numpy(float) for test in tests]
@@ -32,7 +33,7 @@ def _cell_row(study: FinishedStudy, condition: str, cell: paper.Cell) -> dict[st
     mean = values.mean() if values.size else np.nan
     confidence = study.option('confidence', 0.95)
     low, high = statistics.mean_interval(values, confidence)
-    expected = statistics.prediction_interval(values, paper.repeats(), confidence)
+    expected = statistics.prediction_interval(values, printed.REPEATS, confidence)
     return {
         'trained_on': study.titles.get(condition, 'Baseline'),
         'tested_on': study.labels.get(cell.tested_on, 'all three'),
@@ -49,12 +50,12 @@ def _cell_row(study: FinishedStudy, condition: str, cell: paper.Cell) -> dict[st
         'expected_low': expected[0],
         'expected_high': expected[1],
         'paper_inside': _inside(cell, expected),
-        'p_value': statistics.prediction_p_value(values, paper.repeats(), cell.mean),
+        'p_value': statistics.prediction_p_value(values, printed.REPEATS, cell.mean),
         'source': study.source(*key, cell.tested_on, cell.metric),
     }
 
 
-def _inside(cell: paper.Cell, expected: statistics.Interval) -> str:
+def _inside(cell: printed.Cell, expected: statistics.Interval) -> str:
     if not np.isfinite(expected[0]):
         return 'no spread'
     answer = 'yes' if expected[0] <= cell.mean <= expected[1] else 'no'
@@ -64,27 +65,23 @@ def _inside(cell: paper.Cell, expected: statistics.Interval) -> str:
 def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
     """Regenerates the paper's Tables 1 to 5 from the study's first group of conditions.
 
-    Args:
-      study: the loaded study.
-
     Returns:
       Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
       repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
-      (interval of the mean), paper_mean, paper_std, paper_marks (`paper.inconsistencies()`),
+      (interval of the mean), paper_mean, paper_std, paper_marks (`printed.INCONSISTENCIES`),
       difference, expected_low and expected_high (where the mean of as many repeats as the paper's
       falls), paper_inside, p_value, source. Tables without a trained condition are left out.
     """
     conditions = study.variants()[0].conditions
     found = {}
-    for table in range(1, 6):
-        rows = []
-        trained = False
-        for cell in paper.table(table):
-            known = not cell.trained_on or cell.trained_on in conditions
-            if known and _tested(study, cell):
-                trained = trained or bool(cell.trained_on)
-                rows.append(_cell_row(study, conditions.get(cell.trained_on, ''), cell))
-        if trained:
+    for table in printed.TITLES:
+        cells = [
+            cell
+            for cell in printed.cells()
+            if cell.table == table and cell.trained_on in ('', *conditions) and _tested(study, cell)
+        ]
+        if any(cell.trained_on for cell in cells):
+            rows = [_cell_row(study, conditions.get(cell.trained_on, ''), cell) for cell in cells]
             found[table] = pd.DataFrame(rows)
     return found
 
@@ -103,9 +100,6 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
     condition, at the level 1 − confidence. Cells in which the paper contradicts itself and the
     baseline do not count.
 
-    Args:
-      study: the loaded study.
-
     Returns:
       A row per condition and table: variant, condition, table, ruled_out ('yes', 'no' or 'no
       spread'), tested_on, metric, mean, paper_mean, holm_p (these four of the cell that fits
@@ -117,7 +111,7 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
         for train, condition in variant.conditions.items():
             cells = [
                 cell
-                for cell in paper.cells()
+                for cell in printed.cells()
                 if cell.trained_on == train and cell.usable and _tested(study, cell)
             ]
             # Tables 1 and 4 (3 and 4) print the same number: one test, not two.
@@ -126,24 +120,22 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
                 for cell in cells
             }
             corrected = statistics.holm([row['p_value'] for row in compared.values()])
-            p_values = dict(zip(compared, corrected, strict=True))
+            for row, p in zip(compared.values(), corrected, strict=True):
+                row['holm_p'] = p
             for table in sorted({cell.table for cell in cells}):
-                keys = [(c.tested_on, c.metric, c.mean) for c in cells if c.table == table]
-                worst = min(keys, key=lambda key: np.nan_to_num(p_values[key], nan=2.0))
-                p, row = p_values[worst], compared[worst]
+                own = [compared[c.tested_on, c.metric, c.mean] for c in cells if c.table == table]
+                worst = min(own, key=lambda row: np.nan_to_num(row['holm_p'], nan=2.0))
+                p = worst['holm_p']
                 verdict = 'no spread' if not np.isfinite(p) else 'yes' if p < alpha else 'no'
-                told = {key: row[key] for key in ('tested_on', 'metric', 'mean', 'paper_mean')}
-                rows.append(
-                    {'variant': variant.name, 'condition': condition, 'table': table}
-                    | {'ruled_out': verdict, **told, 'holm_p': p, 'source': row['source']}
-                )
+                named = {'variant': variant.name, 'condition': condition, 'table': table}
+                rows.append(worst | named | {'ruled_out': verdict})
     # Columns also where the paper printed nothing on what the study was tested on.
     return pd.DataFrame(rows, columns=_RULED_OUT)
 
 
-def _tested(study: FinishedStudy, cell: paper.Cell) -> bool:
+def _tested(study: FinishedStudy, cell: printed.Cell) -> bool:
     """Whether the study tests on what a cell is about."""
-    tests = paper.test_distributions() if cell.tested_on == paper.ALL_TESTS else [cell.tested_on]
+    tests = printed.TEST_DISTRIBUTIONS if cell.tested_on == printed.ALL_TESTS else [cell.tested_on]
     return set(tests) <= set(study.test_distributions)
 
 

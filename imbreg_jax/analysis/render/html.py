@@ -56,14 +56,7 @@ def page(
     contents: Mapping[str, Content],
     drawn: Mapping[str, Sequence[Finished]],
 ) -> str:
-    """Returns the page.
-
-    Args:
-      study: what it is about.
-      sections: those that apply, in order.
-      contents: name of a section -> what it says.
-      drawn: name of a section -> its figures.
-    """
+    """Returns the page of sections that apply, in order; `contents` and `drawn` are by name."""
     script, name = _file('page.js'), study.config.get('name') or 'a study'
     several = len(study.conditions) > 1
     counts = sorted({len(study.repeats(name)) for name in study.conditions})

@@ -6,13 +6,9 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, listed, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import ticker  # isort: skip
 
 NEEDED = formats.count_or_more(statistics.MOST_REPEATS)
 DIFFERS, SAME, UNDECIDED = 'differs', 'same within the margin', 'undecided'
@@ -41,7 +37,7 @@ def judged(compared: pd.DataFrame, level: float) -> pd.DataFrame:
     return compared.assign(answer=np.where(compared['holm_p'] < level, DIFFERS, same))
 
 
-def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
     """Draws ratio and interval of MSE and MAPE, a row for each pair and test, over the margin."""
     styles, titles, tests = look.styles(study), look.titles(study), look.test_labels(study)
     parts = [frame[frame['metric'] == metric] for metric in _DRAWN]

@@ -5,19 +5,16 @@ from typing import Any
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, decomposition, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Column, Content, Section, Table, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 _COLOURS = ('#0072B2', '#56B4E9', '#E69F00', '#CC79A7', '#BBBBBB')
 _HATCHES = ('', '///', '...', 'xx', '')
 
 
-def draw(study: FinishedStudy, frame: pd.DataFrame) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
     """Draws the shares of the parts, a bar for each row of `decomposition.table`."""
     titles, tests = look.titles(study), look.test_labels(study)
     cells = zip(frame['condition'], frame['test_distribution'], strict=True)

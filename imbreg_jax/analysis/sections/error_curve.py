@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats, look, statistics
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Column, Content, Section, Table
 from imbreg_jax.analysis.sections import targets as targets_section
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
 
 _BINS = 50
 # Width of a panel's title where two panels share a row.
@@ -72,17 +69,14 @@ def table(study: FinishedStudy, conditions: Sequence[str]) -> pd.DataFrame:
     return pd.concat(curves, names=['condition', None]).reset_index(level=0)
 
 
-def _robust_limits(
-    values: Sequence[np.ndarray], low: float = 1, high: float = 99
-) -> tuple[float, float]:
-    joined = np.concatenate(values)
-    joined = joined[np.isfinite(joined)]
-    a, b = np.percentile(joined, [low, high]) if joined.size else (-1.0, 1.0)
+def _robust_limits(values: pd.Series) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    a, b = np.percentile(known, [1, 99]) if known.size else (-1.0, 1.0)
     margin = 0.08 * (b - a) or 1.0
-    return min(a - margin, 0 - margin), max(b + margin, 0 + margin)
+    return min(a, 0) - margin, max(b, 0) + margin
 
 
-def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> Drawing:
     """Draws bias, relative bias and spread of `table` rows over the training densities."""
     styles, titles = look.styles(study), look.titles(study)
     drawing, grid = canvas.canvas(
@@ -93,27 +87,27 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
         height_ratios=(3, 3, 3, 1.4),
     )
     absolute, relative, spread, density = grid[:, 0]
-    limits: tuple[list, list, list] = ([], [], [])
+    frame = frame[frame['condition'].isin(conditions)]
     for name in conditions:
         curve = frame[frame['condition'] == name]
         target, color, line = curve['target'].to_numpy(float), styles[name].color, styles[name].line
         style = {'color': color, 'linestyle': line, 'linewidth': 1.6}
         percent = 100 / target
-        seen = target >= _SMALL_TARGET
-        for axes, scale, limit in ((absolute, 1.0, limits[0]), (relative, percent, limits[1])):
+        for axes, scale in ((absolute, 1.0), (relative, percent)):
             low, bias, high = (
                 (scale * curve[key]).to_numpy(float) for key in ('bias_low', 'bias', 'bias_high')
             )
             axes.plot(target, bias, label=titles[name] if axes is absolute else None, **style)
             axes.fill_between(target, low, high, color=color, alpha=0.2, linewidth=0)
-            limit.append(bias if axes is absolute else bias[seen])
         for key, thin in (('image_std', {}), ('repeat_std', {'linewidth': 0.9, 'alpha': 0.7})):
-            scatter = (percent * curve[key]).to_numpy(float)
-            spread.plot(target, scatter, **style | thin)
-            limits[2].append(scatter[seen])
-    absolute.set_ylim(*_robust_limits(limits[0]))
-    relative.set_ylim(*_robust_limits(limits[1]))
-    spread.set_ylim(0, _robust_limits(limits[2])[1])
+            spread.plot(target, (percent * curve[key]).to_numpy(float), **style | thin)
+    seen = frame[frame['target'] >= _SMALL_TARGET]
+    bias, *spreads = (
+        100 / seen['target'] * seen[key] for key in ('bias', 'image_std', 'repeat_std')
+    )
+    absolute.set_ylim(*_robust_limits(frame['bias']))
+    relative.set_ylim(*_robust_limits(bias))
+    spread.set_ylim(0, _robust_limits(pd.concat(spreads))[1])
     for axes in (absolute, relative):
         axes.axhline(0, color=MUTED, linewidth=0.8)
     absolute.set_ylabel('bias\n(unit of the target)')
@@ -123,8 +117,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
     told = 'thick: between images of a run; thin: between repeats'
     small: Any = {'fontsize': 9, 'loc': 'left', 'color': MUTED}
     spread.set_title(told if several else 'between images of a run', **small)
-    reach = frame['target'][frame['condition'].isin(conditions)]
-    x = np.linspace(min(0.0, reach.min()), max(1.0, reach.max()), 1500)
+    x = np.linspace(min(0.0, frame['target'].min()), max(1.0, frame['target'].max()), 1500)
     targets_section.draw_densities(density, study, x, conditions)
     density.set(xlabel=f'true {look.target(study)}', ylabel='training\ndensity')
     look.legend(drawing, absolute)
@@ -133,7 +126,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
 
 def draw_predictions(
     study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]
-) -> mpl_figure.Figure:
+) -> Drawing:
     """Draws predictions against targets, a panel for each condition, with the line of `table`."""
     styles, titles = look.styles(study), look.titles(study)
     rows = math.ceil(len(conditions) / 2)

@@ -7,13 +7,10 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats, look
+from imbreg_jax.analysis.canvas import Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Column, Content, Section, Table
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import ticker  # isort: skip
 
 _SHOWN = {
     'train_loss': ('training loss', '(dropout on)'),
@@ -47,7 +44,7 @@ def table(study: FinishedStudy) -> pd.DataFrame:
     )
 
 
-def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> Drawing:
     """Draws mean and spread of `table` rows, one panel a metric, on logarithmic axes."""
     styles, titles = look.styles(study), look.titles(study)
     height = 6.6 + look.legend_height([titles[name] for name in conditions])

@@ -8,15 +8,11 @@ from typing import Any
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, formats
-from imbreg_jax.analysis.canvas import MUTED, WIDTH
+from imbreg_jax.analysis.canvas import MUTED, WIDTH, Drawing, patches
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
 from imbreg_jax.study.config import completed, flatten
 from imbreg_jax.study.settings import section_of
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import patches  # isort: skip
 
 _ROW = 0.82  # Inches.
 _MIDDLE, _TEXT_FROM = 1.0, 2.05
@@ -70,9 +66,9 @@ def layers(config: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def draw(frame: pd.DataFrame) -> mpl_figure.Figure:
+def draw(frame: pd.DataFrame) -> Drawing:
     """Draws what `layers` returned, from the image down to the prediction."""
-    drawing = mpl_figure.Figure(figsize=(WIDTH, _ROW * len(frame)))
+    drawing = Drawing(figsize=(WIDTH, _ROW * len(frame)))
     axes = drawing.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(_ROW * len(frame), 0))
     axes.axis('off')

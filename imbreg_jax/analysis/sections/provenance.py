@@ -1,8 +1,5 @@
 """Where the numbers come from: machines, versions, files."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from imbreg_jax.analysis import formats
@@ -14,7 +11,7 @@ def table(study: FinishedStudy) -> pd.DataFrame:
     """Returns a row per workdir, of what its config.json says of machine, versions and time."""
     rows = []
     for name, header in zip(study.sources, study.headers, strict=True):
-        timing: Mapping[str, Any] = header.get('timing') or {}
+        timing = header.get('timing') or {}
         rows.append(
             {
                 'workdir': name,
@@ -23,16 +20,12 @@ def table(study: FinishedStudy) -> pd.DataFrame:
                 'versions': ', '.join(f'{k} {v}' for k, v in header.get('versions', {}).items()),
                 'commit': str(header.get('git_commit') or 'unknown'),
                 'seed': header['config'].get('seed'),
-                'seconds': _float(timing.get('seconds')),
-                'compile_seconds': _float(timing.get('compile_seconds')),
+                'seconds': timing.get('seconds'),
+                'compile_seconds': timing.get('compile_seconds'),
                 'source': 'config.json',
             }
         )
-    return pd.DataFrame(rows)
-
-
-def _float(value: float | None) -> float:
-    return float('nan') if value is None else float(value)
+    return pd.DataFrame(rows).astype({'seconds': float, 'compile_seconds': float})
 
 
 def _build(study: FinishedStudy) -> Content:

@@ -4,32 +4,25 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, look, paper, statistics, tables
-from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED
+from imbreg_jax.analysis import canvas, look, statistics, tables
+from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED, Axes, Drawing, lines
 from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
 from imbreg_jax.analysis.formats import mean_and_std, number
+from imbreg_jax.analysis.paper.printed import ALL_TESTS
 from imbreg_jax.analysis.paper.tables import as_printed
 from imbreg_jax.analysis.section import Content, Figure, Section, only
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import lines  # isort: skip
 
 _METRICS = {'mse': 'MSE (unit squared)', 'mape': 'MAPE (% of the target)'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a performance figure.
+    """One row of a performance figure: its label, whose networks, and on which test, or 'all'.
 
-    Attributes:
-      label: what stands beside it.
-      condition: whose networks they are.
-      test: what they are tested on, or 'all'.
-      printed: metric -> (mean, std, whether it may count), as somebody else printed it.
+    `printed` is metric -> (mean, std, whether it may count), as somebody else printed it.
     """
 
     label: str
@@ -40,7 +33,7 @@ class Row:
 
 def draw(
     study: FinishedStudy, rows: Sequence[Row], beside: str = '', baseline: str | None = None
-) -> mpl_figure.Figure:
+) -> Drawing:
     """Draws a mark for each repeat, mean and interval, and the printed value below it.
 
     Args:
@@ -54,7 +47,14 @@ def draw(
     styles, confidence = look.styles(study), study.option('confidence', 0.95)
     for axes, (metric, unit) in zip(grid[:, 0], _METRICS.items(), strict=True):
         for i, row in enumerate(rows):
-            _draw_row(axes, i, study, row, metric, styles[row.condition], confidence)
+            values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
+            if values.size:
+                _draw_repeats(axes, i, values, styles[row.condition], confidence)
+            if metric in row.printed:
+                mean, std, usable = row.printed[metric]
+                mark: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND}
+                mark |= {'markersize': 5, 'elinewidth': 1, 'capsize': 2}
+                axes.errorbar(mean, i + 0.32, xerr=std, alpha=1 if usable else 0.45, **mark)
         # From zero on, so that lengths compare; a little room beyond the last mark.
         axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=unit)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -80,30 +80,16 @@ def draw(
     return drawing
 
 
-def _draw_row(
-    axes: mpl_axes.Axes,
-    i: int,
-    study: FinishedStudy,
-    row: Row,
-    metric: str,
-    style: look.Style,
-    confidence: float,
+def _draw_repeats(
+    axes: Axes, i: int, values: np.ndarray, style: look.Style, confidence: float
 ) -> None:
-    values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
-    color = style.color
-    if values.size:
-        heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
-        small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
-        axes.plot(values, heights, style.marker, color=color, **small)
-        ends = statistics.mean_interval(values, confidence)
-        axes.plot(ends, [i + 0.1] * 2, color=color, linewidth=3, solid_capstyle='butt')
-        large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
-        axes.plot(values.mean(), i + 0.1, style.marker, color=color, **large)
-    if metric in row.printed:
-        mean, std, usable = row.printed[metric]
-        look_: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND, 'markersize': 5}
-        look_ |= {'elinewidth': 1, 'capsize': 2, 'alpha': 1 if usable else 0.45}
-        axes.errorbar(mean, i + 0.32, xerr=std, **look_)
+    heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
+    small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
+    axes.plot(values, heights, style.marker, color=style.color, **small)
+    ends = statistics.mean_interval(values, confidence)
+    axes.plot(ends, [i + 0.1] * 2, color=style.color, linewidth=3, solid_capstyle='butt')
+    large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
+    axes.plot(values.mean(), i + 0.1, style.marker, color=style.color, **large)
 
 
 def performance(
@@ -116,17 +102,10 @@ def performance(
     beside: str = '',
     baseline: str | None = None,
 ) -> list[Figure]:
-    """Returns a performance figure of the rows that have values; none where no row has.
+    """Returns a figure of `draw` with the rows that have values; none where no row has.
 
-    Args:
-      study: the study.
-      name: what to name its files after.
-      title: what it shows.
-      rows: from top to bottom; of very many the first are drawn.
-      tests: test distributions that it names.
-      more: what its caption says besides.
-      beside: who printed what the rows hold beside the measured values.
-      baseline: see `draw`.
+    Of very many rows the first are drawn. `tests` are those that it names, and `more` is what its
+    caption says besides.
     """
     rows = [row for row in rows if len(study.values('cnn', row.condition, row.test, 'mse'))]
     shown = rows[: look.MOST_ROWS]
@@ -148,25 +127,21 @@ def performance(
 
 def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
-    tests = [*labels]
-    # So many conditions that every test has rows; the average of a single test is that test.
+    tests, averaged = [*labels], study.averaged_tests()
+    # So many conditions that every test has rows.
     shown = study.trained[: max(1, look.MOST_ROWS // (len(tests) + 1))]
+    more = ' Condition → test distribution.'
+    if len(averaged) > 1:  # That of a single test is that test.
+        more += f' Average: over {", ".join(labels[test] for test in averaged)}.'
+        labels[ALL_TESTS] = 'average'
+    more += only(len(shown), len(study.trained), 'conditions')
     rows = [
-        Row(look.row_label(titles[name], labels[test]), name, test)
-        for test in tests
+        Row(look.row_label(titles[name], label), name, test)
+        for test, label in labels.items()
         for name in shown
     ]
-    averaged = study.averaged_tests()
-    if len(averaged) > 1:
-        rows += [
-            Row(look.row_label(titles[name], 'average'), name, paper.ALL_TESTS) for name in shown
-        ]
-    more = only(len(shown), len(study.trained), 'conditions')
-    over = ' Condition → test distribution.'
-    if len(averaged) > 1:
-        over += f' Average: over {", ".join(labels[test] for test in averaged)}.'
     name, title = 'performance', 'Errors of every condition on every test distribution'
-    return performance(study, name, title, rows, tests, over + more)
+    return performance(study, name, title, rows, tests, more)
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:

@@ -7,17 +7,25 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, decomposition, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
 
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import figure as mpl_figure  # isort: skip
-
+_HEADINGS = {
+    'measured': 'measured, dropout off',
+    'predicted_dense': 'predicted, last layer',
+    'share_dense': 'share of measured %',
+    'mean_prediction': 'measured, mean over masks',
+    'predicted_both': 'predicted, both dropouts',
+    'share_both': 'share of that %',
+    'validation': 'on validation split',
+    'correlation': 'correlation',
+    'stationary': 'factor left to train',
+}
 _PERCENT = formats.Kind('number', lambda factor: formats.number(100 * (1 - factor), 3))
 
 
-def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) -> Drawing:
     """Draws predicted against measured shrinkage (%), two marks for each `shrinkage` row."""
     styles, titles = look.styles(study), look.titles(study)
     drawing, grid = canvas.canvas(4.9 + look.legend_height([titles[name] for name in conditions]))
@@ -46,20 +54,9 @@ def _summary_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
             f'({row["runs"]} runs)'
         )
 
-    headings = {
-        'measured': 'measured, dropout off',
-        'predicted_dense': 'predicted, last layer',
-        'share_dense': 'share of measured %',
-        'mean_prediction': 'measured, mean over masks',
-        'predicted_both': 'predicted, both dropouts',
-        'share_both': 'share of that %',
-        'validation': 'on validation split',
-        'correlation': 'correlation',
-        'stationary': 'factor left to train',
-    }
     columns = [
         Column('condition', 'trained on', labels=study.titles),
-        *(Column(key, heading, formats.ROUGH, source) for key, heading in headings.items()),
+        *(Column(key, heading, formats.ROUGH, source) for key, heading in _HEADINGS.items()),
         Column('runs', 'runs', formats.COUNT, source),
     ]
     notes = [
@@ -73,18 +70,12 @@ def _summary_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
 
 
 def _runs_table(study: FinishedStudy, runs: pd.DataFrame) -> Table:
-    headings = {
-        'measured': 'measured, dropout off',
-        'predicted_dense': 'predicted, last layer',
-        'mean_prediction': 'measured, mean over masks',
-        'predicted_both': 'predicted, both dropouts',
-        'validation': 'on validation split',
-    }
+    kinds = dict.fromkeys([*decomposition.FACTORS, 'validation'], _PERCENT)
+    kinds['stationary'] = formats.NUMBER
     columns = [
         Column('condition', 'trained on', labels=study.titles),
         Column('repeat', 'repeat', formats.COUNT, 'source'),
-        *(Column(key, heading, _PERCENT, 'source') for key, heading in headings.items()),
-        Column('stationary', 'factor left to train', formats.NUMBER, 'source'),
+        *(Column(k, text, kinds[k], 'source') for k, text in _HEADINGS.items() if k in kinds),
     ]
     title = 'Shrinkage in percent, network by network'
     notes = ['The CSV file holds factors f; shown is the shrinkage 100·(1 − f).']

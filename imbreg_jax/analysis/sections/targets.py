@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from imbreg_jax.analysis import canvas, formats, look
+from imbreg_jax.analysis.canvas import Axes, Drawing
 from imbreg_jax.analysis.finished import Distribution, FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, enumerated, listed, only
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import laws as target_laws
 from imbreg_jax.study.imbalance import Imbalance, imbalance
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
-
 
 _OR_INFINITE = formats.Kind(
     'number', lambda value: '∞' if value == math.inf else formats.number(value)
@@ -42,18 +39,17 @@ def density(
         found = np.asarray(law.pdf(x), dtype=float)
         return np.where(np.isfinite(found), found, np.nan)
     except ValueError:
-        targets = targets[np.isfinite(targets)]
         if not targets.size:
             return np.full(len(x), np.nan)
-        counts, edges = np.histogram(targets, bins=40, density=True)
-        at = np.clip(np.searchsorted(edges, x, side='right') - 1, 0, len(counts) - 1)
-        return np.where((x < edges[0]) | (x > edges[-1]), 0.0, counts[at])
+        return stats.rv_histogram(np.histogram(targets, bins=40), density=False).pdf(x)
 
 
 def validation_targets(study: FinishedStudy, condition: str) -> np.ndarray:
     """Returns [n] targets of the validation splits of all repeats: draws of the training law."""
     runs = [run for (name, _), run in study.runs.items() if name == condition]
-    return np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
+    found = np.concatenate([run.validation_target for run in runs]) if runs else np.zeros(0)
+    # Rows of a condition with fewer validation images than others end in nan.
+    return found[np.isfinite(found)]
 
 
 def laws(study: FinishedStudy, conditions: Sequence[str]) -> dict[str, str]:
@@ -65,7 +61,7 @@ def laws(study: FinishedStudy, conditions: Sequence[str]) -> dict[str, str]:
 
 
 def draw_densities(
-    axes: mpl_axes.Axes, study: FinishedStudy, x: np.ndarray, conditions: Sequence[str]
+    axes: Axes, study: FinishedStudy, x: np.ndarray, conditions: Sequence[str]
 ) -> None:
     """Draws the density at [m] points x of each law that the conditions were trained on."""
     styles, labels = look.styles(study), look.law_labels(study)
@@ -77,13 +73,12 @@ def draw_densities(
     axes.set_ylim(bottom=0)
 
 
-def draw(study: FinishedStudy, conditions: Sequence[str]) -> mpl_figure.Figure:
+def draw(study: FinishedStudy, conditions: Sequence[str]) -> Drawing:
     """Draws the densities of the laws that the conditions were trained on."""
     labels = look.law_labels(study)
     shown = [labels[spec] for spec in laws(study, conditions)]
     drawing, grid = canvas.canvas(2.7 + look.legend_height(shown))
     targets = np.concatenate([validation_targets(study, name) for name in conditions])
-    targets = targets[np.isfinite(targets)]
     high = float(targets.max()) if targets.size else 10.0
     draw_densities(grid[0, 0], study, np.linspace(0, 1.08 * high, 1200), conditions)
     grid[0, 0].set(xlabel=look.target(study), ylabel='density')
