@@ -212,14 +212,11 @@ class TrainingSettings:
         also='optimiser optim solver',
     )  # fmt: skip
     learning_rate: float = field(
-        5e-7,
-        positive(10.0),
-        "the optimiser's step size",
-        DIAL,
+        5e-7, positive(10.0), "the optimiser's step size", DIAL,
         also='lr eta alpha step_size stepsize',
-    )
+    )  # fmt: skip
     schedule: str = field(
-        'constant', one_of('constant', 'linear', 'cosine', 'step'),
+        'constant', entry('imbreg_jax.training.optimizer:SCHEDULES'),
         'what the step size does over the steps of training: stays; falls to 0 along a line or '
         'half a cosine; or falls to a tenth at half of them and again at three quarters', DIAL,
         also='lr_schedule scheduler decay annealing',

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from imbreg_jax.study import FIELDS, TrainingSettings
+from imbreg_jax.study import TrainingSettings
 
 
 def build(
@@ -40,9 +40,8 @@ def build(
     )
 
 
-# What a run's dial `training.schedule` makes of the share of steps done after the warm-up, by its
-# place among the field's choices.
-_SHAPES: dict[str, Callable[[jax.Array], jax.Array]] = {
+# The share of steps that are done after the warm-up to the factor on the step size, each one entry.
+SCHEDULES: dict[str, Callable[[jax.Array], jax.Array]] = {
     'constant': jnp.ones_like,
     'linear': lambda done: 1.0 - done,
     'cosine': lambda done: 0.5 * (1.0 + jnp.cos(jnp.pi * done)),
@@ -57,9 +56,9 @@ def schedule(dials: Mapping[str, Any], progress: jax.Array | float) -> jax.Array
     """
     warmup = jnp.asarray(dials['training.warmup'])
     done = jnp.maximum(progress - warmup, 0.0) / (1.0 - warmup)
-    shapes = [_SHAPES[name](done) for name in FIELDS['training.schedule'].choices]
+    factors = [shape(done) for shape in SCHEDULES.values()]
     rising = progress / jnp.where(warmup > 0, warmup, 1.0)
-    chosen = lax.select_n(jnp.asarray(dials['training.schedule'], jnp.int32), *shapes)
+    chosen = lax.select_n(jnp.asarray(dials['training.schedule'], jnp.int32), *factors)
     return jnp.where(progress < warmup, rising, chosen)
 
 
