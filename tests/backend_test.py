@@ -11,6 +11,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 import small_study
@@ -101,6 +102,7 @@ def _python(code: str, *arguments: str, **variables: str) -> list[str]:
 
 
 class PinnedTest(parameterized.TestCase):
+    @pytest.mark.slow
     def test_settings_of_the_environment_change_no_number(self):
         variables = {
             'JAX_ENABLE_X64': '1',
@@ -134,6 +136,7 @@ class PinnedTest(parameterized.TestCase):
 
 
 class CoresTest(absltest.TestCase):
+    @pytest.mark.slow
     def test_sums_are_those_of_the_cores_a_study_was_begun_on(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest('one core')
@@ -188,6 +191,7 @@ class CacheTest(absltest.TestCase):
         ):
             backend.use_compilation_cache(path)
 
+    @pytest.mark.slow
     def test_a_program_that_is_kept_is_loaded_without_alarm(self):
         folder = self.create_tempdir().full_path
         for level, alarm in (('1', False), ('1', False), ('0', True)):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, flagsaver, parameterized
 
 from imbreg_jax.benchmark import command
@@ -27,6 +28,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class BenchmarkTest(parameterized.TestCase):
+    @pytest.mark.slow
     def test_measures_fewer_runs_than_there_are_devices(self):
         out = pathlib.Path(self.create_tempdir().full_path)
         small = ('--train_size=50', '--rounds=1', '--seconds=0.01')

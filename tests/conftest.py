@@ -20,6 +20,19 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 _COMPILED = 'IMBREG_JAX_TESTS_COMPILED'
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--slow`, for the tests that the ordinary command leaves out for their time."""
+    parser.addoption('--slow', action='store_true', help='run the tests that take long, too')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what is marked as slow, unless it is asked for."""
+    if not config.getoption('--slow'):
+        for item in items:
+            if 'slow' in item.keywords:
+                item.add_marker(pytest.mark.skip(reason='only with --slow'))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Parses absl's flags, with none given: pytest's own arguments are not for absl."""
     if not flags.FLAGS.is_parsed():

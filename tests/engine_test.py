@@ -6,6 +6,7 @@ import functools
 
 import jax
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 import plain_training
@@ -203,6 +204,7 @@ class DataTest(EngineTest):
         self.assert_same_bits(cached.params, drawn.params)
 
     @parameterized.parameters((16, 1), (20, 5))
+    @pytest.mark.slow
     def test_cached_is_uncached_for_splits_of_any_size(self, size, count):
         """Small sums are fused with whatever made their numbers, wherever a compiler may."""
         small = small_study.study(
@@ -225,6 +227,7 @@ class DataTest(EngineTest):
             found.append(_data(engine) | {'predictions': predictions})
         self.assert_same_bits(*found)
 
+    @pytest.mark.slow
     def test_cached_is_uncached_when_runs_step_together(self):
         cached = _both(mapping='vmap').engine
         drawn = Engine(_programs('vmap', cached=False), cached.unit)
@@ -316,10 +319,12 @@ class PairedConditionsTest(EngineTest):
 class PlanTest(EngineTest):
     """How a study is computed changes no number beyond rounding."""
 
+    @pytest.mark.slow
     def test_map_and_vmap(self):
         mapped, together = _both(), _both(mapping='vmap')
         self.assert_same_to_rounding(together.params, mapped.params, mapped.engine.study, 8)
 
+    @pytest.mark.slow
     def test_two_devices_and_shorter_chunks(self):
         if jax.device_count() < 2:
             self.skipTest('one device, fixed before this test was loaded')

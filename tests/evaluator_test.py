@@ -6,6 +6,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl.testing import absltest
 
 import small_study
@@ -64,6 +65,7 @@ def _scaled(generating, noise):
     return (np.float32(generating)[:, None, None] * noise)[..., None]
 
 
+@pytest.mark.slow
 class MemoryTest(absltest.TestCase):
     def test_that_runs_out_is_met_with_fewer_runs_at_a_time(self):
         mapped, params, whole = _finished()

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 import quick_compilation
@@ -30,6 +31,7 @@ class MemoryTest(parameterized.TestCase):
         predicted = memory.of(study, study.conditions[0], 'gpu')
         self.assertEqual(predicted.per_repeat * len(study.repeats), tables)
 
+    @pytest.mark.slow
     def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self):
         """What a run adds to the training program, all runs at once, paper's network and batch."""
         config = study_lib.default_config()

@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl.testing import absltest
 
 import plain_training
@@ -87,6 +88,7 @@ class RemedyTest(absltest.TestCase):
 
         self._assert_as_plain('loss', loss=loss)
 
+    @pytest.mark.slow
     def test_recipe(self):
         tables = self._tables('recipe')
         self.assertNotEmpty(np.flatnonzero(tables['noise']))
@@ -128,6 +130,7 @@ class RemedyTest(absltest.TestCase):
         self.assertEqual(int(state.epochs[run]), 2)
 
 
+@pytest.mark.slow
 class ScheduleTest(absltest.TestCase):
     """Layers that stay, layers that are drawn anew, and weights that hold for some epochs."""
 

@@ -5,6 +5,7 @@ What the default's steps give is in engine_test.py, and with remedies in remedy_
 
 import numpy as np
 import optax
+import pytest
 from absl.testing import absltest
 
 import plain_training
@@ -12,6 +13,7 @@ import small_study
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 
+@pytest.mark.slow
 class FormsTest(absltest.TestCase):
     """Another network, optimiser and schedule, in one, against the same loop."""
 

@@ -8,6 +8,7 @@ from unittest import mock
 
 import jax
 import pandas as pd
+import pytest
 from absl.testing import absltest
 
 import kept_study
@@ -142,6 +143,7 @@ class OutOfMemoryTest(kept_study.TestCase):
         self.assertEqual((self._plan()['cached'], self._plan()['runs_per_unit']), (False, 2))
         self.assert_same_results()
 
+    @pytest.mark.slow
     def test_splits_also_runs_that_are_under_way(self):
         def too_many(engine, calls):
             return calls > 2 and len(engine.unit.runs) > 2
@@ -152,6 +154,7 @@ class OutOfMemoryTest(kept_study.TestCase):
         self.assertEqual(self.calls, 2 + 2 + 2 * 2)
         self.assert_same_results()
 
+    @pytest.mark.slow
     def test_ends_the_study_where_no_plan_needs_less(self):
         with self._fails(Engine, 'initialize', _FULL, lambda *_: True):
             with self.assertLogs('imbreg_jax', 'WARNING') as logs:
