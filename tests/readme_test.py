@@ -115,7 +115,7 @@ class CommandsTest(absltest.TestCase):
         assert config is not None
         study.resolve(config)
         for argument in rest[1:]:
-            self.assertRegex(argument, '^--workdir=.')
+            self.assertRegex(argument, '^--(workdir=.|dry_run$)')
 
     def _check_flags(self, file: str, arguments: tuple[str, ...]) -> None:
         path = _ROOT / file
