@@ -1,0 +1,358 @@
+"""Errors along every dial of a study: how much a step costs, where, and for which category."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look
+from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.dose_response import Dial, Group
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.formats import number
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.sections import error_curve, targets
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import colors  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import ticker  # isort: skip
+
+_DRAWN = ('mse', 'mape')
+_MOST_MAPS = 4
+_TARGET_BINS = 24
+_OR_NOTHING = formats.Kind('label', lambda text: text or formats.NOTHING)
+
+
+def dials(study: FinishedStudy) -> list[Dial]:
+    """Returns the dials of a study, laws placed by their imbalance against the reference's law."""
+    test = study.test_distributions[dose_response.reference_test(study)]
+
+    def measure(name: str) -> tuple[float, float] | None:
+        found = targets.measures(study, name, test)
+        return found and (found.missing_share, found.wasserstein)
+
+    return dose_response.dials(study, measure)
+
+
+def _limits(rows: pd.DataFrame, middle: str, low: str, high: str, *more: float) -> tuple:
+    """Returns ends of an axis that shows means, and intervals unless these go very far."""
+    ends = [*rows[middle], *more]
+    return (
+        max(np.nanmin([*rows[low], *ends]), np.nanmin(ends) / 4) / 1.05,
+        min(np.nanmax([*rows[high], *ends]), np.nanmax(ends) * 4) * 1.05,
+    )
+
+
+def _logarithmic(axes: mpl_axes.Axes, which: str, low: float, high: float) -> None:
+    """Makes an axis logarithmic, with numbers that can be read on it."""
+    axis = getattr(axes, f'{which}axis')
+    axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
+    subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+    wide, narrow = ticker.LogLocator(subs=subs), ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
+    axis.set_major_locator(wide if high > 4 * low else narrow)
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def draw_curves(
+    study: FinishedStudy, dial: Dial, groups: Sequence[Group], frame: pd.DataFrame
+) -> mpl_figure.Figure:
+    """Draws errors and ratios of `dose_response.table` rows of one test law against a dial."""
+    rows = frame[np.isfinite(frame['value'])]
+    metrics = [metric for metric in _DRAWN if metric in set(rows['metric'])]
+    labels = list(canvas.short_labels({group.label: group.label for group in groups}).values())
+    height = 0.6 + 3.6 * len(metrics) + look.legend_height(labels)
+    drawing, grid = canvas.canvas(
+        height, 2 * len(metrics), sharex=True, height_ratios=(1.2, 1) * len(metrics)
+    )
+    margin = comparison.margin(study)
+    laws = [study.conditions[group.conditions[0]].train.name for group in groups]
+    styles = look.styles_of(laws)
+    for metric, (errors, ratios) in zip(metrics, grid[:, 0].reshape(-1, 2), strict=True):
+        shown = rows[rows['metric'] == metric]
+        for group, style, label in zip(groups, styles, labels, strict=True):
+            part = shown[shown['group'] == group.label]
+            against = part.assign(
+                ratio=part['ratio'].where(~part['reference'], 1.0),
+            )
+            # Laws of equal imbalance are points without a line, which would go up and down there.
+            line = style.line if part['value'].is_unique else ''
+            kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
+            kind |= {'markersize': 5, 'linewidth': 1.5, 'elinewidth': 1.1, 'capsize': 2}
+            for axes, of, keys, name in (
+                (errors, part, ('mean', 'mean_low', 'mean_high'), label or None),
+                (ratios, against[against['ratio'].notna()], ('ratio', 'low', 'high'), None),
+            ):
+                middle, low, high = (of[key].to_numpy(float) for key in keys)
+                axes.errorbar(of['value'], middle, [middle - low, high - middle], label=name, **kind)
+        ratios.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        ratios.axhline(1, color=MUTED, linewidth=0.8)
+        label = comparison.METRIC_NAMES[metric]
+        errors.set_ylabel(label)
+        ratios.set_ylabel(f'ratio of {label}')
+        ends = _limits(shown, 'mean', 'mean_low', 'mean_high')
+        if dose_response.wide(shown['mean'].to_numpy(float)):
+            _logarithmic(errors, 'y', *ends)
+        else:
+            errors.set_ylim(max(0.0, ends[0]), ends[1])
+        _logarithmic(ratios, 'y', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+    bottom = grid[-1, 0]
+    if dial.logarithmic:
+        _logarithmic(bottom, 'x', dial.known[0] / 1.2, dial.known[-1] * 1.2)
+    bottom.set_xlabel(canvas.wrap(dial.title, 48))
+    look.legend(drawing, *grid[:, 0])
+    return drawing
+
+
+def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndarray:
+    """Returns [b] relative root mean squared errors (%) over repeats and dense images by target.
+
+    Args:
+      study: the loaded study.
+      name: a condition with runs that count.
+      edges: [b + 1] increasing ends of bins of the target; NaN comes of a bin without images.
+    """
+    of, errors = error_curve.dense(study, name)
+    with np.errstate(all='ignore'):
+        squares = ((errors / of) ** 2).mean(axis=0)
+        (sums, counts), _ = zip(
+            *(np.histogram(of, edges, weights=weights) for weights in (squares, None)), strict=True
+        )
+        return 100 * np.sqrt(sums / counts)
+
+
+def draw_targets(
+    study: FinishedStudy, dial: Dial, groups: Sequence[Group]
+) -> mpl_figure.Figure:
+    """Draws the relative error by dial and true target, a panel a group, in one scale of colours.
+
+    A line below a row says where its training targets lie.
+    """
+    names = [group.conditions[: look.MOST_ROWS] for group in groups]
+    reach = np.concatenate([error_curve.dense(study, name)[0] for own in names for name in own])
+    edges = np.linspace(reach.min(), reach.max(), _TARGET_BINS + 1)
+    values = [np.stack([target_errors(study, name, edges) for name in own]) for own in names]
+    known = np.concatenate([part.ravel() for part in values])
+    known = known[np.isfinite(known) & (known > 0)]
+    low, high = np.percentile(known, [1, 99]) if known.size else (1.0, 2.0)
+    norm = colors.LogNorm(low, max(high, 1.01 * low), clip=True)
+    heights = [len(own) for own in names]
+    drawing, grid = canvas.canvas(
+        1.5 + 0.45 * len(groups) + 0.28 * sum(heights),
+        len(groups),
+        sharex=True,
+        height_ratios=heights,
+    )
+    laws = look.law_labels(study)
+    for axes, group, own, part in zip(grid[:, 0], groups, names, values, strict=True):
+        rows = np.arange(len(own) + 1)
+        mesh = axes.pcolormesh(edges, rows, part, norm=norm, cmap='viridis', rasterized=True)
+        for i, name in enumerate(own):
+            seen, _ = np.histogram(targets.validation_targets(study, name), edges)
+            held = np.flatnonzero(seen)
+            axes.hlines(np.full(held.size, i), edges[held], edges[held + 1], color=INK, linewidth=4)
+            axes.hlines(
+                np.full(held.size, i), edges[held], edges[held + 1], color='white', linewidth=2
+            )
+        ticks = [f'{dial.values[name]:.4g}' for name in own]
+        if dial.of_law:
+            labels = [laws[study.conditions[name].train.spec] for name in own]
+            ticks = [canvas.wrap(label, look.TICK_WIDTH) for label in labels]
+        axes.set_yticks(rows[:-1] + 0.5, ticks)
+        axes.grid(visible=False)
+        axes.set_title(canvas.shorten(group.label), fontsize=9.5, loc='left')
+    bar = drawing.colorbar(mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40)
+    _logarithmic(bar.ax, 'x', norm.vmin, norm.vmax)
+    bar.set_label('relative root mean squared error (%)')
+    grid[-1, 0].set_xlabel(f'true {look.target(study)}')
+    drawing.supylabel('' if dial.of_law else dial.title, fontsize=10.2)
+    return drawing
+
+
+def order(frame: pd.DataFrame) -> list[str]:
+    """Returns the groups of rows with ratios, those with the largest ratio first."""
+    known = frame[frame['ratio'].notna()]
+    first = known[known['metric'] == known['metric'].iloc[0]] if len(known) else known
+    return list(first.groupby('group')['ratio'].max().sort_values(ascending=False).index)
+
+
+def draw_categories(
+    study: FinishedStudy, groups: Sequence[str], frame: pd.DataFrame
+) -> mpl_figure.Figure:
+    """Draws each law's ratio to the reference's law, a row for each group, a panel a metric."""
+    known = frame[frame['ratio'].notna() & frame['group'].isin(groups)]
+    metrics = [metric for metric in _DRAWN if metric in set(known['metric'])]
+    conditions = {study.conditions[name].train.spec: name for name in known['condition'][::-1]}
+    specs = list(conditions)[::-1]
+    styles = look.styles_of([study.conditions[conditions[spec]].train.name for spec in specs])
+    labels, margin = look.law_labels(study), comparison.margin(study)
+    row = 0.2 + 0.14 * len(specs)
+    drawing, grid = canvas.canvas(
+        1.1 + row * len(groups) + look.legend_height([labels[spec] for spec in specs]),
+        1,
+        len(metrics),
+        sharey=True,
+    )
+    for axes, metric in zip(grid[0], metrics, strict=True):
+        shown = known[known['metric'] == metric]
+        spec_of = shown['condition'].map(lambda name: study.conditions[name].train.spec)
+        for k, (spec, style) in enumerate(zip(specs, styles, strict=True)):
+            part = shown[spec_of == spec]
+            apart = 0.7 * ((k + 0.5) / len(specs) - 0.5)
+            y = part['group'].map(list(groups).index) + apart
+            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
+            axes.errorbar(
+                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
+                marker=style.marker, markersize=5, elinewidth=1.6, label=labels[spec],
+            )  # fmt: skip
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set(ylim=(len(groups) - 0.5, -0.5))
+        axes.set_xlabel(f'ratio of {comparison.METRIC_NAMES[metric]}')
+        axes.set_yticks(range(len(groups)), [canvas.wrap(g, look.TICK_WIDTH) for g in groups])
+        axes.grid(axis='y', visible=False)
+        _logarithmic(axes, 'x', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+    look.legend(drawing, *grid[0])
+    return drawing
+
+
+def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figure]:
+    """Returns the figures of one dial, from its rows of the reference's test law."""
+    test = study.labels[dose_response.reference_test(study)]
+    name = f'dose_response_{dial.changed}'
+    groups = dial.groups[: look.MOST_CURVES]
+    mapped = [group for group in dial.groups if math.isfinite(dial.values[group.conditions[0]])]
+    found = []
+    if dial.curved:
+        caption = (
+            f'Tested on {test}: mean over repeats and its t interval; beneath it the ratio to the '
+            "reference's value of the same group, paired by repeat, with its interval; shaded: the "
+            'margin within which errors count as the same. From results.csv.'
+        ) + only(len(groups), len(dial.groups), 'groups')
+        draw = functools.partial(draw_curves, study, dial, groups, frame)
+        found.append(look.figure(study, name, f'Error against {dial.title}', caption, draw))
+        caption = (
+            'Dense evaluation set of predictions.npz in bins of the target; over repeats and '
+            'images. A white line below a row: where its training targets lie. The scale of '
+            'colours ends at the 1st and 99th percentile.'
+        ) + only(len(mapped[:_MOST_MAPS]), len(mapped), 'groups')
+        longest = max(len(group.conditions) for group in mapped[:_MOST_MAPS])
+        caption += only(min(longest, look.MOST_ROWS), longest, 'values')
+        title = f'Error by true target and {dial.title}'
+        draw = functools.partial(draw_targets, study, dial, mapped[:_MOST_MAPS])
+        conditions = [n for group in mapped[:_MOST_MAPS] for n in group.conditions]
+        found.append(look.figure(study, f'{name}_by_target', title, caption, draw, conditions))
+    ordered = order(frame) if dial.of_law else []
+    if len(ordered) > 1:
+        rows = ordered[: look.MOST_ROWS]
+        caption = (
+            f'Tested on {test}: ratio of the error to that under the law of the reference, paired '
+            'by repeat, with its interval, on a logarithmic axis; the largest first. Shaded: the '
+            'margin within which errors count as the same. From results.csv.'
+        ) + only(len(rows), len(ordered), 'groups')
+        draw = functools.partial(draw_categories, study, rows, frame)
+        found.append(
+            look.figure(study, 'when_imbalance_matters', 'When imbalance matters', caption, draw)
+        )
+    return found
+
+
+def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
+    columns = [
+        Column('dial', 'dial', labels={dial.changed: dial.title for dial in dials}),
+        Column('group', 'group', _OR_NOTHING),
+        Column('condition', 'condition', labels=study.titles),
+        Column('value', 'value', formats.NUMBER, lambda row: 'config.json: conditions'),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column(('mean', 'std'), 'mean ± std', formats.SPREAD, 'source'),
+        Column('repeats', 'repeats', formats.COUNT, 'source'),
+        Column('ratio', 'ratio to reference', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+    ]
+    notes = [
+        'Ratios are those of the table of comparisons: to the condition that has the '
+        "reference's value and is like it in everything else."
+    ]
+    return Table('dose_response', 'Errors along dials', frame, columns, notes, folded=True)
+
+
+def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
+    margin = 1 + comparison.margin(study)
+    columns = [
+        Column('dial', 'dial', labels={dial.changed: dial.title for dial in dials}),
+        Column('group', 'group', _OR_NOTHING),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('values', 'values', formats.COUNT, 'source'),
+        Column('explained', 'R² of a line', formats.ROUGH, 'source'),
+        Column('cost', 'factor a step', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('step', 'step'),
+        Column('loss', f'ratio above {margin:g}', _OR_NOTHING),
+    ]
+    notes = [
+        'A straight line through log errors, fitted repeat by repeat; R² is that of the line '
+        f'through their mean. Below {dose_response.LEAST_EXPLAINED:g} the curve is no line, and no '
+        f'factor is given. Ratio above {margin:g}: from where on the lower end of the interval of '
+        "the ratio to the reference's value lies above it."
+    ]
+    return Table('dose_response_lines', 'What a step of a dial costs', frame, columns, notes)
+
+
+def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.DataFrame) -> str:
+    """Says of one dial what its tests of one metric show."""
+    metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
+    name = 'laws' if dial.of_law else dial.title
+    shown = frame[frame['holm_p'] < comparison.level(study)]
+    if not len(shown):
+        return f'No difference of {metric} is shown along {name}.'
+    row = shown.loc[np.log(shown['ratio']).abs().idxmax()]
+    at = study.conditions[row['condition']].train.label if dial.of_law else f'{row["value"]:.3g}'
+    within = f' ({row["group"]})' if row['group'] else ''
+    text = f'{metric} is most changed {"by" if dial.of_law else f"by {name} ="} {at}{within}'
+    text += f', {number(row["ratio"], 3)} times the reference'
+    own = lines[lines['group'] == row['group']].to_dict('records') if len(lines) else []
+    if own and math.isfinite(own[0]['cost']):
+        text += f'; a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
+    if own and own[0]['loss']:
+        text += f'; above the margin {own[0]["loss"]}'
+    return f'{text}.'
+
+
+def _build(study: FinishedStudy) -> Content:
+    found = dials(study)
+    present = set(study.results['metric'])
+    frame = dose_response.table(study, found, [metric for metric in _DRAWN if metric in present])
+    parts = {dial.changed: frame[frame['dial'] == dial.changed] for dial in found}
+    fits = {
+        dial.changed: dose_response.lines(study, dial, parts[dial.changed])
+        for dial in found
+        if dial.curved
+    }
+    test = dose_response.reference_test(study)
+    sentences, figures = [], []
+    for dial in found[: look.MOST_CURVES]:
+        own = parts[dial.changed]
+        own = own[own['test_distribution'] == test]
+        figures += _figures(study, dial, own)
+        first = own[own['metric'] == own['metric'].iloc[0]]
+        fit = fits.get(dial.changed, pd.DataFrame())
+        if len(fit):
+            fit = fit[
+                (fit['test_distribution'] == test) & (fit['metric'] == first['metric'].iloc[0])
+            ]
+        sentences.append(_sentence(study, dial, first, fit))
+    tables = [_lines_table(study, found, pd.concat(fits.values()))] if fits else []
+    return Content(
+        ' '.join(sentences[:2]), [*tables, _table(study, found, frame)], figures, sentences[2:]
+    )
+
+
+SECTION = Section('dose-response', 'Dose and response', lambda study: bool(dials(study)), _build)
