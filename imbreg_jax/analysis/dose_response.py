@@ -8,7 +8,7 @@ imbalance puts it. Tests are those of `comparison`; none is added.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,9 +95,7 @@ def reference_test(study: FinishedStudy) -> str:
     return next((name for name, test in tests.items() if test.spec == own), next(iter(tests)))
 
 
-def dials(
-    study: FinishedStudy, measure: Callable[[str], tuple[float, float] | None]
-) -> list[Dial]:
+def dials(study: FinishedStudy, measure: Callable[[str], tuple[float, float] | None]) -> list[Dial]:
     """Returns the dials of which a study has three values or more in otherwise like conditions.
 
     Args:
@@ -106,29 +104,27 @@ def dials(
         `reference_test`; None where they are not known.
 
     Returns:
-      The law first, and it already with two values where a setting has categories, each of which is
-      then a group; then settings in the order of the config.
+      The law first, and it already with two values where it has several groups, which say when
+      imbalance matters; then settings in the order of the config.
     """
     every = comparison.settings(study)
     changes = sorted(comparison.changes(every), key=lambda change: comparison.LAW not in change)
     fields = {name: every[name] for name in study.trained}
     numeric = {change: _numeric(change, fields) for change in changes}
-    categories = any(
-        not values and comparison.LAW not in change for change, values in numeric.items()
-    )
     found = []
     for change in changes:
         rest = [other for other in changes if other != change]
         rest.sort(key=lambda other: (comparison.LAW not in other, bool(numeric[other])))
         if comparison.LAW in change:
-            dial = _law_dial(study, {name: measure(name) for name in fields})
+            dial = _law_dial(study, fields, measure)
         elif numeric[change]:
             dial = Dial(', '.join(change), _title(change, fields), numeric[change], ())
         else:
             continue
-        groups = _groups(study, fields, change, rest, dial.values)
-        dial = dataclasses.replace(dial, groups=groups)
-        if dial.curved or (dial.of_law and categories and groups):
+        dial = dataclasses.replace(
+            dial, groups=_groups(study, fields, change, rest, dial.values, numeric)
+        )
+        if dial.curved or (dial.of_law and len(dial.groups) > 1):
             found.append(dial)
     return found
 
@@ -139,9 +135,13 @@ def _numeric(change: tuple[str, ...], fields: Mapping[str, Mapping[str, Any]]) -
         if any(isinstance(value, str | bool) for value in comparison.chosen(own, change)):
             return {}
     for field in change:
-        values = {name: own.get(field) for name, own in fields.items()}
-        if all(isinstance(value, int | float) for value in values.values()):
-            return {name: float(value) for name, value in values.items()}
+        values = {
+            name: float(own[field])
+            for name, own in fields.items()
+            if isinstance(own.get(field), int | float)
+        }
+        if len(values) == len(fields):
+            return values
     return {}
 
 
@@ -153,12 +153,16 @@ def _title(change: tuple[str, ...], fields: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _law_dial(
-    study: FinishedStudy, measures: Mapping[str, tuple[float, float] | None]
+    study: FinishedStudy,
+    names: Iterable[str],
+    measure: Callable[[str], tuple[float, float] | None],
 ) -> Dial:
     """Returns the dial of laws, whose groups are still to be found."""
+    specs = {name: study.conditions[name].train.spec for name in names}
+    measures = {spec: measure(name) for spec, name in {s: n for n, s in specs.items()}.items()}
     unknown = (math.nan, math.nan)
     missing, distance = (
-        {name: (measured or unknown)[i] for name, measured in measures.items()} for i in (0, 1)
+        {name: (measures[spec] or unknown)[i] for name, spec in specs.items()} for i in (0, 1)
     )
     test = study.labels[reference_test(study)]
     if len({share for share in missing.values() if math.isfinite(share)}) >= _FEWEST_VALUES:
@@ -175,6 +179,7 @@ def _groups(
     change: tuple[str, ...],
     rest: Sequence[tuple[str, ...]],
     values: Mapping[str, float],
+    numeric: Mapping[tuple[str, ...], Mapping[str, float]],
 ) -> tuple[Group, ...]:
     alike: dict[tuple, dict[tuple, str]] = {}
     for name, own in fields.items():
@@ -189,16 +194,21 @@ def _groups(
         if len({tuple(key[j] for j in [*telling, i]) for key in kept}) > len(told):
             telling.append(i)
     found: dict[str, Group] = {}
-    for key, names in kept.items():
+
+    def place(group: tuple[tuple, list[str]]) -> list[float]:
+        return [numeric[rest[i]].get(group[1][0], 0.0) for i in telling]
+
+    for key, names in sorted(kept.items(), key=place):
         label = ', '.join(_named(study, names[0], rest[i], key[i]) for i in telling)
         # Laws of other tables may be called the same.
         label = f'{label} #{len(found) + 1}' if label in found else label
-        found[label] = Group(label, tuple(sorted(names, key=values.__getitem__)))
+        names.sort(key=lambda name: (math.isnan(values[name]), values[name]))
+        found[label] = Group(label, tuple(names))
     return tuple(found.values())
 
 
 def _named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tuple) -> str:
-    """Returns a condition's value of a change's first field, with as much of its name as it needs."""
+    """Returns a condition's value of a change's first field, and which that is."""
     field, value = change[0].rpartition('.')[2], values[0]
     if field == comparison.LAW:
         return study.conditions[name].train.label
@@ -292,9 +302,9 @@ def lines(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> pd.DataFrame
             continue
         shared, errors = finished.joint([study.values('cnn', name, test, metric) for name in names])
         slopes, explained = fitted(np.log2(x) if dial.logarithmic else x / dial.per, errors)
-        cost = np.exp([slopes.mean(), *statistics.mean_interval(slopes, confidence)])
-        if not explained >= LEAST_EXPLAINED:
-            cost[:] = math.nan
+        cost = np.full(3, math.nan)
+        if explained >= LEAST_EXPLAINED:
+            cost = np.exp([slopes.mean(), *statistics.mean_interval(slopes, confidence)])
         at = x[part['reference']]
         rows.append(
             {
@@ -326,15 +336,18 @@ def fitted(x: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns:
       [n] slopes; the share of the variance of the mean log error that its line explains, NaN where
-      there is none.
+      there is no such variance, or no mean.
     """
-    with np.errstate(all='ignore'):
-        logs = np.log(errors)
-        centred = x - x.mean()
-        slopes = centred @ logs / (centred @ centred)
-        mean = logs.mean(axis=1) - logs.mean()
-        explained = slopes.mean() ** 2 * (centred @ centred) / (mean @ mean)
-    return slopes, float(explained) if errors.shape[1] else math.nan
+    nothing = np.full(errors.shape[1], math.nan), math.nan
+    if not errors.size or not (np.isfinite(errors) & (errors > 0)).all():
+        return nothing
+    logs, centred = np.log(errors), x - x.mean()
+    slopes = centred @ logs / (centred @ centred)
+    mean = logs.mean(axis=1) - logs.mean()
+    # Of equal errors rounding alone is left.
+    if np.ptp(mean) < 1e-12:
+        return slopes, math.nan
+    return slopes, float(slopes.mean() ** 2 * (centred @ centred) / (mean @ mean))
 
 
 def loss(values: np.ndarray, lows: np.ndarray, reference: float, margin: float) -> str:

@@ -167,5 +167,8 @@ def left_out(study: FinishedStudy) -> str:
 
 def target(study: FinishedStudy) -> str:
     """Returns what a target of the study is, with its unit where it has one."""
-    task = study.config.get('task', {}).get('name', 'std')
+    tasks = {condition.settings.get('task.name') for condition in study.conditions.values()}
+    if len(tasks) > 1:
+        return 'target'
+    task = tasks.pop() or 'std'
     return f'target ({"std of pixel intensity" if task == "std" else task})'

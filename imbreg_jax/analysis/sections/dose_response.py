@@ -25,6 +25,7 @@ from matplotlib import ticker  # isort: skip
 _DRAWN = ('mse', 'mape')
 _MOST_MAPS = 4
 _TARGET_BINS = 24
+_KEY = ['dial', 'test_distribution', 'metric']
 _OR_NOTHING = formats.Kind('label', lambda text: text or formats.NOTHING)
 
 
@@ -34,7 +35,7 @@ def dials(study: FinishedStudy) -> list[Dial]:
 
     def measure(name: str) -> tuple[float, float] | None:
         found = targets.measures(study, name, test)
-        return found and (found.missing_share, found.wasserstein)
+        return (found.missing_share, found.wasserstein) if found else None
 
     return dose_response.dials(study, measure)
 
@@ -52,7 +53,7 @@ def _logarithmic(axes: mpl_axes.Axes, which: str, low: float, high: float) -> No
     """Makes an axis logarithmic, with numbers that can be read on it."""
     axis = getattr(axes, f'{which}axis')
     axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
-    subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+    subs = (1, 2, 5) if high < 30 * low else (1, 3) if high < 1000 * low else (1,)
     wide, narrow = ticker.LogLocator(subs=subs), ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
     axis.set_major_locator(wide if high > 4 * low else narrow)
     axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
@@ -77,9 +78,7 @@ def draw_curves(
         shown = rows[rows['metric'] == metric]
         for group, style, label in zip(groups, styles, labels, strict=True):
             part = shown[shown['group'] == group.label]
-            against = part.assign(
-                ratio=part['ratio'].where(~part['reference'], 1.0),
-            )
+            against = part.assign(ratio=part['ratio'].where(~part['reference'], 1.0))
             # Laws of equal imbalance are points without a line, which would go up and down there.
             line = style.line if part['value'].is_unique else ''
             kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
@@ -89,7 +88,9 @@ def draw_curves(
                 (ratios, against[against['ratio'].notna()], ('ratio', 'low', 'high'), None),
             ):
                 middle, low, high = (of[key].to_numpy(float) for key in keys)
-                axes.errorbar(of['value'], middle, [middle - low, high - middle], label=name, **kind)
+                axes.errorbar(
+                    of['value'], middle, [middle - low, high - middle], label=name, **kind
+                )
         ratios.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         ratios.axhline(1, color=MUTED, linewidth=0.8)
         label = comparison.METRIC_NAMES[metric]
@@ -126,12 +127,10 @@ def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndar
         return 100 * np.sqrt(sums / counts)
 
 
-def draw_targets(
-    study: FinishedStudy, dial: Dial, groups: Sequence[Group]
-) -> mpl_figure.Figure:
+def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> mpl_figure.Figure:
     """Draws the relative error by dial and true target, a panel a group, in one scale of colours.
 
-    A line below a row says where its training targets lie.
+    A white line in a row says where its training targets lie.
     """
     names = [group.conditions[: look.MOST_ROWS] for group in groups]
     reach = np.concatenate([error_curve.dense(study, name)[0] for own in names for name in own])
@@ -140,7 +139,8 @@ def draw_targets(
     known = np.concatenate([part.ravel() for part in values])
     known = known[np.isfinite(known) & (known > 0)]
     low, high = np.percentile(known, [1, 99]) if known.size else (1.0, 2.0)
-    norm = colors.LogNorm(low, max(high, 1.01 * low), clip=True)
+    high = max(high, 1.01 * low)
+    norm = colors.LogNorm(low, high, clip=True)
     heights = [len(own) for own in names]
     drawing, grid = canvas.canvas(
         1.5 + 0.45 * len(groups) + 0.28 * sum(heights),
@@ -155,10 +155,9 @@ def draw_targets(
         for i, name in enumerate(own):
             seen, _ = np.histogram(targets.validation_targets(study, name), edges)
             held = np.flatnonzero(seen)
-            axes.hlines(np.full(held.size, i), edges[held], edges[held + 1], color=INK, linewidth=4)
-            axes.hlines(
-                np.full(held.size, i), edges[held], edges[held + 1], color='white', linewidth=2
-            )
+            for color, width in ((INK, 4), ('white', 2)):
+                y = np.full(held.size, i + 0.12)
+                axes.hlines(y, edges[held], edges[held + 1], color=color, linewidth=width)
         ticks = [f'{dial.values[name]:.4g}' for name in own]
         if dial.of_law:
             labels = [laws[study.conditions[name].train.spec] for name in own]
@@ -167,10 +166,10 @@ def draw_targets(
         axes.grid(visible=False)
         axes.set_title(canvas.shorten(group.label), fontsize=9.5, loc='left')
     bar = drawing.colorbar(mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40)
-    _logarithmic(bar.ax, 'x', norm.vmin, norm.vmax)
+    _logarithmic(bar.ax, 'x', low, high)
     bar.set_label('relative root mean squared error (%)')
     grid[-1, 0].set_xlabel(f'true {look.target(study)}')
-    drawing.supylabel('' if dial.of_law else dial.title, fontsize=10.2)
+    drawing.supylabel('' if dial.of_law else canvas.wrap(dial.title, 32), fontsize=10.2)
     return drawing
 
 
@@ -187,10 +186,12 @@ def draw_categories(
     """Draws each law's ratio to the reference's law, a row for each group, a panel a metric."""
     known = frame[frame['ratio'].notna() & frame['group'].isin(groups)]
     metrics = [metric for metric in _DRAWN if metric in set(known['metric'])]
-    conditions = {study.conditions[name].train.spec: name for name in known['condition'][::-1]}
-    specs = list(conditions)[::-1]
-    styles = look.styles_of([study.conditions[conditions[spec]].train.name for spec in specs])
+    drawn = set(known['condition'])
+    laws = look.laws(study, [name for name in study.conditions if name in drawn])
+    specs = list(laws)
+    styles = look.styles_of([study.conditions[name].train.name for name in laws.values()])
     labels, margin = look.law_labels(study), comparison.margin(study)
+    names = canvas.short_labels({group: group for group in groups}).values()
     row = 0.2 + 0.14 * len(specs)
     drawing, grid = canvas.canvas(
         1.1 + row * len(groups) + look.legend_height([labels[spec] for spec in specs]),
@@ -214,51 +215,60 @@ def draw_categories(
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set(ylim=(len(groups) - 0.5, -0.5))
         axes.set_xlabel(f'ratio of {comparison.METRIC_NAMES[metric]}')
-        axes.set_yticks(range(len(groups)), [canvas.wrap(g, look.TICK_WIDTH) for g in groups])
+        axes.set_yticks(range(len(groups)), [canvas.wrap(name, look.TICK_WIDTH) for name in names])
         axes.grid(axis='y', visible=False)
         _logarithmic(axes, 'x', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
     look.legend(drawing, *grid[0])
     return drawing
 
 
+def _shortened(study: FinishedStudy, groups: Sequence[str]) -> str:
+    """Returns a sentence for the caption of a figure that names groups and laws."""
+    laws = look.law_labels(study)
+    full = {laws[c.train.spec]: c.train.label for c in study.conditions.values()}
+    shown = canvas.short_labels({group: group for group in groups})
+    return canvas.shortened_sentence([*full.items(), *((shown[group], group) for group in groups)])
+
+
 def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figure]:
     """Returns the figures of one dial, from its rows of the reference's test law."""
     test = study.labels[dose_response.reference_test(study)]
     name = f'dose_response_{dial.changed}'
-    groups = dial.groups[: look.MOST_CURVES]
-    mapped = [group for group in dial.groups if math.isfinite(dial.values[group.conditions[0]])]
+    shaded = 'shaded: the margin within which errors count as the same. From results.csv.'
     found = []
+
+    def add(name: str, title: str, caption: str, groups: Sequence[str], *draw: Any) -> None:
+        caption += _shortened(study, groups)
+        found.append(Figure(name, title, caption, functools.partial(draw[0], study, *draw[1:])))
+
     if dial.curved:
+        groups = dial.groups[: look.MOST_CURVES]
+        labels = [group.label for group in groups]
         caption = (
             f'Tested on {test}: mean over repeats and its t interval; beneath it the ratio to the '
-            "reference's value of the same group, paired by repeat, with its interval; shaded: the "
-            'margin within which errors count as the same. From results.csv.'
+            f"reference's value of the same group, paired by repeat, with its interval; {shaded}"
         ) + only(len(groups), len(dial.groups), 'groups')
-        draw = functools.partial(draw_curves, study, dial, groups, frame)
-        found.append(look.figure(study, name, f'Error against {dial.title}', caption, draw))
+        add(name, f'Error against {dial.title}', caption, labels, draw_curves, dial, groups, frame)
+        placed = [group for group in dial.groups if math.isfinite(dial.values[group.conditions[0]])]
+        groups = tuple(placed[:_MOST_MAPS])
+        longest = max(len(group.conditions) for group in groups)
         caption = (
             'Dense evaluation set of predictions.npz in bins of the target; over repeats and '
-            'images. A white line below a row: where its training targets lie. The scale of '
-            'colours ends at the 1st and 99th percentile.'
-        ) + only(len(mapped[:_MOST_MAPS]), len(mapped), 'groups')
-        longest = max(len(group.conditions) for group in mapped[:_MOST_MAPS])
+            'images. A white line in a row: where its training targets lie. The scale of colours '
+            'ends at the 1st and 99th percentile.'
+        ) + only(len(groups), len(placed), 'groups')
         caption += only(min(longest, look.MOST_ROWS), longest, 'values')
         title = f'Error by true target and {dial.title}'
-        draw = functools.partial(draw_targets, study, dial, mapped[:_MOST_MAPS])
-        conditions = [n for group in mapped[:_MOST_MAPS] for n in group.conditions]
-        found.append(look.figure(study, f'{name}_by_target', title, caption, draw, conditions))
+        add(f'{name}_by_target', title, caption, labels[:_MOST_MAPS], draw_targets, dial, groups)
     ordered = order(frame) if dial.of_law else []
     if len(ordered) > 1:
         rows = ordered[: look.MOST_ROWS]
         caption = (
             f'Tested on {test}: ratio of the error to that under the law of the reference, paired '
-            'by repeat, with its interval, on a logarithmic axis; the largest first. Shaded: the '
-            'margin within which errors count as the same. From results.csv.'
+            f'by repeat, with its interval, on a logarithmic axis; the largest first; {shaded}'
         ) + only(len(rows), len(ordered), 'groups')
-        draw = functools.partial(draw_categories, study, rows, frame)
-        found.append(
-            look.figure(study, 'when_imbalance_matters', 'When imbalance matters', caption, draw)
-        )
+        title = 'When imbalance matters'
+        add('when_imbalance_matters', title, caption, rows, draw_categories, rows, frame)
     return found
 
 
@@ -307,22 +317,25 @@ def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFram
 
 
 def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.DataFrame) -> str:
-    """Says of one dial what its tests of one metric show."""
+    """Says of one dial what its tests of one metric on one test law show."""
     metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
-    name = 'laws' if dial.of_law else dial.title
     shown = frame[frame['holm_p'] < comparison.level(study)]
     if not len(shown):
-        return f'No difference of {metric} is shown along {name}.'
+        return f'No difference of {metric} is shown along {dial.title}.'
     row = shown.loc[np.log(shown['ratio']).abs().idxmax()]
-    at = study.conditions[row['condition']].train.label if dial.of_law else f'{row["value"]:.3g}'
+    law = study.conditions[row['condition']].train.label
+    at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
     within = f' ({row["group"]})' if row['group'] else ''
-    text = f'{metric} is most changed {"by" if dial.of_law else f"by {name} ="} {at}{within}'
-    text += f', {number(row["ratio"], 3)} times the reference'
+    text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
+    ordered = order(frame)
+    if dial.of_law and len(ordered) > 1:
+        least = frame[frame['group'] == ordered[-1]]['ratio'].max()
+        return f'{text}; imbalance costs least with {ordered[-1]}: {number(least, 3)} times.'
     own = lines[lines['group'] == row['group']].to_dict('records') if len(lines) else []
     if own and math.isfinite(own[0]['cost']):
-        text += f'; a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
+        text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
     if own and own[0]['loss']:
-        text += f'; above the margin {own[0]["loss"]}'
+        text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
 
 
@@ -330,29 +343,21 @@ def _build(study: FinishedStudy) -> Content:
     found = dials(study)
     present = set(study.results['metric'])
     frame = dose_response.table(study, found, [metric for metric in _DRAWN if metric in present])
-    parts = {dial.changed: frame[frame['dial'] == dial.changed] for dial in found}
-    fits = {
-        dial.changed: dose_response.lines(study, dial, parts[dial.changed])
-        for dial in found
-        if dial.curved
-    }
+    parts = [(dial, frame[frame['dial'] == dial.changed]) for dial in found]
+    lines = pd.concat([dose_response.lines(study, dial, own) for dial, own in parts])
     test = dose_response.reference_test(study)
-    sentences, figures = [], []
-    for dial in found[: look.MOST_CURVES]:
-        own = parts[dial.changed]
-        own = own[own['test_distribution'] == test]
-        figures += _figures(study, dial, own)
-        first = own[own['metric'] == own['metric'].iloc[0]]
-        fit = fits.get(dial.changed, pd.DataFrame())
-        if len(fit):
-            fit = fit[
-                (fit['test_distribution'] == test) & (fit['metric'] == first['metric'].iloc[0])
-            ]
-        sentences.append(_sentence(study, dial, first, fit))
-    tables = [_lines_table(study, found, pd.concat(fits.values()))] if fits else []
-    return Content(
-        ' '.join(sentences[:2]), [*tables, _table(study, found, frame)], figures, sentences[2:]
-    )
+    sentences: list[str] = []
+    figures: list[Figure] = []
+    for dial, own in parts[: look.MOST_CURVES]:
+        tested = own[own['test_distribution'] == test]
+        figures += _figures(study, dial, tested)
+        metric = tested['metric'].iloc[0]
+        fits = lines
+        for key, value in zip(_KEY, (dial.changed, test, metric), strict=True):
+            fits = fits[fits[key] == value]
+        sentences.append(_sentence(study, dial, tested[tested['metric'] == metric], fits))
+    tables = [_lines_table(study, found, lines), _table(study, found, frame)]
+    return Content(' '.join(sentences[:2]), tables, figures, sentences[2:])
 
 
 SECTION = Section('dose-response', 'Dose and response', lambda study: bool(dials(study)), _build)
