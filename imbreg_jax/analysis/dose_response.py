@@ -23,6 +23,12 @@ WIDE = 20
 # A line explains so much of the mean curve, or is said to be none.
 LEAST_EXPLAINED = 0.9
 _FEWEST_VALUES = 3
+_KEYS = ['dial', 'group', 'test_distribution', 'metric']
+_TABLE = (
+    'dial group condition value reference test_distribution metric mean std mean_low mean_high '
+    'repeats ratio low high holm_p source'
+).split()
+_LINES = [*_KEYS, *'step values repeats explained cost low high loss source'.split()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,11 +165,11 @@ def _law_dial(
 ) -> Dial:
     """Returns the dial of laws, whose groups are still to be found."""
     specs = {name: study.conditions[name].train.spec for name in names}
-    measures = {spec: measure(name) for spec, name in {s: n for n, s in specs.items()}.items()}
-    unknown = (math.nan, math.nan)
-    missing, distance = (
-        {name: (measures[spec] or unknown)[i] for name, spec in specs.items()} for i in (0, 1)
-    )
+    measured = {}
+    for name, spec in specs.items():
+        if spec not in measured:
+            measured[spec] = measure(name) or (math.nan, math.nan)
+    missing, distance = ({name: measured[specs[name]][i] for name in specs} for i in (0, 1))
     test = study.labels[reference_test(study)]
     if len({share for share in missing.values() if math.isfinite(share)}) >= _FEWEST_VALUES:
         percent = {name: 100 * share for name, share in missing.items()}
@@ -208,11 +214,16 @@ def _groups(
 
 
 def _named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tuple) -> str:
-    """Returns a condition's value of a change's first field, and which that is."""
-    field, value = change[0].rpartition('.')[2], values[0]
+    """Returns a condition's value of a change: of its first text, else number, else field."""
+
+    def kind(place: int) -> tuple[bool, bool]:
+        return not isinstance(values[place], str), not isinstance(values[place], int | float)
+
+    place = min(range(len(values)), key=kind)
+    field, value = change[place].rpartition('.')[2], values[place]
     if field == comparison.LAW:
         return study.conditions[name].train.label
-    text = f'{value:g}' if isinstance(value, float) else finished.show(value)
+    text = f'{value:.4g}' if isinstance(value, float) else finished.show(value)
     return text if field == 'name' else f'{field} = {text}' if text else f'no {field}'
 
 
@@ -239,6 +250,7 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
     confidence = study.option('confidence', 0.95)
     settings = comparison.settings(study)
     base = settings[comparison.reference(study)]
+    nothing = dict.fromkeys(('effect', 'low', 'high', 'holm_p'), math.nan)
     rows = []
     places = itertools.chain.from_iterable(
         itertools.product([dial], [group], group.conditions, study.test_distributions, metrics)
@@ -250,7 +262,8 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
         if not errors.size:
             continue
         change = tuple(dial.changed.split(', '))
-        ratio = ratios.get((dial.changed, name, test, metric), {})
+        at, wanted = (comparison.chosen(own, change) for own in (settings[name], base))
+        ratio = ratios.get((dial.changed, name, test, metric), nothing)
         low, high = statistics.mean_interval(errors, confidence)
         rows.append(
             {
@@ -258,8 +271,7 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
                 'group': group.label,
                 'condition': name,
                 'value': dial.values[name],
-                'reference': comparison.chosen(settings[name], change)
-                == comparison.chosen(base, change),
+                'reference': at == wanted,
                 'test_distribution': test,
                 'metric': metric,
                 'mean': errors.mean(),
@@ -267,36 +279,38 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
                 'mean_low': low,
                 'mean_high': high,
                 'repeats': errors.size,
-                'ratio': ratio.get('effect', math.nan),
-                'low': ratio.get('low', math.nan),
-                'high': ratio.get('high', math.nan),
-                'holm_p': ratio.get('holm_p', math.nan),
+                'ratio': ratio['effect'],
+                'low': ratio['low'],
+                'high': ratio['high'],
+                'holm_p': ratio['holm_p'],
                 'source': ratio.get('source') or study.source('cnn', name, test, metric),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_TABLE)
 
 
-def lines(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> pd.DataFrame:
+def lines(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> pd.DataFrame:
     """Returns a straight line through log errors, and where a loss begins to be one.
 
     Args:
       study: the loaded study.
-      dial: one with curves.
-      frame: its rows of `table`.
+      dials: some of its dials.
+      frame: their `table`.
 
     Returns:
-      A row per group of three values or more, test distribution and metric: dial, group, step,
-      test_distribution, metric, values (their number), repeats, explained (R² of a straight line
-      through the mean of log errors), cost (the factor by which the error grows in a step, fitted
-      per repeat), low, high (Student's interval over repeats; with cost NaN where the line explains
-      less than `LEAST_EXPLAINED`), loss (see `loss`), source.
+      A row per group of three values or more, test distribution and metric: dial, group,
+      test_distribution, metric, step, values (their number), repeats, explained (R² of a straight
+      line through the mean of log errors), cost (the factor by which the error grows in a step,
+      fitted per repeat), low, high (Student's interval over repeats; with cost NaN where the line
+      explains less than `LEAST_EXPLAINED`), loss (see `loss`; '' without ratios), source.
     """
     margin, confidence = comparison.margin(study), study.option('confidence', 0.95)
     rows = []
-    for (group, test, metric), part in frame[np.isfinite(frame['value'])].groupby(
-        ['group', 'test_distribution', 'metric'], sort=False
+    by_name = {dial.changed: dial for dial in dials}
+    for (changed, group, test, metric), part in frame[np.isfinite(frame['value'])].groupby(
+        _KEYS, sort=False
     ):
+        dial = by_name[changed]
         names, x = list(part['condition']), part['value'].to_numpy(float)
         if np.unique(x).size < _FEWEST_VALUES:
             continue
@@ -324,7 +338,7 @@ def lines(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> pd.DataFrame
                 f'metric={metric}, conditions {", ".join(names)}',
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_LINES)
 
 
 def fitted(x: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, float]:

@@ -25,7 +25,6 @@ from matplotlib import ticker  # isort: skip
 _DRAWN = ('mse', 'mape')
 _MOST_MAPS = 4
 _TARGET_BINS = 24
-_KEY = ['dial', 'test_distribution', 'metric']
 _OR_NOTHING = formats.Kind('label', lambda text: text or formats.NOTHING)
 
 
@@ -79,8 +78,10 @@ def draw_curves(
         for group, style, label in zip(groups, styles, labels, strict=True):
             part = shown[shown['group'] == group.label]
             against = part.assign(ratio=part['ratio'].where(~part['reference'], 1.0))
-            # Laws of equal imbalance are points without a line, which would go up and down there.
+            # A line through laws of equal imbalance would go up and down: they are named instead.
             line = style.line if part['value'].is_unique else ''
+            if not line and len(shown) <= look.MOST_ROWS:
+                _name_laws(study, errors, part)
             kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
             kind |= {'markersize': 5, 'linewidth': 1.5, 'elinewidth': 1.1, 'capsize': 2}
             for axes, of, keys, name in (
@@ -100,14 +101,29 @@ def draw_curves(
         if dose_response.wide(shown['mean'].to_numpy(float)):
             _logarithmic(errors, 'y', *ends)
         else:
-            errors.set_ylim(max(0.0, ends[0]), ends[1])
+            errors.set_ylim(0, ends[1])
         _logarithmic(ratios, 'y', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
     bottom = grid[-1, 0]
     if dial.logarithmic:
         _logarithmic(bottom, 'x', dial.known[0] / 1.2, dial.known[-1] * 1.2)
-    bottom.set_xlabel(canvas.wrap(dial.title, 48))
+    bottom.set_xlabel(canvas.wrap(canvas.shorten(dial.title, 90), 48))
     look.legend(drawing, *grid[:, 0])
     return drawing
+
+
+def _name_laws(study: FinishedStudy, axes: mpl_axes.Axes, rows: pd.DataFrame) -> None:
+    """Writes beside each mean the law that it is of."""
+    labels = look.law_labels(study)
+    for row in rows.to_dict('records'):
+        axes.annotate(
+            labels[study.conditions[row['condition']].train.spec],
+            (row['value'], row['mean']),
+            (5, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=7.5,
+            color=MUTED,
+        )
 
 
 def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndarray:
@@ -169,7 +185,9 @@ def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> m
     _logarithmic(bar.ax, 'x', low, high)
     bar.set_label('relative root mean squared error (%)')
     grid[-1, 0].set_xlabel(f'true {look.target(study)}')
-    drawing.supylabel('' if dial.of_law else canvas.wrap(dial.title, 32), fontsize=10.2)
+    drawing.supylabel(
+        '' if dial.of_law else canvas.wrap(canvas.shorten(dial.title, 90), 32), fontsize=10.2
+    )
     return drawing
 
 
@@ -317,8 +335,10 @@ def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFram
 
 
 def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.DataFrame) -> str:
-    """Says of one dial what its tests of one metric on one test law show."""
-    metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
+    """Says what the first metric's tests on one test law show of one dial."""
+    first = frame['metric'].iloc[0]
+    frame, lines = (rows[rows['metric'] == first] for rows in (frame, lines))
+    metric = comparison.METRIC_NAMES[first]
     shown = frame[frame['holm_p'] < comparison.level(study)]
     if not len(shown):
         return f'No difference of {metric} is shown along {dial.title}.'
@@ -331,7 +351,7 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     if dial.of_law and len(ordered) > 1:
         least = frame[frame['group'] == ordered[-1]]['ratio'].max()
         return f'{text}; imbalance costs least with {ordered[-1]}: {number(least, 3)} times.'
-    own = lines[lines['group'] == row['group']].to_dict('records') if len(lines) else []
+    own = lines[lines['group'] == row['group']].to_dict('records')
     if own and math.isfinite(own[0]['cost']):
         text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
     if own and own[0]['loss']:
@@ -343,21 +363,21 @@ def _build(study: FinishedStudy) -> Content:
     found = dials(study)
     present = set(study.results['metric'])
     frame = dose_response.table(study, found, [metric for metric in _DRAWN if metric in present])
-    parts = [(dial, frame[frame['dial'] == dial.changed]) for dial in found]
-    lines = pd.concat([dose_response.lines(study, dial, own) for dial, own in parts])
+    lines = dose_response.lines(study, found, frame)
     test = dose_response.reference_test(study)
+    tested, fits = (rows[rows['test_distribution'] == test] for rows in (frame, lines))
     sentences: list[str] = []
     figures: list[Figure] = []
-    for dial, own in parts[: look.MOST_CURVES]:
-        tested = own[own['test_distribution'] == test]
-        figures += _figures(study, dial, tested)
-        metric = tested['metric'].iloc[0]
-        fits = lines
-        for key, value in zip(_KEY, (dial.changed, test, metric), strict=True):
-            fits = fits[fits[key] == value]
-        sentences.append(_sentence(study, dial, tested[tested['metric'] == metric], fits))
+    drawn = found[: look.MOST_CURVES]
+    for dial in drawn:
+        own = tested[tested['dial'] == dial.changed]
+        if len(own):
+            figures += _figures(study, dial, own)
+            sentences.append(_sentence(study, dial, own, fits[fits['dial'] == dial.changed]))
     tables = [_lines_table(study, found, lines), _table(study, found, frame)]
-    return Content(' '.join(sentences[:2]), tables, figures, sentences[2:])
+    headline = ' '.join(sentences[:2]) or 'No error is known along any dial.'
+    left = only(len(drawn), len(found), 'dials').strip()
+    return Content(headline, tables, figures, [*sentences[2:], *([left] if left else [])])
 
 
 SECTION = Section('dose-response', 'Dose and response', lambda study: bool(dials(study)), _build)
