@@ -82,6 +82,18 @@ class ComparisonTest(parameterized.TestCase):
                 {('b', 'a', 'remedy'), ('c', 'a', comparison.LAW)},
                 [],
             ),
+            # Which of two that always go together did it, nobody can say.
+            'settings that change together': (
+                {'a': {}, 'b': _RELU | _WIDE, 'c': _LAW, 'd': _RELU | _WIDE | _LAW},
+                '',
+                {
+                    ('b', 'a', 'model.dense_features, model.order'),
+                    ('c', 'a', comparison.LAW),
+                    ('d', 'c', 'model.dense_features, model.order'),
+                    ('d', 'b', comparison.LAW),
+                },
+                [],
+            ),
             'two changes': ({'a': {}, 'b': _RELU | _LAW}, '', set(), ['b']),
             'two changes, one by one': (
                 {'a': {}, 'b': _RELU | _WIDE, 'c': _RELU},

@@ -5,12 +5,15 @@ each field that sets it apart from the reference, with the condition that has th
 of that field and is like it in everything else; the law of the training targets is a field like any
 other. So of laws under several settings each law is held against the reference's law under the same
 setting, and each setting against the reference's setting under the same law.
+
+Settings that tell the same conditions apart, such as those that a sweep changes together, are one
+change: nothing that the study has trained can say which of them did it.
 """
 
 import collections
 import functools
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +33,9 @@ _UNIFORM = re.compile(r'uniform\(([^,()]+), ([^,()]+)\)')
 
 
 class Pair(NamedTuple):
-    """A condition, the one that it is held against, and the one field in which they differ.
+    """A condition, the one that it is held against, and the one change between them.
 
-    The field may be `LAW`; it is '' if they differ in the name alone.
+    The change is as `changes` has it, its fields joined by ', '; '' if they differ in name alone.
     """
 
     first: str
@@ -67,25 +70,50 @@ def reference(study: finished.FinishedStudy) -> str:
     return next(balanced, next(iter(study.conditions)))
 
 
+def settings(study: finished.FinishedStudy) -> dict[str, dict[str, Hashable]]:
+    """Returns condition -> field -> its value, for the law and every setting."""
+    return {
+        name: {LAW: condition.train.spec}
+        | {field: _hashable(value) for field, value in condition.settings.items()}
+        for name, condition in study.conditions.items()
+    }
+
+
+def chosen(own: Mapping[str, Hashable], change: tuple[str, ...]) -> tuple[Hashable, ...]:
+    """Returns the values of a change's fields in a condition's settings."""
+    return tuple(own.get(field) for field in change)
+
+
+def changes(fields: Mapping[str, Mapping[str, Hashable]]) -> list[tuple[str, ...]]:
+    """Returns what conditions differ in, each as the fields that tell the same of them apart.
+
+    Args:
+      fields: condition -> field -> its value, as `settings` has them.
+
+    Returns:
+      One tuple a change, in the order of the fields; the law is a change of its own.
+    """
+    found: dict[Hashable, tuple[str, ...]] = {}
+    for field in dict.fromkeys(field for own in fields.values() for field in own):
+        values = [own.get(field) for own in fields.values()]
+        first = tuple(map(values.index, values))  # Equal for fields that part conditions alike.
+        if any(first):
+            key = LAW if field == LAW else first
+            found[key] = (*found.get(key, ()), field)
+    return list(found.values())
+
+
 def pairs(study: finished.FinishedStudy) -> tuple[list[Pair], list[str]]:
     """Returns which conditions are compared, and which have no partner.
 
     Returns:
       The pairs in the order of the study's conditions, and the names of conditions that differ from
-      the reference, and from all others between it and them, in more than one field.
+      the reference, and from all others between it and them, in more than one change.
     """
     base = reference(study)
-    fields = {
-        name: {LAW: condition.train.spec}
-        | {field: _hashable(value) for field, value in condition.settings.items()}
-        for name, condition in study.conditions.items()
-    }
-    varied = [
-        field
-        for field in dict.fromkeys(field for own in fields.values() for field in own)
-        if len({own.get(field) for own in fields.values()}) > 1
-    ]
-    keys = {name: tuple(own.get(field) for field in varied) for name, own in fields.items()}
+    fields = settings(study)
+    varied = changes(fields)
+    keys = {name: tuple(chosen(own, one) for one in varied) for name, own in fields.items()}
     wanted = keys[base]
     # Of conditions that differ in nothing but the name the first stands for all.
     places = {wanted: base}
@@ -97,8 +125,8 @@ def pairs(study: finished.FinishedStudy) -> tuple[list[Pair], list[str]]:
         if name == base:
             continue
         partners = [
-            Pair(name, other, field)
-            for i, field in enumerate(varied)
+            Pair(name, other, ', '.join(changed))
+            for i, changed in enumerate(varied)
             if key[i] != wanted[i]
             and (other := places.get((*key[:i], wanted[i], *key[i + 1 :]))) is not None
         ]

@@ -42,22 +42,28 @@ class Style:
 
 def styles(study: FinishedStudy) -> dict[str, Style]:
     """Returns how each condition is drawn; the paper's laws look the same in every study."""
-    found: dict[str, Style] = {}
+    of_laws = styles_of([condition.train.name for condition in study.conditions.values()])
+    return dict(zip(study.conditions, of_laws, strict=True))
+
+
+def styles_of(names: Sequence[str]) -> list[Style]:
+    """Returns how things are drawn that are named after laws, or otherwise; no two alike."""
+    found: list[Style] = []
     taken: set[str] = set()
-    others = 0
-    for name, condition in study.conditions.items():
-        law = condition.train.name
-        if law in _OF_LAWS and law not in taken:
-            taken.add(law)
-            found[name] = Style(*_OF_LAWS[law])
-        else:
-            found[name] = Style(
+    for name in names:
+        if name in _OF_LAWS and name not in taken:
+            taken.add(name)
+            found.append(Style(*_OF_LAWS[name]))
+            continue
+        others = len(found) - len(taken)
+        found.append(
+            Style(
                 _OTHER_COLOURS[others % len(_OTHER_COLOURS)],
                 # Shifted a place each time the colours start again, so that no pair comes twice.
                 _OTHER_MARKERS[(others + others // len(_OTHER_COLOURS)) % len(_OTHER_MARKERS)],
                 _OTHER_LINES[others % len(_OTHER_LINES)],
             )
-            others += 1
+        )
     return found
 
 
@@ -144,5 +150,8 @@ def left_out(study: FinishedStudy) -> str:
 
 def target(study: FinishedStudy) -> str:
     """Returns what a target of the study is, with its unit where it has one."""
-    task = study.config.get('task', {}).get('name', 'std')
+    tasks = {condition.settings.get('task.name') for condition in study.conditions.values()}
+    if len(tasks) > 1:
+        return 'target'
+    task = tasks.pop() or 'std'
     return f'target ({"std of pixel intensity" if task == "std" else task})'

@@ -5,6 +5,7 @@ from imbreg_jax.analysis.section import Section
 from imbreg_jax.analysis.sections import (
     comparisons,
     decomposition,
+    dose_response,
     error_curve,
     learning_curves,
     network,
@@ -19,6 +20,7 @@ SECTIONS: tuple[Section, ...] = (
     warnings.SECTION,
     results.SECTION,
     comparisons.SECTION,
+    dose_response.SECTION,
     paper.SECTION,
     error_curve.SECTION,
     decomposition.SECTION,

@@ -1,0 +1,383 @@
+"""Errors along every dial of a study: how much a step costs, where, and for which category."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look
+from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.dose_response import Dial, Group
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.formats import number
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.sections import error_curve, targets
+
+# After canvas, which sees to it that matplotlib can be imported at all.
+from matplotlib import axes as mpl_axes  # isort: skip
+from matplotlib import colors  # isort: skip
+from matplotlib import figure as mpl_figure  # isort: skip
+from matplotlib import ticker  # isort: skip
+
+_DRAWN = ('mse', 'mape')
+_MOST_MAPS = 4
+_TARGET_BINS = 24
+_OR_NOTHING = formats.Kind('label', lambda text: text or formats.NOTHING)
+
+
+def dials(study: FinishedStudy) -> list[Dial]:
+    """Returns the dials of a study, laws placed by their imbalance against the reference's law."""
+    test = study.test_distributions[dose_response.reference_test(study)]
+
+    def measure(name: str) -> tuple[float, float] | None:
+        found = targets.measures(study, name, test)
+        return (found.missing_share, found.wasserstein) if found else None
+
+    return dose_response.dials(study, measure)
+
+
+def _limits(rows: pd.DataFrame, middle: str, low: str, high: str, *more: float) -> tuple:
+    """Returns ends of an axis that shows means, and intervals unless these go very far."""
+    ends = [*rows[middle], *more]
+    return (
+        max(np.nanmin([*rows[low], *ends]), np.nanmin(ends) / 4) / 1.05,
+        min(np.nanmax([*rows[high], *ends]), np.nanmax(ends) * 4) * 1.05,
+    )
+
+
+def _logarithmic(axes: mpl_axes.Axes, which: str, low: float, high: float) -> None:
+    """Makes an axis logarithmic, with numbers that can be read on it."""
+    axis = getattr(axes, f'{which}axis')
+    axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
+    subs = (1, 2, 5) if high < 30 * low else (1, 3) if high < 1000 * low else (1,)
+    wide, narrow = ticker.LogLocator(subs=subs), ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
+    axis.set_major_locator(wide if high > 4 * low else narrow)
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def draw_curves(
+    study: FinishedStudy, dial: Dial, groups: Sequence[Group], frame: pd.DataFrame
+) -> mpl_figure.Figure:
+    """Draws errors and ratios of `dose_response.table` rows of one test law against a dial."""
+    rows = frame[np.isfinite(frame['value'])]
+    metrics = [metric for metric in _DRAWN if metric in set(rows['metric'])]
+    labels = list(canvas.short_labels({group.label: group.label for group in groups}).values())
+    height = 0.6 + 3.6 * len(metrics) + look.legend_height(labels)
+    drawing, grid = canvas.canvas(
+        height, 2 * len(metrics), sharex=True, height_ratios=(1.2, 1) * len(metrics)
+    )
+    margin = comparison.margin(study)
+    laws = [study.conditions[group.conditions[0]].train.name for group in groups]
+    styles = look.styles_of(laws)
+    for metric, (errors, ratios) in zip(metrics, grid[:, 0].reshape(-1, 2), strict=True):
+        shown = rows[rows['metric'] == metric]
+        for group, style, label in zip(groups, styles, labels, strict=True):
+            part = shown[shown['group'] == group.label]
+            against = part.assign(ratio=part['ratio'].where(~part['reference'], 1.0))
+            # A line through laws of equal imbalance would go up and down: they are named instead.
+            line = style.line if part['value'].is_unique else ''
+            if not line and len(shown) <= look.MOST_ROWS:
+                _name_laws(study, errors, part)
+            kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
+            kind |= {'markersize': 5, 'linewidth': 1.5, 'elinewidth': 1.1, 'capsize': 2}
+            for axes, of, keys, name in (
+                (errors, part, ('mean', 'mean_low', 'mean_high'), label or None),
+                (ratios, against[against['ratio'].notna()], ('ratio', 'low', 'high'), None),
+            ):
+                middle, low, high = (of[key].to_numpy(float) for key in keys)
+                axes.errorbar(
+                    of['value'], middle, [middle - low, high - middle], label=name, **kind
+                )
+        ratios.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        ratios.axhline(1, color=MUTED, linewidth=0.8)
+        label = comparison.METRIC_NAMES[metric]
+        errors.set_ylabel(label)
+        ratios.set_ylabel(f'ratio of {label}')
+        ends = _limits(shown, 'mean', 'mean_low', 'mean_high')
+        if dose_response.wide(shown['mean'].to_numpy(float)):
+            _logarithmic(errors, 'y', *ends)
+        else:
+            errors.set_ylim(0, ends[1])
+        _logarithmic(ratios, 'y', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+    bottom = grid[-1, 0]
+    if dial.logarithmic:
+        _logarithmic(bottom, 'x', dial.known[0] / 1.2, dial.known[-1] * 1.2)
+    bottom.set_xlabel(canvas.wrap(canvas.shorten(dial.title, 90), 48))
+    look.legend(drawing, *grid[:, 0])
+    return drawing
+
+
+def _name_laws(study: FinishedStudy, axes: mpl_axes.Axes, rows: pd.DataFrame) -> None:
+    """Writes beside each mean the law that it is of."""
+    labels = look.law_labels(study)
+    for row in rows.to_dict('records'):
+        axes.annotate(
+            labels[study.conditions[row['condition']].train.spec],
+            (row['value'], row['mean']),
+            (5, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=7.5,
+            color=MUTED,
+        )
+
+
+def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndarray:
+    """Returns [b] relative root mean squared errors (%) over repeats and dense images by target.
+
+    Args:
+      study: the loaded study.
+      name: a condition with runs that count.
+      edges: [b + 1] increasing ends of bins of the target; NaN comes of a bin without images.
+    """
+    of, errors = error_curve.dense(study, name)
+    with np.errstate(all='ignore'):
+        squares = ((errors / of) ** 2).mean(axis=0)
+        (sums, counts), _ = zip(
+            *(np.histogram(of, edges, weights=weights) for weights in (squares, None)), strict=True
+        )
+        return 100 * np.sqrt(sums / counts)
+
+
+def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> mpl_figure.Figure:
+    """Draws the relative error by dial and true target, a panel a group, in one scale of colours.
+
+    A white line in a row says where its training targets lie.
+    """
+    names = [group.conditions[: look.MOST_ROWS] for group in groups]
+    reach = np.concatenate([error_curve.dense(study, name)[0] for own in names for name in own])
+    edges = np.linspace(reach.min(), reach.max(), _TARGET_BINS + 1)
+    values = [np.stack([target_errors(study, name, edges) for name in own]) for own in names]
+    known = np.concatenate([part.ravel() for part in values])
+    known = known[np.isfinite(known) & (known > 0)]
+    low, high = np.percentile(known, [1, 99]) if known.size else (1.0, 2.0)
+    high = max(high, 1.01 * low)
+    norm = colors.LogNorm(low, high, clip=True)
+    heights = [len(own) for own in names]
+    drawing, grid = canvas.canvas(
+        1.5 + 0.45 * len(groups) + 0.28 * sum(heights),
+        len(groups),
+        sharex=True,
+        height_ratios=heights,
+    )
+    laws = look.law_labels(study)
+    for axes, group, own, part in zip(grid[:, 0], groups, names, values, strict=True):
+        rows = np.arange(len(own) + 1)
+        mesh = axes.pcolormesh(edges, rows, part, norm=norm, cmap='viridis', rasterized=True)
+        for i, name in enumerate(own):
+            seen, _ = np.histogram(targets.validation_targets(study, name), edges)
+            held = np.flatnonzero(seen)
+            for color, width in ((INK, 4), ('white', 2)):
+                y = np.full(held.size, i + 0.12)
+                axes.hlines(y, edges[held], edges[held + 1], color=color, linewidth=width)
+        ticks = [f'{dial.values[name]:.4g}' for name in own]
+        if dial.of_law:
+            labels = [laws[study.conditions[name].train.spec] for name in own]
+            ticks = [canvas.wrap(label, look.TICK_WIDTH) for label in labels]
+        axes.set_yticks(rows[:-1] + 0.5, ticks)
+        axes.grid(visible=False)
+        axes.set_title(canvas.shorten(group.label), fontsize=9.5, loc='left')
+    bar = drawing.colorbar(mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40)
+    _logarithmic(bar.ax, 'x', low, high)
+    bar.set_label('relative root mean squared error (%)')
+    grid[-1, 0].set_xlabel(f'true {look.target(study)}')
+    drawing.supylabel(
+        '' if dial.of_law else canvas.wrap(canvas.shorten(dial.title, 90), 32), fontsize=10.2
+    )
+    return drawing
+
+
+def order(frame: pd.DataFrame) -> list[str]:
+    """Returns the groups of rows with ratios, those with the largest ratio first."""
+    known = frame[frame['ratio'].notna()]
+    first = known[known['metric'] == known['metric'].iloc[0]] if len(known) else known
+    return list(first.groupby('group')['ratio'].max().sort_values(ascending=False).index)
+
+
+def draw_categories(
+    study: FinishedStudy, groups: Sequence[str], frame: pd.DataFrame
+) -> mpl_figure.Figure:
+    """Draws each law's ratio to the reference's law, a row for each group, a panel a metric."""
+    known = frame[frame['ratio'].notna() & frame['group'].isin(groups)]
+    metrics = [metric for metric in _DRAWN if metric in set(known['metric'])]
+    drawn = set(known['condition'])
+    laws = look.laws(study, [name for name in study.conditions if name in drawn])
+    specs = list(laws)
+    styles = look.styles_of([study.conditions[name].train.name for name in laws.values()])
+    labels, margin = look.law_labels(study), comparison.margin(study)
+    names = canvas.short_labels({group: group for group in groups}).values()
+    row = 0.2 + 0.14 * len(specs)
+    drawing, grid = canvas.canvas(
+        1.1 + row * len(groups) + look.legend_height([labels[spec] for spec in specs]),
+        1,
+        len(metrics),
+        sharey=True,
+    )
+    for axes, metric in zip(grid[0], metrics, strict=True):
+        shown = known[known['metric'] == metric]
+        spec_of = shown['condition'].map(lambda name: study.conditions[name].train.spec)
+        for k, (spec, style) in enumerate(zip(specs, styles, strict=True)):
+            part = shown[spec_of == spec]
+            apart = 0.7 * ((k + 0.5) / len(specs) - 0.5)
+            y = part['group'].map(list(groups).index) + apart
+            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
+            axes.errorbar(
+                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
+                marker=style.marker, markersize=5, elinewidth=1.6, label=labels[spec],
+            )  # fmt: skip
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set(ylim=(len(groups) - 0.5, -0.5))
+        axes.set_xlabel(f'ratio of {comparison.METRIC_NAMES[metric]}')
+        axes.set_yticks(range(len(groups)), [canvas.wrap(name, look.TICK_WIDTH) for name in names])
+        axes.grid(axis='y', visible=False)
+        _logarithmic(axes, 'x', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+    look.legend(drawing, *grid[0])
+    return drawing
+
+
+def _shortened(study: FinishedStudy, groups: Sequence[str]) -> str:
+    """Returns a sentence for the caption of a figure that names groups and laws."""
+    laws = look.law_labels(study)
+    full = {laws[c.train.spec]: c.train.label for c in study.conditions.values()}
+    shown = canvas.short_labels({group: group for group in groups})
+    return canvas.shortened_sentence([*full.items(), *((shown[group], group) for group in groups)])
+
+
+def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figure]:
+    """Returns the figures of one dial, from its rows of the reference's test law."""
+    test = study.labels[dose_response.reference_test(study)]
+    name = f'dose_response_{dial.changed}'
+    shaded = 'shaded: the margin within which errors count as the same. From results.csv.'
+    found = []
+
+    def add(name: str, title: str, caption: str, groups: Sequence[str], *draw: Any) -> None:
+        caption += _shortened(study, groups)
+        found.append(Figure(name, title, caption, functools.partial(draw[0], study, *draw[1:])))
+
+    if dial.curved:
+        groups = dial.groups[: look.MOST_CURVES]
+        labels = [group.label for group in groups]
+        caption = (
+            f'Tested on {test}: mean over repeats and its t interval; beneath it the ratio to the '
+            f"reference's value of the same group, paired by repeat, with its interval; {shaded}"
+        ) + only(len(groups), len(dial.groups), 'groups')
+        add(name, f'Error against {dial.title}', caption, labels, draw_curves, dial, groups, frame)
+        placed = [group for group in dial.groups if math.isfinite(dial.values[group.conditions[0]])]
+        groups = tuple(placed[:_MOST_MAPS])
+        longest = max(len(group.conditions) for group in groups)
+        caption = (
+            'Dense evaluation set of predictions.npz in bins of the target; over repeats and '
+            'images. A white line in a row: where its training targets lie. The scale of colours '
+            'ends at the 1st and 99th percentile.'
+        ) + only(len(groups), len(placed), 'groups')
+        caption += only(min(longest, look.MOST_ROWS), longest, 'values')
+        title = f'Error by true target and {dial.title}'
+        add(f'{name}_by_target', title, caption, labels[:_MOST_MAPS], draw_targets, dial, groups)
+    ordered = order(frame) if dial.of_law else []
+    if len(ordered) > 1:
+        rows = ordered[: look.MOST_ROWS]
+        caption = (
+            f'Tested on {test}: ratio of the error to that under the law of the reference, paired '
+            f'by repeat, with its interval, on a logarithmic axis; the largest first; {shaded}'
+        ) + only(len(rows), len(ordered), 'groups')
+        title = 'When imbalance matters'
+        add('when_imbalance_matters', title, caption, rows, draw_categories, rows, frame)
+    return found
+
+
+def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
+    columns = [
+        Column('dial', 'dial', labels={dial.changed: dial.title for dial in dials}),
+        Column('group', 'group', _OR_NOTHING),
+        Column('condition', 'condition', labels=study.titles),
+        Column('value', 'value', formats.NUMBER, lambda row: 'config.json: conditions'),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column(('mean', 'std'), 'mean ± std', formats.SPREAD, 'source'),
+        Column('repeats', 'repeats', formats.COUNT, 'source'),
+        Column('ratio', 'ratio to reference', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+    ]
+    notes = [
+        'Ratios are those of the table of comparisons: to the condition that has the '
+        "reference's value and is like it in everything else."
+    ]
+    return Table('dose_response', 'Errors along dials', frame, columns, notes, folded=True)
+
+
+def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
+    margin = 1 + comparison.margin(study)
+    columns = [
+        Column('dial', 'dial', labels={dial.changed: dial.title for dial in dials}),
+        Column('group', 'group', _OR_NOTHING),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('values', 'values', formats.COUNT, 'source'),
+        Column('explained', 'R² of a line', formats.ROUGH, 'source'),
+        Column('cost', 'factor a step', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('step', 'step'),
+        Column('loss', f'ratio above {margin:g}', _OR_NOTHING),
+    ]
+    notes = [
+        'A straight line through log errors, fitted repeat by repeat; R² is that of the line '
+        f'through their mean. Below {dose_response.LEAST_EXPLAINED:g} the curve is no line, and no '
+        f'factor is given. Ratio above {margin:g}: from where on the lower end of the interval of '
+        "the ratio to the reference's value lies above it."
+    ]
+    return Table('dose_response_lines', 'What a step of a dial costs', frame, columns, notes)
+
+
+def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.DataFrame) -> str:
+    """Says what the first metric's tests on one test law show of one dial."""
+    first = frame['metric'].iloc[0]
+    frame, lines = (rows[rows['metric'] == first] for rows in (frame, lines))
+    metric = comparison.METRIC_NAMES[first]
+    shown = frame[frame['holm_p'] < comparison.level(study)]
+    if not len(shown):
+        return f'No difference of {metric} is shown along {dial.title}.'
+    row = shown.loc[np.log(shown['ratio']).abs().idxmax()]
+    law = study.conditions[row['condition']].train.label
+    at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
+    within = f' ({row["group"]})' if row['group'] else ''
+    text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
+    ordered = order(frame)
+    if dial.of_law and len(ordered) > 1:
+        least = frame[frame['group'] == ordered[-1]]['ratio'].max()
+        return f'{text}; imbalance costs least with {ordered[-1]}: {number(least, 3)} times.'
+    own = lines[lines['group'] == row['group']].to_dict('records')
+    if own and math.isfinite(own[0]['cost']):
+        text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
+    if own and own[0]['loss']:
+        text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
+    return f'{text}.'
+
+
+def _build(study: FinishedStudy) -> Content:
+    found = dials(study)
+    present = set(study.results['metric'])
+    frame = dose_response.table(study, found, [metric for metric in _DRAWN if metric in present])
+    lines = dose_response.lines(study, found, frame)
+    test = dose_response.reference_test(study)
+    tested, fits = (rows[rows['test_distribution'] == test] for rows in (frame, lines))
+    sentences: list[str] = []
+    figures: list[Figure] = []
+    drawn = found[: look.MOST_CURVES]
+    for dial in drawn:
+        own = tested[tested['dial'] == dial.changed]
+        if len(own):
+            figures += _figures(study, dial, own)
+            sentences.append(_sentence(study, dial, own, fits[fits['dial'] == dial.changed]))
+    tables = [_lines_table(study, found, lines), _table(study, found, frame)]
+    headline = ' '.join(sentences[:2]) or 'No error is known along any dial.'
+    left = only(len(drawn), len(found), 'dials').strip()
+    return Content(headline, tables, figures, [*sentences[2:], *([left] if left else [])])
+
+
+SECTION = Section('dose-response', 'Dose and response', lambda study: bool(dials(study)), _build)

@@ -1,0 +1,356 @@
+"""Which dials a study has, what its tests say along them, and that figures show that."""
+
+import json
+import math
+import pathlib
+import warnings
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from scipy import stats
+
+import simulated_study
+from imbreg_jax.analysis import canvas, comparison, dose_response, loading, look
+from imbreg_jax.analysis.sections import dose_response as section
+from imbreg_jax.analysis.sections import error_curve
+
+_RATE, _WIDTH, _TASK = 'model.dense_dropout_rate', 'model.dense_features', 'task.name'
+_LAWS = ('u1_10', 'u1_5', 'n5_5_1')
+_CUTS = {
+    f'uniform(1, {high})': (
+        f'U(1, {high})',
+        f'uniform(1, {high})',
+        lambda u, high=high: 1 + (high - 1) * u,
+    )
+    for high in (9, 8, 4)
+}
+_OTHER_SIDE = 'uniform(2, 10)'
+_UNKNOWN = {'mine': ('mine', 'mine(3)', lambda u: 1 + 9 * u)}
+
+
+def _of(law='u1_10', **fields):
+    return {'train_distribution': law, **{k.replace('__', '.'): v for k, v in fields.items()}}
+
+
+def _grid(field, values, laws=_LAWS):
+    return {f'{law} {value}': {**_of(law), field: value} for law in laws for value in values}
+
+
+class DoseResponseTest(parameterized.TestCase):
+    def _study(self, conditions, bias=lambda condition: 0.1, reference='', **options):
+        """Returns a study whose networks predict (1 − bias) of the target, with little noise."""
+        networks = {name: (1 - bias(own), 0.004, 0.01) for name, own in conditions.items()}
+        workdir = pathlib.Path(self.create_tempdir().full_path)
+        options = {'repeats': 4, 'images': 40, 'test_distributions': ('u1_10',), **options}
+        other = {_OTHER_SIDE: ('U(2, 10)', _OTHER_SIDE, lambda u: 2 + 8 * u)}
+        with mock.patch.dict(simulated_study.LAWS, _CUTS | other | _UNKNOWN):
+            simulated_study.write(workdir, conditions, networks, **options)
+        if reference:
+            path = workdir / 'config.json'
+            header = json.loads(path.read_text('utf-8'))
+            header['config']['analysis']['reference'] = reference
+            path.write_text(json.dumps(header), encoding='utf-8')
+            simulated_study.seal(workdir)
+        return loading.load([workdir])
+
+    def test_dials_are_numbers_with_three_values_and_laws(self):
+        rates = _grid(_RATE, (0.1, 0.5, 0.9))
+        zipped = {
+            f'{epochs}': _of(training__epochs=epochs, training__learning_rate=rate)
+            for epochs, rate in ((1, 7.5e-6), (15, 5e-7), (30, 1e-7))
+        }
+        shares = dict.fromkeys(('u1_10', *_CUTS))
+        law = comparison.LAW
+        cases = {
+            'a dial under three laws': (
+                rates,
+                {
+                    law: [
+                        (f'dense_dropout_rate = {rate}', [0, 1.4524, 2.5])
+                        for rate in (0.1, 0.5, 0.9)
+                    ],
+                    _RATE: [
+                        (label, [0.1, 0.5, 0.9]) for label in ('U(1, 10)', 'U(1, 5)', 'N(5.5, 1)')
+                    ],
+                },
+            ),
+            'settings that change together': (
+                zipped,
+                {'training.learning_rate, training.epochs': [('', [1e-7, 5e-7, 7.5e-6])]},
+            ),
+            # Named by what is a number, where one of them is.
+            'widths in two fields': (
+                {
+                    f'{law} {width}': _of(law, **{_WIDTH: width, 'model.conv_features': [width]})
+                    for law in _LAWS[:2]
+                    for width in (5, 10, 20)
+                },
+                {
+                    law: [(f'dense_features = {width}', [0, 2.5]) for width in (5, 10, 20)],
+                    f'model.conv_features, {_WIDTH}': [
+                        (label, [5, 10, 20]) for label in ('U(1, 10)', 'U(1, 5)')
+                    ],
+                },
+            ),
+            'laws by what they miss': (
+                {name: _of(name) for name in shares},
+                {law: [('', [0, 100 / 9, 200 / 9, 600 / 9])]},
+            ),
+            'an unknown law comes last': (
+                {name: _of(name) for name in (*_UNKNOWN, *_LAWS)},
+                {law: [('', [0, 1.4524, 2.5, math.nan])]},
+            ),
+            'two laws in categories': (
+                _grid(_TASK, ('std', 'median'), _LAWS[:2]),
+                {law: [('std', [0, 2.5]), ('median', [0, 2.5])]},
+            ),
+            'two values are no dial': (
+                {str(rate): _of(**{_RATE: rate}) for rate in (0.1, 0.5)},
+                {},
+            ),
+            'categories are none': (
+                {name: _of(**{_TASK: name}) for name in ('std', 'median', 'mean')},
+                {},
+            ),
+            'nor are three values under three laws': (
+                {f'{i}': _of(own, **{_RATE: i / 10}) for i, own in enumerate(_LAWS)},
+                {},
+            ),
+            'names alone set nothing apart': (
+                {
+                    name: _of(**{_RATE: rate})
+                    for name, rate in zip('abcd', (0.5, 0.5, 0.1, 0.2), strict=True)
+                },
+                {_RATE: [('', [0.1, 0.2, 0.5])]},
+            ),
+        }
+        for name, (conditions, expected) in cases.items():
+            with self.subTest(name):
+                study = self._study(conditions, repeats=1)
+                found = section.dials(study)
+                self.assertEqual(bool(found), section.SECTION.applies(study))
+                self.assertEqual([dial.changed for dial in found], list(expected))
+                for dial in found:
+                    groups = expected[dial.changed]
+                    self.assertEqual([g.label for g in dial.groups], [label for label, _ in groups])
+                    for group, (_, values) in zip(dial.groups, groups, strict=True):
+                        own = [dial.values[condition] for condition in group.conditions]
+                        np.testing.assert_allclose(own, values, rtol=1e-3)
+
+    def test_table_has_the_ratios_of_comparisons_and_no_others(self):
+        study = self._study(_grid(_RATE, (0.1, 0.5, 0.9)), lambda own: own[_RATE] / 5)
+        dials = section.dials(study)
+        frame = dose_response.table(study, dials, ('mse', 'mape'))
+        self.assertLen(frame, 2 * 9 * 2)
+        compared = comparison.table(study).set_index(['first', 'changed', 'metric'])
+        for row in frame.to_dict('records'):
+            values = study.values('cnn', row['condition'], 'u1_10', row['metric']).to_numpy()
+            self.assertAlmostEqual(row['mean'], values.mean(), places=12)
+            interval = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+            np.testing.assert_allclose([row['mean_low'], row['mean_high']], interval, rtol=1e-9)
+            key = row['condition'], row['dial'], row['metric']
+            self.assertEqual(row['reference'], key not in compared.index)
+            if not row['reference']:
+                self.assertEqual(row['ratio'], compared.loc[key, 'effect'])
+                self.assertEqual(row['holm_p'], compared.loc[key, 'holm_p'])
+                self.assertIn('; ', row['source'])
+            else:
+                self.assertTrue(math.isnan(row['ratio']))
+                self.assertIn('results.csv lines', row['source'])
+
+    @parameterized.parameters(
+        (_RATE, (0.1, 0.2, 0.4, 0.8), False, 1.0, 'unit'),
+        (_WIDTH, (5, 10, 50, 500), True, 1.0, 'doubling'),
+    )
+    def test_costs_are_slopes_by_repeat(self, field, values, logarithmic, per, step):
+        x = np.log2(values) if logarithmic else np.array(values)
+        places = dict(zip(values, (x - x[0]) / (x[-1] - x[0]), strict=True))
+        study = self._study(
+            _grid(field, values, _LAWS[:1]), lambda own: 0.05 * math.exp(1.5 * places[own[field]])
+        )
+        (dial,) = section.dials(study)
+        self.assertEqual(dial.logarithmic, logarithmic)
+        lines = dose_response.lines(study, [dial], dose_response.table(study, [dial], ['mse']))
+        (row,) = lines.to_dict('records')
+        errors = np.log(
+            [study.values('cnn', name, 'u1_10', 'mse') for name in dial.groups[0].conditions]
+        )
+        slopes = [stats.linregress(x, column).slope * per for column in errors.T]
+        interval = stats.t.interval(0.95, 3, np.mean(slopes), stats.sem(slopes))
+        np.testing.assert_allclose(
+            [row['cost'], row['low'], row['high']], np.exp([np.mean(slopes), *interval]), rtol=1e-9
+        )
+        explained = stats.linregress(x, errors.mean(axis=1)).rvalue ** 2
+        self.assertAlmostEqual(row['explained'], explained, places=9)
+        self.assertEqual((row['step'], row['values'], row['repeats']), (step, 4, 4))
+
+    def test_costs_of_missing_targets_are_by_tenths_of_the_range(self):
+        biases = dict(zip(('u1_10', *_CUTS), 0.05 * np.exp([0, 1, 2, 6]), strict=True))
+        study = self._study(
+            {name: _of(name) for name in biases}, lambda own: biases[own['train_distribution']]
+        )
+        (dial,) = section.dials(study)
+        lines = dose_response.lines(study, [dial], dose_response.table(study, [dial], ['mse']))
+        # A bias that grows e-fold per ninth makes an MSE that grows e^1.8-fold per tenth.
+        self.assertAlmostEqual(math.log(lines['cost'].item()), 1.8, delta=0.1)
+        self.assertEqual(lines['loss'].item(), 'from 11.1 on')
+        self.assertIn('per 10 % of the range missing', section.SECTION.build(study).headline)
+
+    def test_a_curve_that_is_no_line_has_no_cost(self):
+        biases = dict(zip((0.1, 0.3, 0.5, 0.7, 0.9), (0.2, 0.1, 0.05, 0.1, 0.2), strict=True))
+        study = self._study(_grid(_RATE, list(biases), _LAWS[:1]), lambda own: biases[own[_RATE]])
+        (dial,) = section.dials(study)
+        lines = dose_response.lines(study, [dial], dose_response.table(study, [dial], ['mse']))
+        self.assertLess(lines['explained'].item(), 0.5)
+        self.assertTrue(lines[['cost', 'low', 'high']].isna().all(axis=None))
+        self.assertEqual(lines['loss'].item(), 'from 0.7 on; from 0.3 down')
+        self.assertNotIn('factor', section.SECTION.build(study).headline)
+
+    def test_what_cannot_be_fitted_is_undefined(self):
+        x = np.array([0.0, 1.0, 2.0])
+        for errors in (np.ones((3, 4)), np.ones((3, 0)), np.array([[1.0], [0.0], [2.0]])):
+            slopes, explained = dose_response.fitted(x, errors)
+            self.assertEqual(slopes.shape, errors.shape[1:])
+            self.assertTrue(math.isnan(explained))
+
+    @parameterized.parameters(
+        ((1.0, 1.05, 1.2, 1.3), 0, 'from 2 on'),
+        ((1.0, 1.2, 1.0, 1.3), 0, 'from 3 on; at 1 but not beyond'),
+        ((1.0, 1.2, 1.3, 1.0), 0, 'at 1, 2 but not beyond'),
+        ((1.0, 1.0, 1.0, 1.0), 0, 'nowhere'),
+        ((1.3, 1.2, math.nan, 1.2), 2, 'from 3 on; from 1 down'),
+        ((1.3, 1.0, 1.0, math.nan), 3, 'from 0 down'),
+        ((math.nan,) * 4, 1, 'nowhere'),
+    )
+    def test_loss_begins_where_it_stays(self, lows, reference, expected):
+        found = dose_response.loss(np.arange(4.0), np.array(lows), reference, 0.1)
+        self.assertEqual(found, expected)
+
+    def test_of_laws_alike_in_imbalance_all_must_lose(self):
+        values, lows = np.array([0.0, 1, 1, 2]), np.array([math.nan, 1.2, 1.0, 1.2])
+        self.assertEqual(dose_response.loss(values, lows, 0, 0.1), 'from 2 on')
+
+    def test_errors_by_target_are_relative_and_of_all_repeats(self):
+        study = self._study({'u1_10': {}})
+        targets, errors = error_curve.dense(study, 'u1_10')
+        edges = np.array([0.0, 5.0, 21.0, 30.0])
+        found = section.target_errors(study, 'u1_10', edges)
+        for i in range(2):
+            own = (targets >= edges[i]) & (targets < edges[i + 1])
+            expected = 100 * np.sqrt(np.mean((errors[:, own] / targets[own]) ** 2))
+            self.assertAlmostEqual(found[i], expected, places=9)
+        self.assertTrue(math.isnan(found[2]))
+
+    def _draw(self, study):
+        with canvas.settings():
+            return {f.name: f.draw() for f in section.SECTION.build(study).figures}
+
+    def test_figures_show_the_table(self):
+        study = self._study(_grid(_WIDTH, (5, 10, 50, 500)), lambda own: own[_WIDTH] ** -0.5)
+        frame = dose_response.table(study, section.dials(study), ('mse', 'mape'))
+        drawings = self._draw(study)
+        drawing = drawings[f'dose_response_{_WIDTH}']
+        for axes, metric, key in zip(
+            drawing.axes, ('mse', 'mse', 'mape', 'mape'), ('mean', 'ratio') * 2, strict=True
+        ):
+            self.assertEqual(axes.get_xscale(), 'log')
+            own = frame[(frame['dial'] == _WIDTH) & (frame['metric'] == metric)]
+            for container, law in zip(
+                axes.containers, ('U(1, 10)', 'U(1, 5)', 'N(5.5, 1)'), strict=True
+            ):
+                part = own[own['group'] == law]
+                expected = part['ratio'].fillna(1) if key == 'ratio' else part['mean']
+                np.testing.assert_array_equal(container.lines[0].get_xdata(), part['value'])
+                np.testing.assert_array_equal(container.lines[0].get_ydata(), expected)
+        *panels, bar = drawings[f'dose_response_{_WIDTH}_by_target'].axes
+        self.assertEqual(
+            [axes.get_title(loc='left') for axes in panels], ['U(1, 10)', 'U(1, 5)', 'N(5.5, 1)']
+        )
+        self.assertIn('relative', bar.get_xlabel())
+        for axes in panels:
+            ticks = [text.get_text() for text in axes.get_yticklabels()]
+            self.assertEqual(ticks, ['5', '10', '50', '500'])
+            self.assertEqual(axes.collections[0].norm.vmin, panels[0].collections[0].norm.vmin)
+
+    def test_laws_of_equal_imbalance_are_points_with_names(self):
+        study = self._study({name: _of(name) for name in ('u1_10', *_CUTS)})
+        drawing = self._draw(study)[f'dose_response_{comparison.LAW}']
+        self.assertEqual([len(axes.texts) for axes in drawing.axes], [0] * 4)
+        self.assertEqual(drawing.axes[0].containers[0].lines[0].get_linestyle(), '-')
+        study = self._study({name: _of(name) for name in ('u1_10', *_CUTS, _OTHER_SIDE)})
+        drawing = self._draw(study)[f'dose_response_{comparison.LAW}']
+        self.assertEqual(drawing.axes[0].containers[0].lines[0].get_linestyle(), 'None')
+        labels = ['U(1, 10)', 'U(1, 9)', 'U(1, 8)', 'U(2, 10)', 'U(1, 4)']
+        for axes, named in zip(drawing.axes, (labels, [], labels, []), strict=True):
+            self.assertCountEqual([text.get_text() for text in axes.texts], named)
+
+    def test_categories_are_rows_by_what_imbalance_costs_them(self):
+        costs = {'mean': 0.1, 'std': 0.0, 'median': 0.3}
+        study = self._study(
+            _grid(_TASK, list(costs), _LAWS[:2]),
+            lambda own: 0.1 + costs[own[_TASK]] * (own['train_distribution'] == 'u1_5'),
+        )
+        content = section.SECTION.build(study)
+        self.assertEqual([figure.name for figure in content.figures], ['when_imbalance_matters'])
+        self.assertRegex(
+            content.headline,
+            r'^MSE differs most under U\(1, 5\) \(median\): 1\d\.\d times the reference; '
+            r'imbalance costs least with std: 1\.\d+ times\.$',
+        )
+        (drawing,) = self._draw(study).values()
+        ratios = comparison.table(study)
+        ratios = ratios[ratios['changed'] == comparison.LAW].set_index(['first', 'metric'])[
+            'effect'
+        ]
+        for axes, metric in zip(drawing.axes, ('mse', 'mape'), strict=True):
+            (container,) = axes.containers
+            drawn = dict(
+                zip(container.lines[0].get_ydata(), container.lines[0].get_xdata(), strict=True)
+            )
+            expected = [ratios[f'u1_5 {task}', metric] for task in ('median', 'mean', 'std')]
+            np.testing.assert_array_equal([drawn[row] for row in (0, 1, 2)], expected)
+            self.assertEqual(axes.get_xscale(), 'log')
+        rows = [text.get_text() for text in drawing.axes[0].get_yticklabels()]
+        self.assertEqual(rows, ['median', 'mean', 'std'])
+        self.assertEqual([t.get_text() for t in drawing.legends[0].get_texts()], ['U(1, 5)'])
+
+    def test_what_cannot_be_said_is_left_out(self):
+        conditions = _grid(_RATE, (0.1, 0.5, 0.9))
+        cases = {
+            'one repeat': {'repeats': 1},
+            'a condition diverged': {
+                'repeats': 2,
+                'diverged': [('u1_10 0.1', 0), ('u1_10 0.1', 1), ('u1_5 0.5', 0)],
+            },
+            # Nothing has the reference's rate and is like it in the law.
+            'a reference apart': {
+                'reference': 'c',
+                'conditions': {'c': _of('n5_5_1', **{_RATE: 0.2})},
+            },
+        }
+        for name, options in cases.items():
+            more = options.pop('conditions', {})
+            kept = {k: v for k, v in conditions.items() if not more or not k.startswith('n5')}
+            with self.subTest(name), warnings.catch_warnings():
+                warnings.simplefilter('error')
+                study = self._study(kept | more, **options)
+                content = section.SECTION.build(study)
+                self.assertRegex(content.headline, r'^[^\n]{10,}\.$')
+                self.assertNotRegex(content.headline, r'\bnan\b|n/a')
+                self._draw(study)
+
+    def test_large_studies_are_drawn_as_far_as_can_be_read(self):
+        study = self._study(
+            _grid(_RATE, np.linspace(0, 0.9, look.MOST_ROWS + 1).round(3).tolist(), _LAWS[:2]),
+            repeats=2,
+        )
+        captions = {f.name: f.caption for f in section.SECTION.build(study).figures}
+        self.assertIn('first 24 of 25 values', captions[f'dose_response_{_RATE}_by_target'])
+        self.assertIn('first 24 of 25 groups', captions['when_imbalance_matters'])
+        drawing = self._draw(study)[f'dose_response_{_RATE}_by_target']
+        self.assertLen(drawing.axes[0].get_yticks(), look.MOST_ROWS)
+
+
+if __name__ == '__main__':
+    absltest.main()
