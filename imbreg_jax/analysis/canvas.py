@@ -50,6 +50,7 @@ with _backend_after_import():
     import matplotlib.style
 
     # The others are for sections, which import nothing of matplotlib past this.
+    from matplotlib import colors as colors
     from matplotlib import layout_engine
     from matplotlib import lines as lines
     from matplotlib import patches as patches

@@ -9,18 +9,12 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED
+from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, colors, ticker
 from imbreg_jax.analysis.dose_response import Dial, Group
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
 from imbreg_jax.analysis.sections import error_curve, targets
-
-# After canvas, which sees to it that matplotlib can be imported at all.
-from matplotlib import axes as mpl_axes  # isort: skip
-from matplotlib import colors  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
-from matplotlib import ticker  # isort: skip
 
 _DRAWN = ('mse', 'mape')
 _MOST_MAPS = 4
@@ -48,7 +42,7 @@ def _limits(rows: pd.DataFrame, middle: str, low: str, high: str, *more: float) 
     )
 
 
-def _logarithmic(axes: mpl_axes.Axes, which: str, low: float, high: float) -> None:
+def _logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
     """Makes an axis logarithmic, with numbers that can be read on it."""
     axis = getattr(axes, f'{which}axis')
     axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
@@ -61,7 +55,7 @@ def _logarithmic(axes: mpl_axes.Axes, which: str, low: float, high: float) -> No
 
 def draw_curves(
     study: FinishedStudy, dial: Dial, groups: Sequence[Group], frame: pd.DataFrame
-) -> mpl_figure.Figure:
+) -> Drawing:
     """Draws errors and ratios of `dose_response.table` rows of one test law against a dial."""
     rows = frame[np.isfinite(frame['value'])]
     metrics = [metric for metric in _DRAWN if metric in set(rows['metric'])]
@@ -111,7 +105,7 @@ def draw_curves(
     return drawing
 
 
-def _name_laws(study: FinishedStudy, axes: mpl_axes.Axes, rows: pd.DataFrame) -> None:
+def _name_laws(study: FinishedStudy, axes: Axes, rows: pd.DataFrame) -> None:
     """Writes beside each mean the law that it is of."""
     labels = look.law_labels(study)
     for row in rows.to_dict('records'):
@@ -143,7 +137,7 @@ def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndar
         return 100 * np.sqrt(sums / counts)
 
 
-def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> mpl_figure.Figure:
+def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> Drawing:
     """Draws the relative error by dial and true target, a panel a group, in one scale of colours.
 
     A white line in a row says where its training targets lie.
@@ -198,14 +192,12 @@ def order(frame: pd.DataFrame) -> list[str]:
     return list(first.groupby('group')['ratio'].max().sort_values(ascending=False).index)
 
 
-def draw_categories(
-    study: FinishedStudy, groups: Sequence[str], frame: pd.DataFrame
-) -> mpl_figure.Figure:
+def draw_categories(study: FinishedStudy, groups: Sequence[str], frame: pd.DataFrame) -> Drawing:
     """Draws each law's ratio to the reference's law, a row for each group, a panel a metric."""
     known = frame[frame['ratio'].notna() & frame['group'].isin(groups)]
     metrics = [metric for metric in _DRAWN if metric in set(known['metric'])]
     drawn = set(known['condition'])
-    laws = look.laws(study, [name for name in study.conditions if name in drawn])
+    laws = targets.laws(study, [name for name in study.conditions if name in drawn])
     specs = list(laws)
     styles = look.styles_of([study.conditions[name].train.name for name in laws.values()])
     labels, margin = look.law_labels(study), comparison.margin(study)
