@@ -1,4 +1,4 @@
-"""At which rate does each task train best? Balanced targets, four learning rates, validation images.
+"""At which rate does each task train best? Balanced targets, four rates, validation images.
 
     ./launch.sh --config=configs/budgets.py
     ./launch.sh --config=configs/budgets.py:disc_radius,needle_angle    # some tasks
