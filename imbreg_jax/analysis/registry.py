@@ -9,6 +9,7 @@ from imbreg_jax.analysis.sections import (
     learning_curves,
     network,
     provenance,
+    references,
     results,
     shrinkage,
     targets,
@@ -18,6 +19,7 @@ from imbreg_jax.analysis.sections import (
 SECTIONS: tuple[Section, ...] = (
     warnings.SECTION,
     results.SECTION,
+    references.SECTION,
     comparisons.SECTION,
     paper.SECTION,
     error_curve.SECTION,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import formats, paper
+from imbreg_jax.analysis.finished import BASELINE, REFERENCES
 from imbreg_jax.analysis.formats import number, printable
 from imbreg_jax.analysis.render import terminal
 from imbreg_jax.analysis.section import Column, Table
@@ -66,8 +67,10 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     results[text] = results[text].astype(object).where(results[text].notna(), '').astype(str)
     diverged = _diverged(results)
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
+    # The other references have a table of their own.
+    scores = scores[~scores['predictor'].isin(set(REFERENCES) - {BASELINE})]
     lost = [(row.condition, int(row.repeat)) in diverged for row in scores.itertuples()]
-    lost = np.array(lost, dtype=bool) & (scores['predictor'] != 'random_guess').to_numpy()
+    lost = np.array(lost, dtype=bool) & (scores['predictor'] != BASELINE).to_numpy()
     predictors = _in_order(scores['predictor'], PREDICTORS)
     # Arrays: a study has thousands of cells, each a handful of numbers.
     train_names, repeats, metric_names, all_values = (
