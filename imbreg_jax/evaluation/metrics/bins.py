@@ -33,9 +33,15 @@ def worst_bin_mse(predictions: np.ndarray, targets: np.ndarray, strata: Mapping)
 
 def _of_bins(errors: np.ndarray, strata: Mapping) -> tuple[np.ndarray, np.ndarray]:
     """Of errors [..., n]: means [..., bins], and which bins have any."""
-    masks = [np.broadcast_to(strata['bin'] == i, errors.shape) for i in range(BINS)]
-    values = np.stack([mean(errors, mask) for mask in masks], axis=-1)
-    return values, np.stack([mask.any(-1) for mask in masks], axis=-1)
+    rows = errors.reshape(-1, errors.shape[-1])
+    bins = np.broadcast_to(strata['bin'], errors.shape).reshape(rows.shape)
+    # Every row's bins are its own, so that one count counts them all.
+    places = (bins + BINS * np.arange(len(rows))[:, None]).ravel()
+    counts, sums = (
+        np.bincount(places, weights, BINS * len(rows)).reshape(*errors.shape[:-1], BINS)
+        for weights in (None, rows.ravel())
+    )
+    return sums / np.maximum(counts, 1), counts > 0
 
 
 def _balanced(errors: np.ndarray, strata: Mapping) -> np.ndarray:
