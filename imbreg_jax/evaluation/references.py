@@ -44,7 +44,7 @@ def pixel_moments(images: jax.Array) -> jax.Array:
 
 
 def _mean(values: jax.Array) -> jax.Array:
-    """Of [..., H, W, channels]; row by row, which a CPU does in lanes, as it may not all at once."""
+    """Of [..., H, W, channels]; row by row, which a CPU does in lanes, as it may not all."""
     return values.mean(-3).mean((-2, -1))
 
 
