@@ -8,6 +8,7 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax.analysis import comparison, loading, tables
+from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.sections import references, results
 
 _MSE = {'best_constant': 7.0, 'linear_moments': 0.01, 'floor': 0.0}
@@ -83,6 +84,7 @@ class ReferencesTest(absltest.TestCase):
         before = _study(self.create_tempdir().full_path, of_before=True)
         self.assertFalse(references.SECTION.applies(before))
         self.assertTrue(references.SECTION.applies(self.study))
+        self.assertIn(references.SECTION, SECTIONS)
 
 
 if __name__ == '__main__':
