@@ -70,7 +70,7 @@ class ReferencesTest(absltest.TestCase):
         row = table.frame[table.frame['metric'] == 'rmse'].iloc[0]
         key = row['condition'], row['test_distribution'], 'rmse'
         self.assertAlmostEqual(row['cnn_mean'], self.study.values('cnn', *key).mean(), 12)
-        self.assertIn('RMSE (unit)', [cell.text for cell in table.rows()[1]])
+        self.assertIn('RMSE', [cell.text for cell in table.rows()[1]])
 
     def test_neither_is_in_the_results_table_or_among_what_is_compared_undeclared(self):
         shown = tables.results_table(self.study.results)

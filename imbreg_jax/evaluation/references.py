@@ -16,8 +16,8 @@ from imbreg_jax.study import Condition, Distribution
 
 # What is fitted to the training set, as predictors of results.csv.
 FITTED = ('best_constant', 'linear_moments')
-# Quantiles of a test law that a floor is averaged over, a few compiled numbers each.
-_LEVELS = (np.arange(64) + 0.5) / 64
+# Quantiles of a test law that a floor is averaged over: a task may take 0.1 s for each.
+_LEVELS = (np.arange(32) + 0.5) / 32
 
 
 def pixel_moments(images: jax.Array) -> jax.Array:

@@ -121,7 +121,7 @@ def _more(study: FinishedStudy, cells: _Cells) -> Table:
         if any((c, t, m, p) in cells for p in predictors)
     ]
     first, second, *others = _columns(study, predictors)
-    labels = {name: f'{METRICS[name].label} ({METRICS[name].unit})' for name in names}
+    labels = {name: METRICS[name].label for name in names}
     columns = [first, second, Column('metric', 'metric', labels=labels), *others]
     frame = pd.DataFrame(rows, columns=None if rows else ['metric'])
     return Table('metrics', 'Further metrics', frame, columns, _MORE_NOTES, folded=True)
