@@ -59,7 +59,7 @@ class FloorsTest(parameterized.TestCase):
 
     def test_of_a_generating_one_is_the_mean_bound(self):
         found = self._floors(task__target='generating')
-        # Mean of sigma**2 / (2 pixels); the midpoints of 32 levels leave out a little of tails.
+        # Mean of sigma**2 / (2 pixels); the midpoints of 256 levels leave out a little of tails.
         for value, law in zip(found, map(study.parse, ('u1_10', 'n5_5_1')), strict=True):
             square = law.mean**2 + (27 / 4 if law.name == 'u1_10' else 1)
             self.assertAlmostEqual(value, square / 800, delta=1e-3 * square / 800)

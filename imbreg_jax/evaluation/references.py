@@ -16,8 +16,10 @@ from imbreg_jax.study import Condition, Distribution
 
 # What is fitted to the training set, as predictors of results.csv.
 FITTED = ('best_constant', 'linear_moments')
-# Quantiles of a test law that a floor is averaged over: a task may take 0.1 s for each.
-_LEVELS = (np.arange(32) + 0.5) / 32
+# Quantiles of a test law that a floor is averaged over, and how many values it is computed at, with
+# straight lines between them: a task may take half a second for each.
+_LEVELS = (np.arange(256) + 0.5) / 256
+_COMPUTED = 16
 
 
 def pixel_moments(images: jax.Array) -> jax.Array:
@@ -80,5 +82,6 @@ def floors(condition: Condition, tests: Sequence[Distribution]) -> np.ndarray:
     if task.floor is None or condition.data.pixel_law != 'normal':
         return np.full(len(tests), np.nan)
     values = np.stack([law.ppf(_LEVELS) for law in tests])
-    bounds = np.asarray(task.floor(values, condition.data.image_size**2), np.float64)
-    return np.mean(np.broadcast_to(bounds, values.shape) ** 2, axis=-1)
+    grid = np.linspace(values.min(), values.max(), _COMPUTED)
+    bounds = np.broadcast_to(task.floor(grid, condition.data.image_size**2), grid.shape)
+    return np.mean(np.interp(values, grid, bounds) ** 2, axis=-1)
