@@ -1,6 +1,7 @@
 """What the runs leave becomes the study's files, each run's and each condition's own."""
 
 import numpy as np
+import pandas as pd
 from absl.testing import absltest
 
 import small_study
@@ -10,9 +11,9 @@ from imbreg_jax.results import assemble
 
 
 class ResultsTest(absltest.TestCase):
-    def _guesses(self, conditions):
-        """The random guess's rows of a study whose targets are 1 + condition in every place."""
-        study = small_study.study(conditions)
+    def _results(self, conditions, **fields):
+        """The rows of a study whose targets are 1 + condition in every place."""
+        study = small_study.study(conditions, **fields)
         tests, count = len(study.test_distributions), study.test_size
         merged = [
             {
@@ -22,16 +23,24 @@ class ResultsTest(absltest.TestCase):
                 'validation_target': np.ones(4, np.float32),
                 'validation_prediction': np.ones(4, np.float32),
                 'diverged_epoch': np.int32(0),
+                'best_constant': np.float64(2.5),
+                'linear_moments': np.full((tests, count), 0.5 * run.repeat),
+                'relevance_points': np.full(3, np.nan),
             }
             for run in study.runs
         ]
-        rows = assemble.results(study, merged)
+        return study, merged, assemble.results(study, merged)
+
+    def _guesses(self, conditions):
+        study, _, rows = self._results(conditions)
         return study, rows[rows.predictor == 'random_guess']
 
     def test_guess_once_where_conditions_share_their_targets(self):
         study, rows = self._guesses({'a': {}, 'b': {'train_distribution': 'u1_5'}})
         self.assertEqual(set(rows.condition), {''})
-        self.assertLen(rows, len(study.repeats) * len(study.test_distributions) * len(METRICS))
+        compared = [name for name, metric in METRICS.items() if metric.compared]
+        self.assertEqual(list(dict.fromkeys(rows.metric)), compared)
+        self.assertLen(rows, len(study.repeats) * len(study.test_distributions) * len(compared))
 
     def test_guess_on_the_targets_of_each_condition_that_defines_its_own(self):
         study, rows = self._guesses(
@@ -47,6 +56,48 @@ class ResultsTest(absltest.TestCase):
                     own = rows[(rows.condition == name) & (rows.repeat == repeat)]
                     own = own[own.test_distribution == law.name].set_index('metric').value
                     self.assertEqual(own['mse'], np.mean((guess - target) ** 2))
+
+    def test_references_are_each_conditions_own_and_after_all_else(self):
+        study, _, rows = self._results({'a': {}, 'b': {'train_distribution': 'u1_5'}})
+        order = [
+            'cnn',
+            'cnn_calibrated',
+            'random_guess',
+            'best_constant',
+            'linear_moments',
+            'floor',
+        ]
+        self.assertEqual(list(dict.fromkeys(rows.predictor)), order)
+        self.assertEqual(list(dict.fromkeys(rows.metric)), list(METRICS))
+        mse = rows[rows.metric == 'mse'].set_index(['predictor', 'condition', 'repeat']).value
+        for i, name in enumerate('ab'):
+            for repeat in study.repeats:
+                constant = mse['best_constant', name, repeat]
+                self.assertEqual(list(constant), [(1.5 - i) ** 2] * 2)
+                linear = mse['linear_moments', name, repeat]
+                self.assertEqual(list(linear), [(0.5 * repeat - 1 - i) ** 2] * 2)
+                # A target that is measured on its own image can be told exactly.
+                self.assertEqual(list(mse['floor', name, repeat]), [0, 0])
+        self.assertEqual(set(rows[rows.predictor == 'floor'].metric), {'mse'})
+
+    def test_a_unit_of_an_earlier_version_has_none(self):
+        study, merged, rows = self._results({'a': {}})
+        for parts in merged:
+            for name in ('best_constant', 'linear_moments', 'relevance_points'):
+                del parts[name]
+        found = assemble.results(study, merged)
+        kept = rows[~rows.predictor.isin(['best_constant', 'linear_moments'])]
+        pd.testing.assert_frame_equal(found, kept.reset_index(drop=True))
+
+    def test_a_network_that_diverged_leaves_its_references(self):
+        study, merged, _ = self._results({'a': {}})
+        for parts in merged:
+            parts['diverged_epoch'] = np.int32(2)
+        rows = assemble.results(study, merged)
+        rows = rows[(rows.metric != 'diverged_epoch') & (rows.metric == 'mse')]
+        lost = rows[rows.value.isna()]
+        self.assertEqual(set(lost.predictor), {'cnn', 'cnn_calibrated'})
+        self.assertTrue(rows[rows.predictor.isin(lost.predictor)].value.isna().all())
 
 
 class PredictionsTest(absltest.TestCase):

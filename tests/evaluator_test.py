@@ -12,7 +12,7 @@ from absl.testing import absltest
 import small_study
 from imbreg_jax.data import images, randomness, synthetic
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.evaluation import evaluator
+from imbreg_jax.evaluation import evaluator, references, relevance
 from imbreg_jax.evaluation.evaluator import MOMENTS
 from imbreg_jax.training.step import TrainState
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
@@ -156,6 +156,32 @@ class PredictionTest(absltest.TestCase):
             for first, second in ((0, 1), (2, 3)):
                 np.testing.assert_array_equal(out[name][first], out[name][second])
             self.assertFalse((out[name][0] == out[name][2]).any())
+
+
+class ReferencesTest(absltest.TestCase):
+    def test_are_of_the_training_images_of_the_run(self):
+        engine, _, out = _finished()
+        study = engine.study
+        count, used = study.conditions[0].data.train_size, study.evaluation.moment_images
+        for place in range(4):
+            condition, repeat, _ = _run(place)
+            noise = small_study.noise(study, repeat, Purpose.TRAIN_IMAGES, count)
+            uniforms = randomness.uniforms(study.seed, repeat, Purpose.TRAIN_TARGETS, count)
+            pictures = _scaled(condition.distribution.ppf(uniforms), noise)
+            targets = pictures.astype(np.float64).std((1, 2, 3))
+            np.testing.assert_allclose(out['best_constant'][place], targets.mean(), rtol=1e-6)
+            # Of a few hundred pixels to the rounding of float32.
+            np.testing.assert_allclose(
+                out['relevance_points'][place], relevance.points(targets), rtol=1e-6
+            )
+            noise = small_study.noise(study, repeat, Purpose.TEST_IMAGES, study.test_size)
+            tests = [_scaled(row, noise) for row in out['test_generating'][place]]
+            expected = references.linear(
+                references.pixel_moments(pictures[:used]),
+                targets[:used],
+                references.pixel_moments(jnp.stack(tests)),
+            )
+            np.testing.assert_allclose(out['linear_moments'][place], expected, **_CLOSE)
 
 
 class BatchTest(absltest.TestCase):

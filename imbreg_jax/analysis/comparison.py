@@ -148,9 +148,10 @@ def _positive(metric: str) -> bool:
 
 
 def _metrics(study: finished.FinishedStudy) -> list[str]:
-    """Returns the metrics that a study has on its test distributions, errors first."""
+    """Returns the metrics that a study has and that are compared (`Metric`), errors first."""
     there = study.results.loc[study.results['test_distribution'] != '', 'metric'].unique()
-    return sorted(there, key=lambda metric: not _positive(metric))
+    compared = [name for name in there if name in METRICS and METRICS[name].compared]
+    return sorted(compared, key=lambda metric: not _positive(metric))
 
 
 def columns(comparison: statistics.Comparison) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from imbreg_jax.analysis.paper import printed
 from imbreg_jax.study.config import flatten
 
 BASELINE = 'random_guess'
+# Predictors that are no network, so that a network that diverges leaves them as they are.
+REFERENCES = (BASELINE, 'best_constant', 'linear_moments', 'floor')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,12 +187,12 @@ class FinishedStudy:
         """Returns one value per repeat, indexed by repeat; diverged runs are left out.
 
         Args:
-          predictor: 'cnn', 'cnn_calibrated' or 'random_guess' (then the condition is '', or one
-            that has guesses of its own: see `baseline`).
+          predictor: 'cnn', 'cnn_calibrated' or one of `REFERENCES` (of the random guess the
+            condition is '', or one that has guesses of its own: see `baseline`).
           condition: name of the condition.
           test: name of a test distribution, or 'all' for the mean over those of the paper (over all
             of the study's where it lacks one of them).
-          metric: 'mse', 'mape', 'mpe' or 'mae'.
+          metric: one of `evaluation.metrics`.
         """
         key = (predictor, condition, test, metric)
         if key not in self._series:
@@ -210,7 +212,7 @@ class FinishedStudy:
         if rows is None:
             return pd.Series(dtype=float)
         kept = np.isfinite(rows.value)
-        if predictor != BASELINE:
+        if predictor not in REFERENCES:
             kept &= [(condition, r) not in self.diverged for r in rows.repeat]
         repeat, value = rows.repeat[kept], rows.value[kept]
         order = np.argsort(repeat, kind='stable')

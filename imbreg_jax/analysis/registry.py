@@ -10,6 +10,7 @@ from imbreg_jax.analysis.sections import (
     learning_curves,
     network,
     provenance,
+    references,
     results,
     shrinkage,
     targets,
@@ -19,6 +20,7 @@ from imbreg_jax.analysis.sections import (
 SECTIONS: tuple[Section, ...] = (
     warnings.SECTION,
     results.SECTION,
+    references.SECTION,
     comparisons.SECTION,
     dose_response.SECTION,
     paper.SECTION,

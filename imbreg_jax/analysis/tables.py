@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import formats
+from imbreg_jax.analysis.finished import BASELINE, REFERENCES
 from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.render import terminal
 from imbreg_jax.analysis.section import Column, Table
@@ -53,8 +54,10 @@ def results_table(results: pd.DataFrame, as_printed: Collection[str] = ()) -> pd
     results[text] = results[text].astype(object).where(results[text].notna(), '').astype(str)
     run = pd.MultiIndex.from_frame(results[['condition', 'repeat']])
     diverged = run.isin(run[results['metric'] == 'diverged_epoch'])
-    results['lost'] = diverged & (results['predictor'] != 'random_guess')
+    results['lost'] = diverged & (results['predictor'] != BASELINE)
     scores = results[results['metric'].isin(METRICS) & (results['test_distribution'] != '')]
+    # The other references have a table of their own.
+    scores = scores[~scores['predictor'].isin(set(REFERENCES) - {BASELINE})]
     # Predictor by predictor, and the conditions of each in the order in which they begin.
     predictors = list(dict.fromkeys([*PREDICTORS, *scores['predictor']]))
     scores = scores.assign(rank=scores['predictor'].map(predictors.index), row=range(len(scores)))

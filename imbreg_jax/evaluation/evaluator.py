@@ -17,6 +17,8 @@ from imbreg_jax.compute.memory import EVALUATED_AT_ONCE, evaluated_at_once
 from imbreg_jax.data import images
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import Place
+from imbreg_jax.evaluation import relevance
+from imbreg_jax.evaluation.references import linear, pixel_moments
 from imbreg_jax.training import programs as training_lib
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import RunData, place
@@ -84,27 +86,34 @@ class Programs:
 
         def all_tests(index):
             pictures, targets = self.learner.source.examples(at, 'test', index)
-            return jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures), targets.T
+            predictions = jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures)
+            return predictions, targets.T, pixel_moments(pictures).swapaxes(0, 1)
 
         def dense(index):
             pictures, targets = self.learner.source.examples(at, 'dense', index)
             return self._predict(params, pictures), targets
 
-        test_prediction, test_target = self._walk('test', all_tests)
+        test_prediction, test_target, test_pixels = self._walk('test', all_tests)
         dense_prediction, dense_target = self._walk('dense', dense)
+        parts, train_pixels = self._parts(params, data, train_targets, at)
         return {
             'test_prediction': test_prediction.T,
             'test_target': test_target.T,
             'dense_prediction': dense_prediction,
             'dense_target': dense_target,
-            'parts': self._parts(params, data, train_targets, at),
+            'test_pixels': test_pixels.swapaxes(0, 1),
+            'train_pixels': train_pixels,
+            'parts': parts,
             'bias': params['dense2'].get('bias', jnp.zeros(1))[0],
         }
 
-    def _parts(self, params: Any, data: RunData, targets: jax.Array, at: Place) -> jax.Array:
+    def _parts(
+        self, params: Any, data: RunData, targets: jax.Array, at: Place
+    ) -> tuple[jax.Array, jax.Array]:
         """Per training image: target, output without its bias, sum of squared contributions.
 
         They are of the first output. Masks act after the convolutions, which are computed once.
+        Beside them the image's pixel moments.
         """
         settings, made = self.study.evaluation, self.learner.network
         count = min(settings.moment_images, self.learner.source.count('train'))
@@ -129,12 +138,11 @@ class Programs:
 
             a, s = contributions(made.apply(variables, pictures, method='encode'))
             mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
-            return jnp.stack(
-                [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)], axis=-1
-            )
+            parts = [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)]
+            return jnp.stack(parts, axis=-1), pixel_moments(pictures)
 
-        values = images.walk(count, visit, settings.batch_size)
-        return jnp.concatenate([targets[:count, None], values], axis=-1)
+        values, pixels = images.walk(count, visit, settings.batch_size)
+        return jnp.concatenate([targets[:count, None], values], axis=-1), pixels
 
 
 class Evaluator:
@@ -168,17 +176,37 @@ class Evaluator:
         Returns:
           Arrays [runs, ...] on the host: `test_generating`, `test_target`, `test_prediction`
           [runs, T, n], `dense_target`, `dense_prediction` [runs, M], `validation_target`,
-          `validation_prediction`, `moments` [runs, len(MOMENTS)] float64.
+          `validation_prediction`, `moments` [runs, len(MOMENTS)] float64; and of the training set
+          `best_constant` [runs], `linear_moments` [runs, T, n] and
+          `relevance_points` [runs, 3] float64, see `references` and `relevance`.
         """
         engine = self.engine
         out = self._finished((state.params, engine.run_data, engine.targets['train']))
         parts = out.pop('parts')
-        return out | {
-            'test_generating': engine.axis.fetch(engine.run_data.rows['test']),
-            'validation_target': self.validation_targets(),
-            'validation_prediction': self.validation(state) if validation is None else validation,
-            'moments': moments(parts, out.pop('bias'), self.study.evaluation.moment_masks),
+        train, test = out.pop('train_pixels'), out.pop('test_pixels')
+        targets = np.asarray(engine.axis.fetch(engine.targets['train']), np.float64)
+        references = {
+            'best_constant': targets.mean(-1),
+            'linear_moments': np.stack(
+                [
+                    linear(x, y[: len(x)], other)
+                    for x, y, other in zip(train, targets, test, strict=True)
+                ]
+            ),
+            'relevance_points': relevance.points(targets),
         }
+        return (
+            out
+            | references
+            | {
+                'test_generating': engine.axis.fetch(engine.run_data.rows['test']),
+                'validation_target': self.validation_targets(),
+                'validation_prediction': self.validation(state)
+                if validation is None
+                else validation,
+                'moments': moments(parts, out.pop('bias'), self.study.evaluation.moment_masks),
+            }
+        )
 
     def _finished(self, run: Any) -> dict[str, np.ndarray]:
         """What the program gives, of fewer runs at a time where memory runs out."""

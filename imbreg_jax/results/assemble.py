@@ -1,7 +1,8 @@
 """From what each run leaves to the tables and arrays of a study's result files."""
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 
 from imbreg_jax.evaluation import baseline, evaluator
 from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.evaluation.references import FITTED, floors
+from imbreg_jax.evaluation.relevance import relevance
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
 from imbreg_jax.study import Condition, Study
@@ -123,35 +126,56 @@ def calibration(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """The rows of results.csv: `files.COLUMNS`, and the fields in which conditions differ."""
     rows: list[tuple[Any, ...]] = []
+    beside: list[tuple[Any, ...]] = []
+    laws = study.test_distributions
     for run, parts in zip(study.runs, merged, strict=True):
         condition = study.conditions[run.condition_index]
         head = (condition.name, condition.distribution.name)
         diverged = int(parts['diverged_epoch'])
         factor = calibration(parts['validation_prediction'], parts['validation_target'])
-        predictors = {
-            'cnn': np.asarray(parts['test_prediction'], np.float64),
-            'cnn_calibrated': factor * np.asarray(parts['test_prediction'], np.float64),
-        }
-        for predictor, predicted in predictors.items():
-            masks = strata(condition.distribution, parts['test_generating'])
-            scores = metrics(predicted, parts['test_target'], masks)
-            rows += [
-                (
-                    *head, predictor, run.repeat, law.name, metric,
-                    float('nan') if diverged else float(scores[metric][i]),
-                )
-                for i, law in enumerate(study.test_distributions)
-                for metric in METRICS
-            ]  # fmt: skip
+        # A unit that an earlier version finished has no references and no points.
+        points = parts.get('relevance_points', np.full(3, np.nan))
+        relevances = relevance(parts['test_target'], points)
+        known = strata(condition.distribution, laws, parts['test_generating'], relevances)
+        score = functools.partial(_scores, study, targets=parts['test_target'], known=known)
+        predicted = np.asarray(parts['test_prediction'], np.float64)
+        for predictor, values in (('cnn', predicted), ('cnn_calibrated', factor * predicted)):
+            scores = score((*head, predictor, run.repeat), values)
+            rows += [(*row[:-1], float('nan')) for row in scores] if diverged else scores
         if diverged:
             rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
-    rows += _guesses(study, merged)
+        for reference in FITTED:
+            if reference in parts:
+                values = np.broadcast_to(parts[reference], predicted.shape)
+                beside += score((*head, reference, run.repeat), values)
+    rows += _guesses(study, merged) + beside + _floors(study)
     table = pd.DataFrame(rows, columns=list(files.COLUMNS))
     by_name = {condition.name: condition for condition in study.conditions}
     for field in study.varied:
-        values = {name: _text(condition.value(field)) for name, condition in by_name.items()}
-        table[field] = table['condition'].map(values).fillna('')
+        told = {name: _text(condition.value(field)) for name, condition in by_name.items()}
+        table[field] = table['condition'].map(told).fillna('')
     return table
+
+
+def _scores(
+    study: Study,
+    head: tuple[Any, ...],
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    known: Mapping[str, np.ndarray],
+) -> list[tuple[Any, ...]]:
+    """The rows of one predictor's predictions [T, n]: its metrics on every test distribution.
+
+    The networks have every metric; what stands beside them those that are compared, since a study
+    of a thousand conditions is to stay a file that can be looked at.
+    """
+    scores = metrics(predictions, targets, known)
+    named = [name for name in scores if head[2] == 'cnn' or METRICS[name].compared]
+    return [
+        (*head, law.name, metric, float(scores[metric][i]))
+        for i, law in enumerate(study.test_distributions)
+        for metric in named
+    ]
 
 
 def _images_of(condition: Condition) -> tuple[Any, ...]:
@@ -178,12 +202,29 @@ def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[An
         guess = baseline.random_guess(
             study.seed, run.repeat, study.test_size, settings.guess_low, settings.guess_high
         )
-        masks = strata(condition.distribution, parts['test_generating'])
-        scores = metrics(guess, parts['test_target'], masks)
+        # Of no training: the common guess stands beside conditions of all laws.
+        known = strata(None, study.test_distributions, parts['test_generating'])
         name = '' if condition is first else condition.name
+        head = (name, '', 'random_guess', run.repeat)
+        rows += _scores(study, head, guess, parts['test_target'], known)
+    return rows
+
+
+def _floors(study: Study) -> list[tuple[Any, ...]]:
+    """The floor's rows: one MSE for all repeats, where it is known."""
+    found: dict[tuple[Any, ...], np.ndarray] = {}
+    rows = []
+    for run in study.runs:
+        condition = study.conditions[run.condition_index]
+        key = _images_of(condition)
+        if key not in found:
+            found[key] = floors(condition, study.test_distributions)
         rows += [
-            (name, '', 'random_guess', run.repeat, law.name, metric, float(scores[metric][i]))
-            for i, law in enumerate(study.test_distributions)
-            for metric in METRICS
-        ]
+            (
+                condition.name, condition.distribution.name, 'floor', run.repeat, law.name, 'mse',
+                float(value),
+            )
+            for law, value in zip(study.test_distributions, found[key], strict=True)
+            if not np.isnan(value)
+        ]  # fmt: skip
     return rows
