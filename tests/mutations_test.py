@@ -43,6 +43,11 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'train_distribution': ('table("x.csv")', 'mixture(uniform(1, 2), 0.5, normal(8, 0.1), 0.5)'),
     'test_distributions': (('u1_5',), ('uniform(900000, 1000000)',)),
     'remedy': ('inverse(bins=3)', 'gaussian_noise + inverse', 'fds(bins=5) + balanced_mse'),
+    'sweep': (
+        'task.ddof = 0, 1',
+        'data.image_size = 18, 20; model.conv_dropout_rate = 0, 0.5',
+        '(training.epochs, training.learning_rate) = (1, 1e-3), (2, 5e-4)',
+    ),
     'task.name': ('disc_radius', 'grating_period', 'correlation_length', 'interquartile_range'),
     'data.pixel_law': ('student_t', 'laplace', 'uniform'),
     'task.ddof': (1,),
