@@ -14,7 +14,7 @@ imbalance matters: the cost of each law as a ratio, task by task.
 import ml_collections
 
 from imbreg_jax import study
-from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.data.tasks import TASKS, named
 
 LAWS = {
     'balanced': 'u1_10',
@@ -33,7 +33,7 @@ def get_config(tasks: str = '') -> ml_collections.ConfigDict:
         f'{name}-{what}': {
             'task': {'name': name},
             'train_distribution': law,
-            **TASKS[name].budget.fields(),
+            **named(name).budget.fields(),
             **(ONE_PASS if name == 'std' else {}),
         }
         for name in names

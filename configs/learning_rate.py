@@ -13,7 +13,7 @@ import ml_collections
 
 from imbreg_jax import study
 
-RATES = tuple(7.5e-6 * factor for factor in (0.1, 0.3, 1, 3, 10, 30, 100))
+RATES = (7.5e-7, 2.25e-6, 7.5e-6, 2.25e-5, 7.5e-5, 2.25e-4, 7.5e-4)
 
 
 def get_config() -> ml_collections.ConfigDict:

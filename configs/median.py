@@ -12,7 +12,7 @@ the verdicts on the paper's claims, on another target than the paper's.
 import ml_collections
 
 from imbreg_jax import study
-from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.data.tasks import named
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -21,6 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = 'median'
     config.task.name = 'median'
     config.conditions = {law: {'train_distribution': law} for law in ('u1_10', 'u1_5', 'n5_5_1')}
-    for section, fields in TASKS['median'].budget.fields().items():
+    for section, fields in named('median').budget.fields().items():
         config[section].update(fields)
     return config

@@ -6,7 +6,7 @@
 
 Time: 25 minutes a task on 2 CPU cores.
 
-From U(1, 10) a third, five and more of nine units are cut at the top, at the bottom, or from the
+From U(1, 10) one to seven of nine units are cut at the top, at the bottom, or from the
 middle; each is held against U(1, 10), paired by repeat. On the paper's task (in one pass), or on
 the one that is named. Expect the report's dose–response section to say what a tenth of the range
 costs, and where it stops being no big loss.
@@ -15,7 +15,7 @@ costs, and where it stops being no big loss.
 import ml_collections
 
 from imbreg_jax import study
-from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.data.tasks import named
 
 CUT = (1, 2, 3, 4, 5, 6, 7)
 
@@ -30,7 +30,7 @@ def get_config(task: str = 'std') -> ml_collections.ConfigDict:
     laws |= {f'below-{cut}': f'uniform({1 + cut}, 10)' for cut in CUT}
     laws |= {f'middle-{cut}': f'gap(u1_10, {5.5 - cut / 2}, {5.5 + cut / 2})' for cut in CUT}
     config.conditions = {name: {'train_distribution': law} for name, law in laws.items()}
-    for section, fields in TASKS[task].budget.fields().items():
+    for section, fields in named(task).budget.fields().items():
         config[section].update(fields)
     if task == 'std':
         config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7

@@ -15,7 +15,7 @@ each law against the balanced one of the same network.
 import ml_collections
 
 from imbreg_jax import study
-from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.data.tasks import named
 
 NETWORKS: dict[str, dict[str, object]] = {
     'paper': {},
@@ -38,7 +38,7 @@ def get_config(task: str = 'std') -> ml_collections.ConfigDict:
         for name, model in NETWORKS.items()
         for what, law in LAWS.items()
     }
-    for section, fields in TASKS[task].budget.fields().items():
+    for section, fields in named(task).budget.fields().items():
         config[section].update(fields)
     if task == 'std':
         config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7

@@ -160,11 +160,12 @@ class DoseResponseTest(parameterized.TestCase):
                 self.assertIn('results.csv lines', row['source'])
 
     @parameterized.parameters(
-        (_RATE, (0.1, 0.2, 0.4, 0.8), False, 1.0, 'unit'),
+        (_RATE, (0.0, 0.2, 0.4, 0.8), False, 0.8, 'step from 0 to 0.8'),
+        (_RATE, (0.1, 0.2, 0.4, 0.8), False, 1.0, 'doubling'),
         (_WIDTH, (5, 10, 50, 500), True, 1.0, 'doubling'),
     )
     def test_costs_are_slopes_by_repeat(self, field, values, logarithmic, per, step):
-        x = np.log2(values) if logarithmic else np.array(values)
+        x = np.log2(values) if step == 'doubling' else np.array(values)
         places = dict(zip(values, (x - x[0]) / (x[-1] - x[0]), strict=True))
         study = self._study(
             _grid(field, values, _LAWS[:1]), lambda own: 0.05 * math.exp(1.5 * places[own[field]])
@@ -195,7 +196,7 @@ class DoseResponseTest(parameterized.TestCase):
         # A bias that grows e-fold per ninth makes an MSE that grows e^1.8-fold per tenth.
         self.assertAlmostEqual(math.log(lines['cost'].item()), 1.8, delta=0.1)
         self.assertEqual(lines['loss'].item(), 'from 11.1 on')
-        self.assertIn('per 10 % of the range missing', section.SECTION.build(study).headline)
+        self.assertIn('per 10 % of the test targets missing', section.SECTION.build(study).headline)
 
     def test_a_curve_that_is_no_line_has_no_cost(self):
         biases = dict(zip((0.1, 0.3, 0.5, 0.7, 0.9), (0.2, 0.1, 0.05, 0.1, 0.2), strict=True))

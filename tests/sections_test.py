@@ -26,6 +26,7 @@ from imbreg_jax.analysis.sections import (
     targets,
 )
 from imbreg_jax.analysis.sections import decomposition as decomposition_section
+from imbreg_jax.study.config import completed, flatten
 
 
 def _contents(study):
@@ -272,7 +273,7 @@ class DrawnValuesTest(absltest.TestCase):
             self.assertLen(table.notes, 2 if expected[0] == '1.000' else 1)
 
     def test_network(self):
-        frame = network.layers(simulated_study.config({}))
+        frame = network.layers(flatten(completed(simulated_study.config({}))))
         self.assertEqual(
             list(frame['shape']),
             ['1@52×52', '10@48×48', '10@24×24', '20@20×20', '20@10×10', '2,000', '50', '1'],
@@ -288,7 +289,7 @@ class DrawnValuesTest(absltest.TestCase):
         config = simulated_study.config({})
         config['model'] |= {'conv_features': [2, 3, 4], 'pool': 'none', 'activation': 'tanh'}
         config['model'] |= {'bias': False, 'normalization': 'batch'}
-        frame = network.layers(config)
+        frame = network.layers(flatten(completed(config)))
         self.assertEqual(
             list(frame['operation'][1:7:2]) + list(frame['operation'][2:7:2]),
             ['convolution 5×5'] * 3

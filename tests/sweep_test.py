@@ -1,9 +1,14 @@
 """Tests of imbreg_jax.study.sweep, and of the conditions that a config makes of one."""
 
+import pathlib
+
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from imbreg_jax import study
-from imbreg_jax.study import sweep
+from imbreg_jax.study import command_line, sweep
+
+_CONFIGS = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 
 
 def _config(expression, **conditions):
@@ -17,7 +22,8 @@ class ExpressionTest(parameterized.TestCase):
     @parameterized.parameters(
         ({}, [{}]),
         ({'a.b': (1, 2.5)}, [{'a.b': 1}, {'a.b': 2.5}]),
-        ({'a': ('x(1, 2)', 'y')}, [{'a': 'x(1, 2)'}, {'a': 'y'}]),
+        ({'a': ('x(1, 2)', 'y', '')}, [{'a': 'x(1, 2)'}, {'a': 'y'}, {'a': ''}]),
+        ({'a': ("f('b  c')", 'true')}, [{'a': "f('b  c')"}, {'a': True}]),
         ({'a': ((1, 2), (3, 4))}, [{'a': (1, 2)}, {'a': (3, 4)}]),
         (
             {'a': (1, 2), 'b': (True, False)},
@@ -35,8 +41,9 @@ class ExpressionTest(parameterized.TestCase):
 
     @parameterized.parameters(
         ('a', "'a' is no part of a sweep"),
+        ('a' * 9999, 'is no part of a sweep'),
         ('a =', 'is no part of a sweep'),
-        ('= 1', 'something is missing'),
+        ('= 1', "'= 1' is no part of a sweep"),
         ('a = 1,, 2', "something is missing beside a ','"),
         ('a = 1;', "something is missing beside a ';'"),
         ('a = (1', 'a bracket or quote is not closed'),
@@ -99,6 +106,42 @@ class ConditionsTest(parameterized.TestCase):
         config = _config(expression, a={}, b={'train_distribution': 'n5_5_1'})
         with self.assertRaisesRegex(study.ConfigError, message):
             study.resolve(config)
+
+    def test_from_python_are_checked_where_they_are_given(self):
+        config = study.default_config()
+        config.sweep = {'remedy': ('', 'inverse(bins=20)'), 'model.bias': (True, False)}
+        self.assertLen(study.resolve(config).conditions, 4)
+        config.sweep = {'model.conv_dropout_rate': np.linspace(0, 0.5, 3)}
+        rates = [c.model.conv_dropout_rate for c in study.resolve(config).conditions]
+        self.assertEqual(rates, [0, 0.25, 0.5])
+        for wrong in (
+            {'training.epochs': 5},
+            {'model.pool': 'max'},
+            {('a', 'b'): [1, 2]},
+            {1: [2]},
+        ):
+            with self.assertRaisesRegex(study.ConfigError, 'is no part of a sweep'):
+                config.sweep = wrong
+
+    def test_name_an_overridden_study_by_all_their_values(self):
+        for sweep_, name in (
+            ('model.conv_dropout_rate=0, 0.5', 'smoke-conv_dropout_rate_0.0_0.5'),
+            ('task.ddof=0,1; data.image_size=18,20', 'smoke-ddof_0_1-image_size_18_20'),
+        ):
+            config, _ = command_line.read_config(
+                ['main', f'--config={_CONFIGS}/smoke.py', f'--config.sweep={sweep_}']
+            )
+            self.assertEqual(sorted(config.name.split('-')), sorted(name.split('-')))
+
+    def test_leave_no_override_unheard(self):
+        with self.assertRaisesRegex(study.ConfigError, 'no effect, as config.sweep sets it'):
+            command_line.read_config(
+                [
+                    '',
+                    f'--config={_CONFIGS}/learning_rate.py',
+                    '--config.training.learning_rate=1e-5',
+                ]
+            )
 
     def test_are_counted_before_they_are_made(self):
         rates = [i / 100 for i in range(40)]

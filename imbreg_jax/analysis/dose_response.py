@@ -54,7 +54,7 @@ class Dial:
       values: condition -> its value; NaN where a law has no measure.
       groups: each of two conditions or more.
       step: what a change of `per` is called.
-      per: the change that a cost is given for; on a logarithmic dial it is a doubling.
+      per: the change that a cost is given for, but for a dial that `doubles`.
     """
 
     changed: str
@@ -82,6 +82,11 @@ class Dial:
             len({self.values[name] for name in group.conditions} & {*self.known}) >= _FEWEST_VALUES
             for group in self.groups
         )
+
+    @property
+    def doubles(self) -> bool:
+        """Whether its step is a doubling: a setting's whose values are all above 0."""
+        return not self.of_law and bool((self.known > 0).all())
 
     @property
     def logarithmic(self) -> bool:
@@ -124,7 +129,10 @@ def dials(study: FinishedStudy, measure: Callable[[str], tuple[float, float] | N
         if comparison.LAW in change:
             dial = _law_dial(study, fields, measure)
         elif numeric[change]:
-            dial = Dial(', '.join(change), _title(change, fields), numeric[change], ())
+            values = numeric[change]
+            low, high = min(values.values()), max(values.values())
+            step, title = f'step from {low:g} to {high:g}', _title(change, fields)
+            dial = Dial(', '.join(change), title, values, (), step, high - low or 1.0)
         else:
             continue
         dial = dataclasses.replace(
@@ -174,7 +182,7 @@ def _law_dial(
     if len({share for share in missing.values() if math.isfinite(share)}) >= _FEWEST_VALUES:
         percent = {name: 100 * share for name, share in missing.items()}
         title = f'share of {test} without training targets (%)'
-        return Dial(comparison.LAW, title, percent, (), '10 % of the range missing', 10.0)
+        return Dial(comparison.LAW, title, percent, (), '10 % of the test targets missing', 10.0)
     title = f'1-Wasserstein distance from {test}'
     return Dial(comparison.LAW, title, distance, (), 'unit of distance')
 
@@ -315,7 +323,7 @@ def lines(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> p
         if np.unique(x).size < _FEWEST_VALUES:
             continue
         shared, errors = finished.joint([study.values('cnn', name, test, metric) for name in names])
-        slopes, explained = fitted(np.log2(x) if dial.logarithmic else x / dial.per, errors)
+        slopes, explained = fitted(np.log2(x) if dial.doubles else x / dial.per, errors)
         cost = np.full(3, math.nan)
         if explained >= LEAST_EXPLAINED:
             cost = np.exp([slopes.mean(), *statistics.mean_interval(slopes, confidence)])
@@ -324,7 +332,7 @@ def lines(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> p
             {
                 'dial': dial.changed,
                 'group': group,
-                'step': 'doubling' if dial.logarithmic else dial.step,
+                'step': 'doubling' if dial.doubles else dial.step,
                 'test_distribution': test,
                 'metric': metric,
                 'values': np.unique(x).size,

@@ -14,6 +14,8 @@ from imbreg_jax.analysis import canvas
 from imbreg_jax.analysis.canvas import Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
+from imbreg_jax.study.fields import looked_up
+from imbreg_jax.study.settings import FIELDS
 
 # A figure with more would be too long to read, and in the end too large to draw; tables have all.
 MOST_CURVES = 12
@@ -153,5 +155,9 @@ def target(study: FinishedStudy) -> str:
     tasks = {condition.settings.get('task.name') for condition in study.conditions.values()}
     if len(tasks) > 1:
         return 'target'
-    task = tasks.pop() or 'std'
-    return f'target ({"std of pixel intensity" if task == "std" else task})'
+    name = tasks.pop() or 'std'
+    if name == 'std':
+        return 'target (std of pixel intensity)'
+    # A task of somebody's own may not be there any more.
+    task = looked_up(FIELDS['task.name'].of.registry).get(name)
+    return f'target: {task.label if task else name}'

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data.pixel_laws import PixelLaw
+from imbreg_jax.study import suggestions
+from imbreg_jax.study.errors import ConfigError
 from imbreg_jax.study.fields import DIAL
 from imbreg_jax.study.settings import of_role
 
@@ -151,6 +153,19 @@ class Task:
 
 
 TASKS: dict[str, Task] = {}
+
+
+def named(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+      ConfigError: there is none, with the nearest that there is.
+    """
+    if name not in TASKS:
+        near = suggestions.nearest(name, TASKS)
+        hint = f'did you mean {near!r}' if near else f'there are {", ".join(TASKS)}'
+        raise ConfigError('task.name', name, f'there is no such task; {hint}')
+    return TASKS[name]
 
 
 def register(task: Task) -> Task:

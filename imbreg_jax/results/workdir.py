@@ -89,6 +89,17 @@ class Workdir:
         read_config(self.config)
         layout.refuse_other_kinds(self.path)
 
+    def look(self, study: Study) -> Study:
+        """What `check` returns, of a folder that is neither made nor locked; raises as a start."""
+        try:
+            self._look()
+        except OSError as error:
+            raise WorkdirError(
+                f'workdir {self.path} cannot be read ({error.strerror}); name another with '
+                '--workdir=DIR'
+            ) from error
+        return self.check(study)
+
     def end(self) -> None:
         """Notes that whoever uses the folder now ends knowingly; see `killed`."""
         if self._lock is not None:

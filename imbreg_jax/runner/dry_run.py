@@ -1,7 +1,6 @@
 """What a study would be and take, without starting it: config, programs, memory, time, disk."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from imbreg_jax.compute import backend, units
@@ -14,8 +13,8 @@ from imbreg_jax.study.fields import CODE
 from imbreg_jax.study.settings import FIELDS, OVERRIDABLE
 
 _NUMBER_BYTES = 4
-# Parameters and Adam's two moments; a checkpoint stands until the next one does.
-_STATE_COPIES, _CHECKPOINTS = 3, 2
+# Parameters and Adam's two moments.
+_STATE_COPIES = 3
 _MOST_CONDITIONS = 12
 
 
@@ -31,10 +30,13 @@ def text(study: Study, workdir: str) -> str:
       OutOfMemory: not even one run of each device fits.
       WorkdirError: the folder holds what cannot go on.
     """
-    held = Workdir(workdir) if Path(workdir).exists() else None
+    held = Workdir(workdir)
+    study = held.look(study)
+    if held.damaged() == []:
+        return f'{workdir} holds the finished study: nothing would be trained, its report made anew'
     with backend.pinned(study):
         devices = backend.prepare(study, planning.cores_begun_on(held))
-        plan = planning.plan_for(study, held, devices) if held else plan_lib.make(study, devices)
+        plan = planning.plan_for(study, held, devices)
     return '\n\n'.join(
         [
             _config(study),
@@ -106,10 +108,14 @@ def _costs(study: Study, plan: plan_lib.Plan, devices: list[Any], workdir: str) 
     rate = speed.recall(devices)
     if rate:
         took = _duration(speed.work(study) / rate)
-        yield f'time: about {took} for {images:,} images, as fast as the last study trained here'
+        how = 'as fast as the last study trained here, and compiling'
+        yield f'time: about {took} for {images:,} images, {how}'
     else:
         yield f'time: unknown for {images:,} images until a study has trained here'
-    yield f'disk: about {disk(study) / 1e6:.2g} MB in {workdir}, while it trains'
+    yield (
+        f'disk: up to {disk(study) / 1e6:.2g} MB of predictions, weights and checkpoints in '
+        f'{workdir}, and a report of some 10 MB'
+    )
 
 
 def disk(study: Study) -> int:
@@ -120,7 +126,8 @@ def disk(study: Study) -> int:
         test = len(study.test_distributions) * study.test_size
         predictions += 2 * (test + condition.data.validation_size + settings.dense_size)
         weights += condition.architecture.parameters
-    copies = 1 + _STATE_COPIES * _CHECKPOINTS
+    # The newest checkpoint is written beside those that are kept.
+    copies = 1 + _STATE_COPIES * (1 + study.compute.checkpoints_kept)
     return _NUMBER_BYTES * len(study.repeats) * (2 * predictions + copies * weights)
 
 

@@ -143,6 +143,8 @@ def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> None:
         text = ' '.join(str(error).split())
         name = re.match(r'flag (--[^= ]+)=(.*?): (.*)', text)
         field, value, message = name.groups() if name else ('flags', ' '.join(argv[1:]), text)
+        if message.startswith('('):  # What absl says of a switch, as a tuple.
+            message = 'it must be true or false'
         raise ConfigError(field if name else '--', value, message) from None
     for given in flag_values:
         flag = flag_values[given]
@@ -237,8 +239,13 @@ def override(
             flag_values(arguments)
         # What config_flags raises depends on the field's type, and none of it is the caller's.
         except Exception as error:
-            rule = FIELDS[field].rule if field in FIELDS else ' '.join(str(error).split())
-            raise ConfigError(field, _value(values[-1]), f'it must be {rule}') from None
+            if field == 'conditions':
+                message = 'a config file sets it; here are config.conditions.NAME.FIELD'
+            elif field in FIELDS:
+                message = f'it must be {FIELDS[field].rule}'
+            else:
+                message = ' '.join(str(error).split())
+            raise ConfigError(field, _value(values[-1]), message) from None
         config = holder.value
     return config
 
@@ -320,7 +327,15 @@ def _check_heard(config: ml_collections.ConfigDict, overrides: Mapping[str, str]
         _leaves(condition) if isinstance(condition, ml_collections.ConfigDict) else set()
         for condition in conditions.values()
     ]
+    try:
+        swept = config_lib.swept_fields(str(config.get('sweep', '')))
+    except ValueError:
+        swept = frozenset()  # Refused, too.
     for field, text in overrides.items():
+        if field in swept:
+            raise ConfigError(
+                field, _value(text), 'it has no effect, as config.sweep sets it; override that'
+            )
         if own and all(field in leaves for leaves in own):
             raise ConfigError(
                 field,

@@ -6,6 +6,7 @@ The fields, each with its own rule, are declared in `settings`; `rules` tie seve
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,7 +43,10 @@ class _Config(ml_collections.ConfigDict):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if key == 'sweep' and isinstance(value, Mapping):
-            value = sweep_lib.spec({k: _without_numpy(list(v)) for k, v in value.items()})
+            try:
+                value = sweep_lib.spec({k: _without_numpy(v) for k, v in value.items()})
+            except ValueError as error:
+                raise ConfigError('sweep', value, str(error)) from None
         super().__setitem__(key, _without_numpy(value))
 
 
@@ -50,6 +54,8 @@ def _without_numpy(value: Any) -> Any:
     """Python's numbers and strings for numpy's, also within lists and tuples."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if type(value) in (list, tuple):
         return type(value)(_without_numpy(item) for item in value)
     return value
@@ -131,13 +137,18 @@ def flat_conditions(
     overrides = values.pop('conditions', {})
     flat = _checked_fields(values, parse)
     conditions = _checked_conditions(flat, overrides, parse)
-    if flat['sweep']:
+    swept = swept_fields(flat['sweep'])
+    if swept:
         conditions = _swept(conditions, flat['sweep'], overrides, parse)
         flat['sweep'] = ''  # From here on the conditions say it all.
     rules.check_study(flat, len(conditions))
     rules.check_reference(flat['analysis.reference'], conditions)
     for name, fields in conditions.items():
-        named = {key: f'conditions.{name}.{key}' for key in fields if fields[key] != flat[key]}
+        named = {
+            key: f'sweep, {key}' if key in swept else f'conditions.{name}.{key}'
+            for key in fields
+            if key in swept or fields[key] != flat[key]
+        }
         rules.check_condition(fields, named, parse)
     rules.check_work(flat, conditions)
     return flat, conditions
@@ -276,6 +287,12 @@ def _checked_conditions(
     return conditions
 
 
+def swept_fields(sweep: str) -> frozenset[str]:
+    """The fields of a sweep that has been checked, or of none."""
+    parts = sweep_lib.parse(sweep) if sweep else ()
+    return frozenset(field for part in parts for field in part.fields)
+
+
 def _swept(
     conditions: dict[str, dict[str, Any]], text: str, overrides: Any, parse: Parse
 ) -> dict[str, dict[str, Any]]:
@@ -295,15 +312,14 @@ def _swept(
         for name in conditions:
             if name and field in flatten(overrides[name]):
                 raise ConfigError('sweep', text, f'the condition {name} sets {field} for itself')
-    combinations = sweep_lib.combinations(parts)
-    count = len(conditions) * len(combinations)
+    count = len(conditions) * math.prod(len(part.values) for part in parts)
     if count > _MOST_CONDITIONS:
         raise ConfigError(
             'sweep', text, f'it makes {count} conditions; a study has at most {_MOST_CONDITIONS}'
         )
     found: dict[str, dict[str, Any]] = {}
     for name, fields in conditions.items():
-        for combination in combinations:
+        for combination in sweep_lib.combinations(parts):
             changes = {
                 field: checked(f'sweep, {field}', value, FIELDS[field], parse)
                 for field, value in combination.items()

@@ -31,6 +31,7 @@ LARGEST_TARGET = 1e6
 # The uniforms that targets are made from run from 2^-24 to 1 - 2^-24.
 _LARGEST_UNIFORM = 1 - 2.0**-24
 _MOST_NON_POSITIVE = 1e-6
+_LONGEST_SWEEP = 10**6
 
 # The signals that ask a process to stop or warn it that it will be stopped. Names, not numbers:
 # the numbers differ between systems.
@@ -328,14 +329,17 @@ def _to_remedy(name: str, value: Any, kind: Kind) -> Any:
 
 
 def _to_sweep(name: str, value: Any, kind: Kind) -> Any:
-    text = _to_str(name, value, kind)
-    if text is MISSING or not text.strip():
-        return MISSING if text is MISSING else ''
+    del kind
+    if not isinstance(value, str) or len(value) > _LONGEST_SWEEP or '\0' in value:
+        return MISSING
+    text = str(value).strip()
+    if not text:
+        return ''
     try:
         sweep.parse(text)
     except ValueError as error:
         raise ConfigError(name, value, str(error)) from None
-    return text.strip()
+    return text
 
 
 _CONVERTERS: Mapping[str, Callable[[str, Any, Kind], Any]] = {

@@ -131,8 +131,15 @@ def overridden_name(
     if len(was) == len(now) == 1:
         # The name of an only condition may follow its fields, and is no news.
         was = dict(zip(now, was.values(), strict=True))
+    base = _settings({'': flat_before}, parse)['']
+
+    def before_it(name: str) -> Mapping[str, Any]:
+        """What a condition was, or that which a sweep made it from."""
+        stems = [old for old in was if old and name.startswith(f'{old}-')]
+        return was.get(name) or (was[max(stems, key=len)] if stems else base)
+
     changes = {
-        name: [field for field in OVERRIDABLE if was.get(name, {}).get(field) != fields[field]]
+        name: [field for field in OVERRIDABLE if before_it(name)[field] != fields[field]]
         for name, fields in now.items()
     }
     first = next(iter(now))
@@ -150,12 +157,21 @@ def overridden_name(
         for field in _DETERMINING
         if field in common or field in shared
     ]
-    for name, changed in changes.items():
-        parts += [
-            f'{name}.{_part(field, conditions[name][field], parse)}'
-            for field in changed
-            if field not in common
-        ]
+    own = {
+        name: [field for field in changed if field not in common]
+        for name, changed in changes.items()
+    }
+    parts += [
+        f'{name}.{_part(field, conditions[name][field], parse)}'
+        for name, fields in own.items()
+        if name in was
+        for field in fields
+    ]
+    # Conditions that are new are told together, by the values that they have.
+    new = [name for name in now if name not in was]
+    for field in dict.fromkeys(field for name in new for field in own[name]):
+        told = dict.fromkeys(conditions[name][field] for name in new)
+        parts.append(_part(field, tuple(told), parse))
     return _shortened('-'.join([flat_before['name'], *parts]))
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from imbreg_jax.study.errors import short_text
 
 EXAMPLE = 'model.conv_dropout_rate = 0, 0.2, 0.5'
 _OPENING, _CLOSING, _QUOTES = '([{', ')]}', '\'"'
@@ -48,9 +49,10 @@ def parse(text: str) -> tuple[Part, ...]:
     parts = []
     for piece in _split(text, ';'):
         left, equals, right = _partition(piece)
-        if not equals or not right:
+        if not left or not equals or not right:
             raise ValueError(
-                f'{piece!r} is no part of a sweep, which is a field and its values, as in {EXAMPLE}'
+                f'{short_text(piece)} is no part of a sweep, which is a field and its values, as '
+                f'in {EXAMPLE}'
             )
         together = left.startswith('(') and left.endswith(')')
         fields = tuple(_split(left[1:-1] if together else left, ','))
@@ -59,7 +61,7 @@ def parse(text: str) -> tuple[Part, ...]:
             values.append(_values(item, together))
             if len(values[-1]) != len(fields):
                 raise ValueError(
-                    f'{item!r} must be {len(fields)} values in brackets, one for each of '
+                    f'{short_text(item)} must be {len(fields)} values in brackets, one for each of '
                     f'{", ".join(fields)}'
                 )
         parts.append(Part(fields, tuple(values)))
@@ -71,12 +73,26 @@ def parse(text: str) -> tuple[Part, ...]:
 
 
 def spec(sweep: str | Mapping[Any, Sequence[Any]]) -> str:
-    """The expression of a sweep that is given as {field: values} or {(field, …): tuples}."""
+    """The expression of a sweep that is given as {field: values} or {(field, …): tuples}.
+
+    No remedy is the empty string: {'remedy': ('', 'inverse')}.
+
+    Raises:
+        ValueError: with one sentence, where it is none.
+    """
     if isinstance(sweep, str):
         return sweep
     parts = []
     for fields, values in sweep.items():
-        together = not isinstance(fields, str)
+        together = isinstance(fields, tuple)
+        names = fields if together else (fields,)
+        listed = isinstance(values, list | tuple)
+        sound = listed and all(isinstance(name, str) for name in names)
+        if not sound or (together and not all(isinstance(value, tuple | list) for value in values)):
+            raise ValueError(
+                f'{short_text(fields)}: {short_text(values)} is no part of a sweep, which is a '
+                'field and a list of its values, or a tuple of fields and a list of tuples'
+            )
         left = f'({", ".join(fields)})' if together else fields
         items = [
             f'({", ".join(map(_text, value))})' if together else _text(value) for value in values
@@ -97,7 +113,7 @@ def combinations(parts: Sequence[Part]) -> list[dict[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
+    return value if isinstance(value, str) and value else repr(value)
 
 
 def _values(text: str, together: bool) -> tuple[Any, ...]:
@@ -110,6 +126,8 @@ def _values(text: str, together: bool) -> tuple[Any, ...]:
 
 def _value(text: str) -> Any:
     """A number, tuple, True or False; or, like laws and remedies, a text."""
+    if text in ('true', 'false'):  # As on the command line.
+        return text == 'true'
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -117,8 +135,8 @@ def _value(text: str) -> Any:
 
 
 def _partition(piece: str) -> tuple[str, str, str]:
-    left, equals, right = re.sub(r'\s+', ' ', piece).partition('=')
-    return left.strip(), equals, right.strip()
+    left, equals, right = piece.partition('=')
+    return ' '.join(left.split()), equals, right.strip()
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -135,8 +153,8 @@ def _split(text: str, separator: str) -> list[str]:
         else:
             pieces[-1] += character
     if depth or quote:
-        raise ValueError(f'a bracket or quote is not closed in {text!r}')
+        raise ValueError(f'a bracket or quote is not closed in {short_text(text)}')
     found = [piece.strip() for piece in pieces]
     if not all(found):
-        raise ValueError(f'something is missing beside a {separator!r} in {text!r}')
+        raise ValueError(f'something is missing beside a {separator!r} in {short_text(text)}')
     return found

@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, formats
+from imbreg_jax.analysis import canvas, comparison, formats
 from imbreg_jax.analysis.canvas import MUTED, WIDTH, Drawing, patches
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
-from imbreg_jax.study.config import completed, flatten
 from imbreg_jax.study.settings import section_of
 
 _ROW = 0.82  # Inches.
@@ -26,15 +25,13 @@ _ACTIVATIONS = {
 }
 
 
-def layers(config: Mapping[str, Any]) -> pd.DataFrame:
-    """Returns the network of a config, a row per operation from the input on.
+def layers(settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns the network of a condition's settings, a row per operation from the input on.
 
     Columns: operation; depth and side of the maps that it gives (side 0: a vector); shape, the same
     as text; parameters.
     """
-    # A config of before there was a field has its default.
-    flat = flatten(completed(config))
-    model, size = section_of(flat, 'model'), int(flat['data.image_size'])
+    model, size = section_of(settings, 'model'), int(settings['data.image_size'])
     network, kernel = model.architecture(size), model.kernel_size
     activation = _ACTIVATIONS.get(model.activation, model.activation)
     after = ['' if model.pool == 'none' else f'{model.pool} pool 2', activation]
@@ -100,7 +97,8 @@ def draw(frame: pd.DataFrame) -> Drawing:
 
 
 def _build(study: FinishedStudy) -> Content:
-    frame = layers(study.config)
+    shown = study.conditions[comparison.reference(study)]
+    frame = layers(shown.settings)
     total = frame['parameters'].sum()
     columns = [
         Column('operation', 'operation'),
@@ -113,16 +111,16 @@ def _build(study: FinishedStudy) -> Content:
         f'Depth@height×width after each layer; {total:,} parameters in all. From config.json.',
         lambda: draw(frame),
     )
-    first, *others = study.conditions.values()
     varied = {
         field
-        for condition in others
+        for condition in study.conditions.values()
         for field, value in condition.settings.items()
-        if field.startswith('model.') and value != first.settings.get(field)
+        if field.startswith(('model.', 'data.image_size')) and value != shown.settings[field]
     }
-    notes = [f'Conditions differ in {", ".join(sorted(varied))}; this is the config’s own network.']
+    notes = [f'Others differ from it in {", ".join(sorted(varied))}.']
+    whose = f' of {shown.title}' if varied else ''
     return Content(
-        f'The network has {total:,} parameters.',
+        f'The network{whose} has {total:,} parameters.',
         [Table('network', 'Layers', frame, columns, folded=True)],
         [drawing],
         notes if varied else [],

@@ -48,7 +48,8 @@ def calibration_intercept(
 def _centred(values: np.ndarray) -> np.ndarray:
     # Exactly 0 for values that are all alike, whose mean may be off by a rounding.
     first = values[..., :1]
-    return values - first - np.mean(values - first, axis=-1, keepdims=True)
+    with np.errstate(invalid='ignore', over='ignore'):  # Of a network that diverged.
+        return values - first - np.mean(values - first, axis=-1, keepdims=True)
 
 
 def _ratio(value: np.ndarray, size: np.ndarray) -> np.ndarray:
