@@ -17,6 +17,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import small_study
+from imbreg_jax import study
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TEXT = (_ROOT / 'ARCHITECTURE.md').read_text('utf-8')
@@ -67,7 +68,8 @@ def _child(code: str, *, path: str = str(_ROOT)) -> str:
 
 class SnippetsTest(absltest.TestCase):
     def test_there_is_one_of_ten_lines_or_fewer_for_each_thing(self):
-        self.assertCountEqual(_SNIPPETS, ['task', 'law', 'metric', 'remedy', 'field', 'section'])
+        things = ['task', 'law', 'metric', 'remedy', 'field', 'sweep', 'section']
+        self.assertCountEqual(_SNIPPETS, things)
         for name, code in _SNIPPETS.items():
             self.assertLessEqual(len(code.splitlines()), 10, name)
 
@@ -104,6 +106,14 @@ class SnippetsTest(absltest.TestCase):
         self.assertIn('Largest values.', page)
         table = pd.read_csv(out / 'tables' / 'largest.csv').set_index('metric').value
         self.assertEqual(table['mse'], results[results.metric == 'mse'].value.max())
+
+    def test_a_sweep_is_a_line(self):
+        config = study.default_config()
+        exec(_SNIPPETS['sweep'], {'config': config})
+        made = study.resolve(config)
+        self.assertLen(made.conditions, 6)
+        self.assertLen(made.programs(), 1)
+        self.assertEqual(made.conditions[-1].name, 'conv_dropout_rate_0.5-u1_5')
 
     def test_a_field_is_a_line(self):
         """In a copy of the package, all that is known of fields knows it."""
