@@ -79,16 +79,7 @@ def _main(argv: Sequence[str]) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
-    """Parses the flags above; one sentence and status 2 if that cannot be done."""
-    flags.FLAGS(argv[:1])
-    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
-        print(__doc__)
-        sys.exit(0)
-    try:
-        return _FLAGS(argv)
-    except flags.Error as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    return terminal.parse_flags(argv, __doc__ or '', _FLAGS)
 
 
 if __name__ == '__main__':

@@ -33,7 +33,6 @@ from imbreg_jax.study import default_config
 
 # After canvas, which sees to it that matplotlib can be imported at all.
 from matplotlib import colormaps  # isort: skip
-from matplotlib import figure as mpl_figure  # isort: skip
 
 TARGETS = (1.0, 3.0, 5.5, 8.0, 10.0)
 
@@ -67,7 +66,7 @@ def picture(tasks: Sequence[Task], size: int) -> bytes:
     step = _ZOOM * size + _GAP
     width, height = _LABEL + len(TARGETS) * step, _HEAD + len(tasks) * step
     with canvas.settings():
-        drawing = mpl_figure.Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        drawing = canvas.Drawing(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
         for column, target in enumerate(TARGETS):
             middle = _LABEL + column * step + _ZOOM * size / 2
             _write(drawing, middle, _HEAD / 2, f'{target:g}', ha='center', va='center')
@@ -85,14 +84,14 @@ def picture(tasks: Sequence[Task], size: int) -> bytes:
     return content.getvalue()
 
 
-def _write(drawing: mpl_figure.Figure, left: float, top: float, text: str, **how: Any) -> None:
+def _write(drawing: canvas.Drawing, left: float, top: float, text: str, **how: Any) -> None:
     """Writes at a pixel of the picture."""
     width, height = drawing.get_size_inches() * _DPI
     drawing.text(left / width, 1 - top / height, text, fontsize=9.5, **how)
 
 
 def _show(
-    drawing: mpl_figure.Figure,
+    drawing: canvas.Drawing,
     left: float,
     top: float,
     image: np.ndarray,
@@ -123,16 +122,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
-    """Parses the flag above; one sentence and status 2 if that cannot be done."""
-    flags.FLAGS(argv[:1])
-    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
-        print(__doc__)
-        sys.exit(0)
-    try:
-        return _FLAGS(argv)
-    except flags.Error as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    return terminal.parse_flags(argv, __doc__ or '', _FLAGS)
 
 
 if __name__ == '__main__':

@@ -22,6 +22,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from absl import flags
+
 # How long a text waits for a reader that does not read. What follows is lost then, until the reader
 # has read it after all. What is printed last delays nothing, and a pager takes its time.
 PATIENCE_SECONDS = 2.0
@@ -196,3 +198,25 @@ def _fill_descriptors() -> None:
         except OSError:
             # The lowest number that is free, and so this one.
             os.open(os.devnull, os.O_RDWR)
+
+
+def parse_flags(argv: list[str], usage: str, own: flags.FlagValues) -> list[str]:
+    """Parses flags of a command's own; prints help, or one sentence, and ends where asked or wrong.
+
+    Args:
+      argv: the program's name and its arguments.
+      usage: what --help prints; status 0.
+      own: the flags; status 2 where they cannot be parsed.
+
+    Returns:
+      The program's name and the arguments that are no flags.
+    """
+    flags.FLAGS(argv[:1])
+    if any(argument.lstrip('-') in ('help', 'h') for argument in argv[1:]):
+        print(usage)
+        sys.exit(0)
+    try:
+        return own(argv)
+    except flags.Error as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
