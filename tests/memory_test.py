@@ -24,6 +24,7 @@ class _Accelerator:
 
 
 class MemoryTest(parameterized.TestCase):
+    @pytest.mark.slow
     def test_of_a_cached_repeat_is_its_table(self):
         study = small_study.study()
         device = small_study.trained().engine.resident

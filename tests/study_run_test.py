@@ -132,6 +132,7 @@ class OutOfMemoryTest(kept_study.TestCase):
         self.assertEqual(self.calls, 3 + 4)
         pd.testing.assert_frame_equal(results, kept_study.table(self.reference))
 
+    @pytest.mark.slow
     def test_splits_the_runs_where_the_images_are_not_what_is_too_much(self):
         def too_many(engine, _):
             return len(engine.unit.runs) > 2
