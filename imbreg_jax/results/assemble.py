@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.evaluation import baseline, evaluator
-from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.evaluation.references import FITTED, floors
 from imbreg_jax.evaluation.relevance import relevance
 from imbreg_jax.evaluation.strata import strata
@@ -169,12 +169,11 @@ def _scores(
     The networks have every metric; what stands beside them those that are compared, since a study
     of a thousand conditions is to stay a file that can be looked at.
     """
-    scores = metrics(predictions, targets, known)
-    named = [name for name in scores if head[2] == 'cnn' or METRICS[name].compared]
+    scores = metrics(predictions, targets, known, compared=head[2] != 'cnn')
     return [
-        (*head, law.name, metric, float(scores[metric][i]))
+        (*head, law.name, metric, float(values[i]))
         for i, law in enumerate(study.test_distributions)
-        for metric in named
+        for metric, values in scores.items()
     ]
 
 

@@ -10,7 +10,7 @@ from imbreg_jax.runner import planning, speed
 from imbreg_jax.study import Condition, Study
 from imbreg_jax.study.config import flatten
 from imbreg_jax.study.fields import CODE
-from imbreg_jax.study.settings import FIELDS, OVERRIDABLE
+from imbreg_jax.study.settings import FIELDS
 
 _NUMBER_BYTES = 4
 # Parameters and Adam's two moments.
@@ -61,8 +61,8 @@ def _config(study: Study) -> str:
 def _conditions(study: Study) -> str:
     names = [condition.name for condition in study.conditions]
     more = f', and {len(names) - _MOST_CONDITIONS} more' if len(names) > _MOST_CONDITIONS else ''
-    varied = ['train_distribution', 'remedy', *(f for f in OVERRIDABLE if '.' in f)]
-    differing = [f for f in varied if len({_value(c, f) for c in study.conditions}) > 1]
+    fields = ('train_distribution', 'remedy', *study.varied)
+    differing = [f for f in fields if len({_value(c, f) for c in study.conditions}) > 1]
     return (
         f'{_count(len(names), "condition")} x {_count(len(study.repeats), "repeat")} = '
         f'{_count(len(study.runs), "run")}: {", ".join(names[:_MOST_CONDITIONS])}{more}\n'

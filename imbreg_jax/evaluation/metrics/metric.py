@@ -70,6 +70,7 @@ def metrics(
     predictions: np.ndarray,
     targets: np.ndarray,
     strata: Mapping[str, np.ndarray] | None = None,
+    compared: bool = False,
 ) -> dict[str, np.ndarray]:
     """Every metric, over the last axis.
 
@@ -77,6 +78,7 @@ def metrics(
       predictions: [..., n].
       targets: [..., n], in the same unit.
       strata: what `strata` says of the images, [..., n] each; without it only `EVERY_EPOCH`.
+      compared: whether only those in which conditions are compared.
 
     Returns:
       Values [...] by the metrics' names. Not finite where predictions are not, where a stratum is
@@ -85,4 +87,8 @@ def metrics(
     targets = np.asarray(targets, np.float64)
     predictions = np.asarray(predictions, np.float64)
     names = EVERY_EPOCH if strata is None else METRICS
-    return {name: METRICS[name].compute(predictions, targets, strata or {}) for name in names}
+    return {
+        name: METRICS[name].compute(predictions, targets, strata or {})
+        for name in names
+        if METRICS[name].compared or not compared
+    }
