@@ -313,8 +313,22 @@ class DoseResponseTest(parameterized.TestCase):
             np.testing.assert_array_equal([drawn[row] for row in (0, 1, 2)], expected)
             self.assertEqual(axes.get_xscale(), 'log')
         rows = [text.get_text() for text in drawing.axes[0].get_yticklabels()]
-        self.assertEqual(rows, ['median', 'mean', 'std'])
+        self.assertEqual(rows, ['median\na constant', 'mean\na constant', 'std\na factor'])
         self.assertEqual([t.get_text() for t in drawing.legends[0].get_texts()], ['U(1, 5)'])
+
+    def test_what_imbalance_costs_stands_in_a_table_in_the_order_of_the_figure(self):
+        study = self._study(
+            _grid(_TASK, ('std', 'blob_count', 'mine'), _LAWS[:2]),
+            lambda own: 0.2 if own[_TASK] != 'std' and own['train_distribution'] == 'u1_5' else 0.1,
+        )
+        content = section.SECTION.build(study)
+        table = next(t for t in content.tables if t.name == 'when_imbalance_matters')
+        own = table.frame[table.frame['metric'] == 'mse']
+        self.assertEqual(list(own['symmetry'])[-1:], ['a factor'])
+        self.assertCountEqual(own['group'], ['std', 'blob_count', 'mine'])
+        self.assertEqual(sorted(own['ratio'], reverse=True), list(own['ratio']))
+        self.assertEqual(set(own['law']), {'U(1, 5)'})
+        self.assertEqual(list(own['symmetry'])[:2], ['', ''])
 
     def test_what_cannot_be_said_is_left_out(self):
         conditions = _grid(_RATE, (0.1, 0.5, 0.9))

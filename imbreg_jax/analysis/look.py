@@ -158,6 +158,10 @@ def target(study: FinishedStudy) -> str:
     name = tasks.pop() or 'std'
     if name == 'std':
         return 'target (std of pixel intensity)'
-    # A task of somebody's own may not be there any more.
-    task = looked_up(FIELDS['task.name'].of.registry).get(name)
-    return f'target: {task.label if task else name}'
+    found = task(name)
+    return f'target: {found.label if found else name}'
+
+
+def task(name: str) -> Any:
+    """Returns the task of that name; None of somebody's own that is not there any more."""
+    return looked_up(FIELDS['task.name'].of.registry).get(name)

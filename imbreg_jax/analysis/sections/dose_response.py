@@ -19,6 +19,7 @@ from imbreg_jax.analysis.sections import error_curve, targets
 _DRAWN = ('mse', 'mape')
 _MOST_MAPS = 4
 _TARGET_BINS = 24
+_OF_TASKS = ' Beneath a task: what makes an image of another target of one of its images.'
 _OR_NOTHING = formats.Kind('label', lambda text: text or formats.NOTHING)
 
 
@@ -192,8 +193,33 @@ def order(frame: pd.DataFrame) -> list[str]:
     return list(first.groupby('group')['ratio'].max().sort_values(ascending=False).index)
 
 
-def draw_categories(study: FinishedStudy, groups: Sequence[str], frame: pd.DataFrame) -> Drawing:
-    """Draws each law's ratio to the reference's law, a row for each group, a panel a metric."""
+def symmetries(study: FinishedStudy, dial: Dial) -> dict[str, str]:
+    """Returns group -> the symmetry of its task, where groups are of several tasks.
+
+    Empty for a task without one, or that is not known here.
+    """
+    tasks = {
+        group.label: {
+            str(study.conditions[name].settings['task.name']) for name in group.conditions
+        }
+        for group in dial.groups
+    }
+    if len(set().union(*tasks.values())) < 2:
+        return {}
+    known = {label: [look.task(name) for name in sorted(own)] for label, own in tasks.items()}
+    return {
+        label: ', '.join(dict.fromkeys(task.symmetry for task in own if task and task.symmetry))
+        for label, own in known.items()
+    }
+
+
+def draw_categories(
+    study: FinishedStudy, dial: Dial, groups: Sequence[str], frame: pd.DataFrame
+) -> Drawing:
+    """Draws each law's ratio to the reference's law, a row for each group, a panel a metric.
+
+    Beneath a group's name stands the symmetry of its task, where groups are of several tasks.
+    """
     known = frame[frame['ratio'].notna() & frame['group'].isin(groups)]
     metrics = [metric for metric in _DRAWN if metric in set(known['metric'])]
     drawn = set(known['condition'])
@@ -201,7 +227,16 @@ def draw_categories(study: FinishedStudy, groups: Sequence[str], frame: pd.DataF
     specs = list(laws)
     styles = look.styles_of([study.conditions[name].train.name for name in laws.values()])
     labels, margin = look.law_labels(study), comparison.margin(study)
-    names = canvas.short_labels({group: group for group in groups}).values()
+    names = [
+        canvas.wrap(name, look.TICK_WIDTH)
+        for name in canvas.short_labels({group: group for group in groups}).values()
+    ]
+    of_tasks = symmetries(study, dial)
+    if of_tasks:
+        names = [
+            f'{name}\n{of_tasks[group] or "no symmetry"}'
+            for name, group in zip(names, groups, strict=True)
+        ]
     row = 0.2 + 0.14 * len(specs)
     drawing, grid = canvas.canvas(
         1.1 + row * len(groups) + look.legend_height([labels[spec] for spec in specs]),
@@ -225,7 +260,7 @@ def draw_categories(study: FinishedStudy, groups: Sequence[str], frame: pd.DataF
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set(ylim=(len(groups) - 0.5, -0.5))
         axes.set_xlabel(f'ratio of {comparison.METRIC_NAMES[metric]}')
-        axes.set_yticks(range(len(groups)), [canvas.wrap(name, look.TICK_WIDTH) for name in names])
+        axes.set_yticks(range(len(groups)), names)
         axes.grid(axis='y', visible=False)
         _logarithmic(axes, 'x', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
     look.legend(drawing, *grid[0])
@@ -276,9 +311,10 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
         caption = (
             f'Tested on {test}: ratio of the error to that under the law of the reference, paired '
             f'by repeat, with its interval, on a logarithmic axis; the largest first; {shaded}'
+            f'{_OF_TASKS if symmetries(study, dial) else ""}'
         ) + only(len(rows), len(ordered), 'groups')
         title = 'When imbalance matters'
-        add('when_imbalance_matters', title, caption, rows, draw_categories, rows, frame)
+        add('when_imbalance_matters', title, caption, rows, draw_categories, dial, rows, frame)
     return found
 
 
@@ -301,6 +337,30 @@ def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> 
         "reference's value and is like it in everything else."
     ]
     return Table('dose_response', 'Errors along dials', frame, columns, notes, folded=True)
+
+
+def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Table:
+    """Returns what laws cost in each group, in the order of the figure."""
+    ordered = order(frame)
+    known = frame[frame['ratio'].notna()]
+    of_tasks = symmetries(study, dial)
+    rows = known.assign(
+        symmetry=[of_tasks.get(group, '') for group in known['group']],
+        law=[study.conditions[name].train.label for name in known['condition']],
+        place=known['group'].map({group: i for i, group in enumerate(ordered)}),
+    ).sort_values(['metric', 'place', 'value'], ascending=[False, True, True], kind='stable')
+    columns = [
+        Column('group', 'group'),
+        *([Column('symmetry', 'symmetry', _OR_NOTHING)] if of_tasks else []),
+        Column('law', 'trained on'),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('ratio', 'ratio to reference', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+    ]
+    kept = [key for column in columns for key in np.atleast_1d(column.key)]
+    shown = rows[[*kept, 'condition', 'test_distribution', 'repeats', 'source']]
+    return Table('when_imbalance_matters', 'When imbalance matters', shown, columns, folded=True)
 
 
 def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
@@ -360,13 +420,16 @@ def _build(study: FinishedStudy) -> Content:
     tested, fits = (rows[rows['test_distribution'] == test] for rows in (frame, lines))
     sentences: list[str] = []
     figures: list[Figure] = []
+    matters: list[Table] = []
     drawn = found[: look.MOST_CURVES]
     for dial in drawn:
         own = tested[tested['dial'] == dial.changed]
         if len(own):
             figures += _figures(study, dial, own)
+            if dial.of_law and len(order(own)) > 1:
+                matters.append(_matters_table(study, dial, own))
             sentences.append(_sentence(study, dial, own, fits[fits['dial'] == dial.changed]))
-    tables = [_lines_table(study, found, lines), _table(study, found, frame)]
+    tables = [*matters, _lines_table(study, found, lines), _table(study, found, frame)]
     headline = ' '.join(sentences[:2]) or 'No error is known along any dial.'
     left = only(len(drawn), len(found), 'dials').strip()
     return Content(headline, tables, figures, [*sentences[2:], *([left] if left else [])])

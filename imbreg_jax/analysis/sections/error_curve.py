@@ -156,7 +156,7 @@ def draw_predictions(
 
 def _build(study: FinishedStudy) -> Content:
     shown, more = look.drawn(study), look.left_out(study)
-    frame = table(study, shown)
+    frame = table(study, study.trained)
     set_ = 'Dense evaluation set of predictions.npz'
     figures = [
         look.figure(
