@@ -15,6 +15,7 @@ import ml_collections
 
 from imbreg_jax import study
 from imbreg_jax.data.tasks import TASKS, named
+from imbreg_jax.study import naming
 
 LAWS = {
     'balanced': 'u1_10',
@@ -28,7 +29,7 @@ def get_config(tasks: str = '') -> ml_collections.ConfigDict:
     """Every task, or those named, with every law."""
     names = tasks.split(',') if tasks else list(TASKS)
     config = study.default_config()
-    config.name = '-'.join(['imbalance_by_task', *(names if tasks else [])])
+    config.name = naming.shortened('-'.join(['imbalance_by_task', *(names if tasks else [])]))
     config.conditions = {
         f'{name}-{what}': {
             'task': {'name': name},

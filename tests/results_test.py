@@ -1,13 +1,31 @@
 """Tests of results/: what the README says of the committed values, they say."""
 
+import json
 import pathlib
 
+import numpy as np
 import pandas as pd
 from absl.testing import absltest
+
+from imbreg_jax.analysis import loading, reader
+from imbreg_jax.analysis.finished import FinishedStudy, Run
+from imbreg_jax.analysis.sections import dose_response
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _README = ' '.join((_ROOT / 'README.md').read_text('utf-8').split())
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
+
+
+def _study(folder: pathlib.Path) -> FinishedStudy:
+    """A study as its config and results alone tell it, without the arrays of its runs."""
+    path = folder / 'results.csv'
+    rows = reader.result_rows(path, path.read_bytes())
+    header = json.loads((folder / 'config.json').read_text('utf-8'))
+    trained = rows[rows['predictor'] == 'cnn'][['condition', 'repeat']].drop_duplicates()
+    nothing = Run({}, {}, {}, *[np.zeros(0)] * 5, calibration_factor=np.nan, moments={})
+    runs = {(str(name), int(repeat)): nothing for name, repeat in trained.to_numpy()}
+    epochs = pd.DataFrame(columns=['condition', 'repeat', 'epoch', 'source', 'line'])
+    return loading.joined([folder.name], [(header, rows, epochs, runs)], [folder])
 
 
 def _values(study: str) -> pd.Series:
@@ -36,6 +54,18 @@ class OnePassTest(absltest.TestCase):
                 else f'{more.min():.1f} to {more.max():.1f} % and {min(alike):.3f} or more'
             )
             self.assertIn(sentence, _README)
+
+
+class DialsTest(absltest.TestCase):
+    def test_the_readme_repeats_what_the_report_says_along_each_dial(self):
+        folders = sorted(path.parent for path in (_ROOT / 'results').glob('*/config.json'))
+        self.assertNotEmpty(folders)
+        for folder in folders:
+            study = _study(folder)
+            if dose_response.SECTION.applies(study):
+                with self.subTest(folder.name):
+                    headline = dose_response.SECTION.build(study).headline
+                    self.assertIn(headline, _README.replace('*', ''))
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ from imbreg_jax.analysis.finished import (
     show,
 )
 from imbreg_jax.analysis.paper import printed
-from imbreg_jax.analysis.reader import KEY, AnalysisError, read
+from imbreg_jax.analysis.reader import KEY, AnalysisError, Contents, read
 from imbreg_jax.study.config import completed, flatten
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
@@ -156,8 +156,25 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
     paths = [pathlib.Path(workdir) for workdir in workdirs]
     if not paths:
         raise AnalysisError('no workdir is given: name at least one')
-    sources = _short_names(paths)
-    headers, results_of, metrics_of, runs_of = zip(*map(read, paths), strict=True)
+    return joined(_short_names(paths), [*map(read, paths)], paths)
+
+
+def joined(
+    sources: Sequence[str],
+    studies: Sequence[Contents],
+    folders: Sequence[pathlib.Path] = (),
+) -> FinishedStudy:
+    """Joins what was read of one or several workdirs.
+
+    Args:
+      sources: what to call each.
+      studies: its header, rows of results and of metrics, and runs, as `reader.read` has them.
+      folders: the workdirs, for the tables of targets that they keep.
+
+    Raises:
+      AnalysisError: they do not belong together.
+    """
+    headers, results_of, metrics_of, runs_of = zip(*studies, strict=True)
     seeds = [header['config'].get('seed') for header in headers]
     for name, seed in zip(sources, seeds, strict=True):
         if seed != seeds[0]:
@@ -214,7 +231,7 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
         for (predictor, condition, test, metric), rows in places.indices.items()
     }
     return FinishedStudy(
-        sources=sources,
+        sources=tuple(sources),
         headers=headers,
         results=results,
         metrics=metrics,
@@ -224,5 +241,5 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
         diverged=diverged,
         notes=tuple(notes),
         _groups=groups,
-        folders=tuple(paths),
+        folders=tuple(folders),
     )

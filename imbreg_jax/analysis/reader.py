@@ -24,14 +24,16 @@ class AnalysisError(Exception):
     """Workdirs that cannot be analysed; the message is one sentence that says why."""
 
 
-def read(
-    path: pathlib.Path,
-) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, dict[tuple[str, int], Run]]:
+# The parsed `config.json`, rows of `results.csv` and of `metrics.jsonl` with their line, and
+# (condition, repeat) -> arrays.
+Contents = tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, dict[tuple[str, int], Run]]
+
+
+def read(path: pathlib.Path) -> Contents:
     """Reads a finished workdir: its files are those that the study left, and fit one another.
 
-    Returns:
-      The parsed `config.json`; the rows of `results.csv` and those of `metrics.jsonl`, with their
-      line; and (condition, repeat) -> arrays.
+    Raises:
+      AnalysisError: it is not finished, or a file is missing, damaged or not as the study left it.
     """
     try:
         str(path.absolute()).encode()
@@ -47,7 +49,7 @@ def read(
         contents = [workdir_lib.read_result(path, header, each.name) for each in paths]
     except workdir_lib.WorkdirError as error:
         raise AnalysisError(str(error)) from error
-    results = _read_results(paths[0], contents[0])
+    results = result_rows(paths[0], contents[0])
     metrics = _read_metrics(paths[1], contents[1])
     for each, rows in zip(paths, (results, metrics), strict=False):
         _check_runs(each, rows, header)
@@ -124,7 +126,12 @@ def _repeats(header: Mapping[str, Any]) -> range:
     return range(first, first + header['config']['repeats'])
 
 
-def _read_results(path: pathlib.Path, content: bytes) -> pd.DataFrame:
+def result_rows(path: pathlib.Path, content: bytes) -> pd.DataFrame:
+    """Returns the rows of a `results.csv`, with their line; the path is for messages alone.
+
+    Raises:
+      AnalysisError: they are not what a study leaves.
+    """
     try:
         rows = pd.read_csv(
             io.BytesIO(content), dtype=dict.fromkeys([*_TEXT, 'value'], str), keep_default_na=False

@@ -45,7 +45,7 @@ def condition_name(fields: Mapping[str, Any], parse: Parse) -> str:
         for field in _SETTINGS
         if fields[field] != FIELDS[field].default
     ]
-    return _shortened('-'.join(parts))
+    return shortened('-'.join(parts))
 
 
 def swept_name(name: str, changes: Mapping[str, Any], parse: Parse) -> str:
@@ -63,7 +63,7 @@ def swept_name(name: str, changes: Mapping[str, Any], parse: Parse) -> str:
         law_name(parse(value)) if field == 'train_distribution' else _part(field, value, parse)
         for field, value in changes.items()
     ]
-    return _shortened('-'.join(filter(None, [name, *parts])))
+    return shortened('-'.join(filter(None, [name, *parts])))
 
 
 def law_name(law: laws.Distribution) -> str:
@@ -95,14 +95,14 @@ def study_name(flat: Mapping[str, Any], conditions: _Conditions, parse: Parse) -
     ]
     if list(conditions) == ['']:
         ((_, fields),) = conditions.items()
-        return _shortened('-'.join([law_name(parse(fields['train_distribution'])), *departures]))
+        return shortened('-'.join([law_name(parse(fields['train_distribution'])), *departures]))
     names = list(conditions)
     expected = [
         condition_name({**fields, **{field: FIELDS[field].default for field in common}}, parse)
         for fields in conditions.values()
     ]
     told = [] if names == expected else [_digest(_settings(conditions, parse))]
-    return _shortened('-'.join([*names, *told, *departures]))
+    return shortened('-'.join([*names, *told, *departures]))
 
 
 def overridden_name(
@@ -172,7 +172,7 @@ def overridden_name(
     for field in dict.fromkeys(field for name in new for field in own[name]):
         told = dict.fromkeys(conditions[name][field] for name in new)
         parts.append(_part(field, tuple(told), parse))
-    return _shortened('-'.join([flat_before['name'], *parts]))
+    return shortened('-'.join([flat_before['name'], *parts]))
 
 
 def _with_most_images(flat: Mapping[str, Any], conditions: _Conditions) -> dict[str, Any]:
@@ -241,8 +241,8 @@ def _part(field: str, value: Any, parse: Parse) -> str:
     return '_'.join([label, *texts])
 
 
-def _shortened(name: str) -> str:
-    """A name of at most 100 characters; a digest stands for what is cut."""
+def shortened(name: str) -> str:
+    """A name of at most 100 characters, as a study may have; a digest stands for what is cut."""
     if len(name) <= _LONGEST:
         return name
     return f'{name[: _LONGEST - _DIGITS - 1]}-{_digest(name)}'

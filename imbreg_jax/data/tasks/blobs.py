@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from imbreg_jax.data import template
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # Height of an image's blobs, in standard deviations of the noise: drawn for each image, or the
 # mean of its pixels would tell their number.
@@ -60,5 +60,6 @@ BLOB_COUNT = register(
         quantity='number',
         # Twice what ten blobs take, each of four radii by four.
         least_image_size=27,
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

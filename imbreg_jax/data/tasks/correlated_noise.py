@@ -7,7 +7,7 @@ exp(-d**2 / (4 w**2)): its correlation length is w times the root of 2.
 import jax
 import jax.numpy as jnp
 
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # Pixels of blur width in a unit of the target.
 PIXELS = 0.5
@@ -68,5 +68,6 @@ CORRELATION_LENGTH = register(
         quantity='blur width',
         # Four times the greatest width.
         least_image_size=20,
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data import template
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # In standard deviations of the noise.
 CONTRAST = 2.0
@@ -44,5 +44,6 @@ DISC_RADIUS = register(
         quantity='radius',
         # The greatest radius to both sides of the centre.
         least_image_size=2 * 10 + 1,
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

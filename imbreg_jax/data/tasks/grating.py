@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data import template
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # In standard deviations of the noise.
 AMPLITUDE = 2.0
@@ -42,5 +42,6 @@ GRATING_PERIOD = register(
         quantity='period',
         # Half the longest period.
         least_image_size=int(10 * PIXELS / 2),
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

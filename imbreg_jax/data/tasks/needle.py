@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data import template
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # In standard deviations of the noise.
 CONTRAST = 3.0
@@ -46,5 +46,6 @@ NEEDLE_ANGLE = register(
         quantity='angle',
         # Two standard deviations of its length to both sides of the centre.
         least_image_size=int(4 * LENGTH) + 1,
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data import template
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 
 # In standard deviations of the noise.
 CONTRAST = 3.0
@@ -41,5 +41,6 @@ POSITION = register(
         symmetry='translation',
         # At 1 and 10 the blob is its radius away from the edge.
         least_image_size=int(UNITS * RADIUS) + 1,
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )

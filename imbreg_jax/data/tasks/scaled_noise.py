@@ -121,7 +121,7 @@ STD = register(
         symmetry='a factor',
         quantity='standard deviation',
         # The paper's.
-        budget=Budget(learning_rate=5e-7, epochs=15, train_size=50_000, dropout=True),
+        budget=Budget(5e-7, epochs=15, train_size=50_000, schedule='constant', dropout=True),
     )
 )
 VARIANCE = register(

@@ -5,7 +5,7 @@ With the gain neither the mean nor the standard deviation of an image tells the 
 
 import jax
 
-from imbreg_jax.data.task import Task, register
+from imbreg_jax.data.task import Budget, Task, register
 from imbreg_jax.data.tasks.scaled_noise import pixel_std
 from imbreg_jax.data.tasks.shifted_noise import pixel_mean
 
@@ -46,5 +46,6 @@ SIGNAL_TO_NOISE = register(
         nuisance=1,
         floor=ratio_floor,
         quantity='signal to noise',
+        budget=Budget(epochs=5, train_size=20_000),
     )
 )
