@@ -10,6 +10,7 @@ from absl.testing import absltest
 from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.sections import dose_response
+from imbreg_jax.data.tasks import TASKS
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _README = ' '.join((_ROOT / 'README.md').read_text('utf-8').split())
@@ -54,6 +55,22 @@ class OnePassTest(absltest.TestCase):
                 else f'{more.min():.1f} to {more.max():.1f} % and {min(alike):.3f} or more'
             )
             self.assertIn(sentence, _README)
+
+
+class BudgetsTest(absltest.TestCase):
+    def test_a_tasks_rate_is_that_of_the_least_validation_error_of_the_worse_repeat(self):
+        path = _ROOT / 'results' / 'budgets' / 'metrics.jsonl'
+        rows = pd.read_json(path, lines=True, convert_dates=False)
+        names = rows['condition'].str.rsplit('-learning_rate_', n=1, expand=True)
+        rows = rows.assign(task=names[0], rate=names[1].astype(float))
+        last = rows[rows['epoch'] == rows.groupby('task')['epoch'].transform('max')]
+        worse = last.groupby(['task', 'rate'])['validation_mse'].max().unstack()
+        self.assertCountEqual(worse.index, TASKS.keys() - {'std'})
+        self.assertTrue(np.isfinite(worse).all(axis=None))
+        # Where a network stopped learning it answers a constant, and errs by the law's variance.
+        self.assertEqual((worse > 6).sum().to_dict(), {3e-4: 0, 1e-3: 0, 3e-3: 0, 1e-2: 7})
+        rates = worse.drop(columns=1e-2).idxmin(axis=1)
+        self.assertEqual(rates.to_dict(), {t: TASKS[t].budget.learning_rate for t in rates.index})
 
 
 class DialsTest(absltest.TestCase):

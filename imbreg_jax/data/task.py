@@ -29,10 +29,11 @@ Synthesize = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 class Budget:
     """What training on a task takes, so that costs of imbalance are of networks that have learnt.
 
-    Found with the balanced condition alone, U(1, 10), on its validation images, by
-    `configs/budgets.py`: of four rates that of the least validation error at the end. Drawn images
-    and the signal-to-noise ratio take more of them than other statistics of pixels. It is no
-    default of the config: a config of many tasks reads it.
+    The rate is found with the balanced condition alone, U(1, 10), on its validation images, by
+    `configs/budgets.py`: that with the least error at the end of the worse of two repeats, below
+    1e-2, at which networks of seven tasks stop learning. Drawn images and the signal-to-noise ratio
+    take more images and epochs than other statistics of pixels. It is no default of the config: a
+    config of many tasks reads it.
 
     Attributes:
       learning_rate: Adam's, at the start.

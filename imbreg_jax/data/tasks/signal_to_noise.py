@@ -46,6 +46,6 @@ SIGNAL_TO_NOISE = register(
         nuisance=1,
         floor=ratio_floor,
         quantity='signal to noise',
-        budget=Budget(epochs=5, train_size=20_000),
+        budget=Budget(1e-3, epochs=5, train_size=20_000),
     )
 )
