@@ -12,6 +12,9 @@ from typing import Any
 
 UNDEFINED = 'n/a'
 NOTHING = '—'
+# Of what is less, three decimals show no digit.
+_HIDDEN = 0.0005
+_MOST_DECIMALS = 9
 
 
 @functools.cache
@@ -43,10 +46,18 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def mean_and_std(mean: float, std: float) -> str:
-    """Returns 'mean ± std' with three decimals; says so where the spread is undefined."""
+    """Returns 'mean ± std' with three decimals; says so where the spread is undefined.
+
+    With as many more as two digits of the spread take, where three would hide it.
+    """
     if not math.isfinite(mean):
         return UNDEFINED
-    return f'{mean:.3f} ± {std:.3f}' if math.isfinite(std) else f'{mean:.3f} ± {UNDEFINED}'
+    least = std if math.isfinite(std) and std > 0 else abs(mean)
+    decimals = 1 - math.floor(math.log10(least)) if 0 < least < _HIDDEN else 3
+    if decimals > _MOST_DECIMALS:
+        return f'{mean:.3e} ± {std:.1e}' if math.isfinite(std) else f'{mean:.3e} ± {UNDEFINED}'
+    spread = f'{std:.{decimals}f}' if math.isfinite(std) else UNDEFINED
+    return f'{mean:.{decimals}f} ± {spread}'
 
 
 def interval(low: float, high: float) -> str:
