@@ -296,8 +296,10 @@ class DoseResponseTest(parameterized.TestCase):
         self.assertEqual([figure.name for figure in content.figures], ['when_imbalance_matters'])
         self.assertRegex(
             content.headline,
-            r'^MSE differs most under U\(1, 5\) \(median\): 1\d\.\d times the reference; '
-            r'imbalance costs least with std: 1\.\d+ times\.$',
+            r'^Of 3 ratios of MSE to that under U\(1, 10\), the interval lies above 1\.1 in '
+            r'2 under U\(1, 5\), and within the margin in 1 under U\(1, 5\)\. Imbalance '
+            r'costs most with median \(1\d\.\d times under U\(1, 5\), 1\d\.\d+ to 1\d\.\d+\) and '
+            r'least with std \([01]\.\d+ times at most\)\.$',
         )
         (drawing,) = self._draw(study).values()
         ratios = comparison.table(study)

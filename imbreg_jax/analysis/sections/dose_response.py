@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, colors, ticker
 from imbreg_jax.analysis.dose_response import Dial, Group
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, only
 from imbreg_jax.analysis.sections import error_curve, targets
 
 _DRAWN = ('mse', 'mape')
@@ -399,16 +399,39 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
     within = f' ({row["group"]})' if row['group'] else ''
     text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
-    ordered = order(frame)
-    if dial.of_law and len(ordered) > 1:
-        least = frame[frame['group'] == ordered[-1]]['ratio'].max()
-        return f'{text}; imbalance costs least with {ordered[-1]}: {number(least, 3)} times.'
+    if dial.of_law and len(order(frame)) > 1:
+        return _costs_sentence(study, frame, metric)
     own = lines[lines['group'] == row['group']].to_dict('records')
     if own and math.isfinite(own[0]['cost']):
         text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
     if own and own[0]['loss']:
         text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
+
+
+def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> str:
+    """Says of one metric's rows on one test law in how many groups each law costs what."""
+    ordered, margin = order(frame), comparison.margin(study)
+    known = frame[frame['ratio'].notna()]
+    labels = known['condition'].map(lambda name: study.conditions[name].train.label)
+    above, within = {}, {}
+    for label, rows in known.groupby(labels, sort=False):
+        above[label] = (rows['low'] > 1 + margin).sum()
+        within[label] = ((rows['low'] >= 1 - margin) & (rows['high'] <= 1 + margin)).sum()
+    reference = study.conditions[comparison.reference(study)].train.label
+    most = known.loc[known['ratio'].idxmax()]
+    least = known[known['group'] == ordered[-1]]['ratio'].max()
+
+    def counted(counts: Mapping[str, int]) -> str:
+        return enumerated([f'{count} under {label}' for label, count in counts.items()])
+
+    return (
+        f'Of {len(ordered)} ratios of {metric} to that under {reference}, the interval lies above '
+        f'{1 + margin:g} in {counted(above)}, and within the margin in {counted(within)}. '
+        f'Imbalance costs most with {most["group"]} ({number(most["ratio"], 3)} times under '
+        f'{labels[most.name]}, {formats.interval(most["low"], most["high"])}) and least with '
+        f'{ordered[-1]} ({number(least, 3)} times at most).'
+    )
 
 
 def _build(study: FinishedStudy) -> Content:
