@@ -24,4 +24,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.sweep = {'training.learning_rate': RATES}
     config.training.epochs = 1
     config.analysis.reference = 'u1_10-learning_rate_7.5e-06'
+    config.evaluation.moment_images = 1000
     return config

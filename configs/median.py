@@ -23,4 +23,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.conditions = {law: {'train_distribution': law} for law in ('u1_10', 'u1_5', 'n5_5_1')}
     for section, fields in named('median').budget.fields().items():
         config[section].update(fields)
+    config.evaluation.moment_images = 1000
     return config

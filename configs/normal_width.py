@@ -23,4 +23,5 @@ def get_config() -> ml_collections.ConfigDict:
     laws = [f'cut(normal(5.5, {width:g}), 1, 10)' for width in WIDTHS]
     config.sweep = {'train_distribution': ['u1_10', *laws]}
     config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7
+    config.evaluation.moment_images = 1000
     return config

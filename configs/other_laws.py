@@ -30,4 +30,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = 'other_laws'
     config.conditions = {name: {'train_distribution': law} for name, law in LAWS.items()}
     config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7
+    config.evaluation.moment_images = 1000
     return config

@@ -24,4 +24,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.conditions = {law: {'train_distribution': law} for law in ('u1_10', 'u1_5', 'n5_5_1')}
     config.training.epochs = 1
     config.training.learning_rate = 15 * 5e-7
+    config.evaluation.moment_images = 1000
     return config
