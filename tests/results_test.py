@@ -54,7 +54,7 @@ class OnePassTest(absltest.TestCase):
                 if predictor == 'cnn'
                 else f'{more.min():.1f} to {more.max():.1f} % and {min(alike):.3f} or more'
             )
-            self.assertIn(sentence, _README)
+            self.assertTrue(sentence in _README, sentence)
 
 
 class BudgetsTest(absltest.TestCase):
@@ -82,7 +82,7 @@ class DialsTest(absltest.TestCase):
             if dose_response.SECTION.applies(study):
                 with self.subTest(folder.name):
                     headline = dose_response.SECTION.build(study).headline
-                    self.assertIn(headline, _README.replace('*', ''))
+                    self.assertTrue(headline in _README.replace('*', ''), headline)
 
 
 if __name__ == '__main__':

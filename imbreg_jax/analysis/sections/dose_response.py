@@ -393,7 +393,8 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     metric = comparison.METRIC_NAMES[first]
     shown = frame[frame['holm_p'] < comparison.level(study)]
     if not len(shown):
-        return f'No difference of {metric} is shown along {dial.title}.'
+        same = _as_good_as_same(study, frame)
+        return f'No difference of {metric} is shown along {dial.title}{same}.'
     row = shown.loc[np.log(shown['ratio']).abs().idxmax()]
     law = study.conditions[row['condition']].train.label
     at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
@@ -407,6 +408,20 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     if own and own[0]['loss']:
         text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
+
+
+def _as_good_as_same(study: FinishedStudy, frame: pd.DataFrame) -> str:
+    """Says at how many values of a dial the intervals of ratios lie within the margin."""
+    # Of one repeat there is no interval.
+    known, margin = frame[np.isfinite(frame['high'])], comparison.margin(study)
+    within = ((known['low'] >= 1 - margin) & (known['high'] <= 1 + margin)).sum()
+    if not len(known):
+        return ''
+    return (
+        f': of {len(known)} ratios to the reference the intervals of {within} lie within '
+        f'{1 - margin:g} to {1 + margin:g}, and all within '
+        f'{formats.interval(known["low"].min(), known["high"].max())}'
+    )
 
 
 def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> str:
