@@ -67,7 +67,8 @@ def _conditions(study: Study) -> str:
     of_members = ', with the members of ensembles' if max(members) > 1 else ''
     return (
         f'{_count(len(names), "condition")} x {_count(len(study.repeats), "repeat")} = '
-        f'{_count(len(study.runs), "run")}{of_members}: {", ".join(names[:_MOST_CONDITIONS])}{more}\n'
+        f'{_count(len(study.runs), "run")}{of_members}: '
+        f'{", ".join(names[:_MOST_CONDITIONS])}{more}\n'
         f'conditions differ in: {", ".join(differing) or "nothing"}'
     )
 

@@ -68,7 +68,7 @@ class Engine:
 
     def _prepare(self) -> None:
         """Draws the runs' data: rows on the host; what lies on the devices, and targets, there."""
-        study, axis, programs = self.study, self.axis, self.programs
+        axis, programs = self.axis, self.programs
         source = programs.learner.source
         conditions = self._conditions()
         repeats = np.array([run.repeat for run in self.unit.runs], np.int32)
