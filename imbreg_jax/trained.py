@@ -25,7 +25,7 @@ class TrainedNetworks:
     Attributes:
       study: what was trained.
       params: {(condition, repeat): {layer: {'kernel' or 'bias': array}}}, as Flax has them, in the
-        study's order.
+        study's order. Those of an ensemble lead with an axis of its members.
     """
 
     def __init__(self, study: Study, params: Mapping[tuple[str, int], dict[str, dict[str, Any]]]):
@@ -143,13 +143,15 @@ def _params(
     except ValueError as error:
         raise WorkdirError(f'{path} is damaged ({error}); put it back') from error
     params: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
-    for run in study.runs:
-        condition = study.conditions[run.condition_index]
-        name = f'{condition.name}/{run.repeat}'
-        layers = params.setdefault((condition.name, run.repeat), {})
+    for place, repeat in study.results:
+        condition = study.conditions[place]
+        name = f'{condition.name}/{repeat}'
+        layers = params.setdefault((condition.name, repeat), {})
+        members = condition.remedy.members
         for (layer, kind), shape in _shapes(_network(condition), condition.data.image_size).items():
             value = arrays.pop(f'{name}/{layer}/{kind}', None)
-            of = f'{layer}/{kind} of condition {condition.name}, repeat {run.repeat}'
+            shape = (members, *shape) if members > 1 else shape
+            of = f'{layer}/{kind} of condition {condition.name}, repeat {repeat}'
             if value is None:
                 raise WorkdirError(f'{path} has no {of}; put back the file that the study left')
             if value.shape != shape or value.dtype != np.float32 or not np.isfinite(value).all():
@@ -185,6 +187,10 @@ def _network(condition: Condition) -> RegressionCNN:
 
 @functools.cache
 def _predictor(network: RegressionCNN, remedy: Any) -> Any:
-    return jax.jit(
-        lambda params, pictures: remedy.predict(network.apply({'params': params}, pictures))
-    )
+    def predict(params: Any, pictures: jax.Array) -> jax.Array:
+        return remedy.predict(network.apply({'params': params}, pictures))
+
+    def of_ensemble(params: Any, pictures: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda own: predict(own, pictures), params).mean(axis=0)
+
+    return jax.jit(predict if remedy.members == 1 else of_ensemble)

@@ -17,6 +17,7 @@ from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.data.tasks.scaled_noise import scaled_noise
 from imbreg_jax.evaluation import evaluator, metrics
+from imbreg_jax.study import Run
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import Programs
 
@@ -91,7 +92,7 @@ def _programs(mapping='map', cached=True, chunk=2):
     ]
     return small_study.programs(
         dataclasses.replace(study, conditions=tuple(conditions)),
-        parts=[units.Unit(0, ((0, 0), (0, 1)))],
+        parts=[units.Unit(0, (Run(0, 0), Run(0, 1)))],
         mapping=mapping,
         cached=cached,
         chunk_steps=(chunk,),
@@ -183,7 +184,7 @@ class DataTest(EngineTest):
             ('train', Purpose.TRAIN_TARGETS, Purpose.TRAIN_IMAGES, 24),
             ('validation', Purpose.VALIDATION_TARGETS, Purpose.VALIDATION_IMAGES, 30),
         ):
-            for i, (_, repeat) in enumerate(engine.unit.runs):
+            for i, (_, repeat, _) in enumerate(engine.unit.runs):
                 uniforms = randomness.uniforms(study.seed, repeat, targets, count)
                 generating = law.ppf(uniforms).astype(np.float32)
                 np.testing.assert_array_equal(fetched['g'][split][i], generating)

@@ -42,7 +42,7 @@ def _finished(batch_size=5):
 def _run(place):
     """Condition, repeat and parameters of the run at a place."""
     engine, params, _ = _finished()
-    condition, repeat = engine.unit.runs[place]
+    condition, repeat, _ = engine.unit.runs[place]
     return engine.study.conditions[condition], repeat, jax.tree.map(lambda a: a[place], params)
 
 
@@ -151,7 +151,7 @@ class PredictionTest(absltest.TestCase):
 
     def test_sets_are_the_same_for_all_conditions_and_each_repeats_own(self):
         engine, _, out = _finished()
-        self.assertEqual(engine.unit.runs, ((0, 0), (1, 0), (0, 1), (1, 1)))
+        self.assertEqual([run.result for run in engine.unit.runs], [(0, 0), (1, 0), (0, 1), (1, 1)])
         for name in ('test_generating', 'test_target'):
             for first, second in ((0, 1), (2, 3)):
                 np.testing.assert_array_equal(out[name][first], out[name][second])

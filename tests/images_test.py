@@ -50,7 +50,7 @@ class NoiseTest(absltest.TestCase):
 class TableTest(parameterized.TestCase):
     @parameterized.parameters(7, 501)
     def test_holds_what_would_be_drawn_bit_for_bit(self, count):
-        table = jax.jit(lambda key: images.noise_table(key, count, _SIZE))(_key())
+        table = jax.jit(lambda key: images.noise_table(key, jnp.arange(count), _SIZE))(_key())
         self.assertEqual(table.shape, (count, _SIZE, _SIZE))
         # In a program of its own, with other work about it, in another order.
         order = np.random.default_rng(0).permutation(count).astype(np.int32)

@@ -10,6 +10,7 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax.analysis import finished, loading
+from imbreg_jax.analysis.sections import warnings
 
 
 class LoadingTest(absltest.TestCase):
@@ -115,6 +116,27 @@ class LoadingTest(absltest.TestCase):
         self.assertEqual(study.repeats('u1_5'), [0, 2])
         self.assertEqual(list(study.values('cnn', 'u1_5', 'u1_10', 'mse').index), [0, 2])
         self.assertEqual(study.repeats('u1_10'), [0, 1, 2])
+
+    def test_of_folds_each_data_set_counts_once(self):
+        folder = self._write(
+            'folds', conditions={'u1_10': {'train_distribution': 'u1_10'}}, networks={'u1_10': (0.9, 0.01, 0.02)}, repeats=6,
+            diverged=[('u1_10', 2)],
+        )  # fmt: skip
+        plain = loading.load([folder]).values('cnn', 'u1_10', 'u1_10', 'mse')
+        header = json.loads((folder / 'config.json').read_text('utf-8'))
+        header['config']['data']['folds'] = 2
+        (folder / 'config.json').write_text(json.dumps(header), encoding='utf-8')
+        simulated_study.seal(folder)
+        study = loading.load([folder])
+        found = study.values('cnn', 'u1_10', 'u1_10', 'mse')
+        # Of repeats 2 and 3 one diverged, so that data set 1 is not whole.
+        self.assertEqual(list(found.index), [0, 2])
+        self.assertAlmostEqual(found[0], plain[[0, 1]].mean())
+        self.assertAlmostEqual(found[2], plain[[4, 5]].mean())
+        guesses = study.baseline('u1_10', 'u1_10', 'mse')
+        self.assertEqual(list(guesses.index), [0, 1, 2])
+        (said,) = [text for text in warnings.warnings(study) if 'folds' in text]
+        self.assertIn('over data sets, of which there are 3;', said)
 
     def test_conditions_that_differ_in_settings_are_variants(self):
         study = loading.load(

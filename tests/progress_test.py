@@ -14,6 +14,7 @@ from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.runner.progress import Position, Progress
+from imbreg_jax.study import Run
 from imbreg_jax.training.engine import Engine
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -43,7 +44,7 @@ class ProgressTest(kept_study.TestCase):
         plan = dataclasses.replace(plan_lib.make(study, jax.devices()[:1]), runs_per_unit=4)
         fewer = dataclasses.replace(plan, runs_per_unit=3)
         arrays = [np.arange(12.0).reshape(4, 3), np.arange(4)]
-        runs = ((0, 0), (1, 0), (0, 1), (1, 1))
+        runs = (Run(0, 0), Run(1, 0), Run(0, 1), Run(1, 1))
         with Workdir(self.workdir) as workdir:
             begun = Progress(study, workdir)
             begun.restore(plan)

@@ -43,6 +43,19 @@ class StudyTest(parameterized.TestCase):
             resolved.runs,
             tuple(study.Run(index, repeat) for index in range(3) for repeat in (5, 6)),
         )
+        self.assertEqual(resolved.results, tuple(run.result for run in resolved.runs))
+
+    def test_members_of_an_ensemble_are_runs_and_have_one_result(self):
+        resolved = study.resolve(
+            _config({'one': {}, 'three': {'remedy': 'ensemble(size=3)'}}, repeats=2)
+        )
+        three = [study.Run(1, repeat, member) for repeat in (0, 1) for member in (0, 1, 2)]
+        self.assertEqual(resolved.runs, (study.Run(0, 0), study.Run(0, 1), *three))
+        self.assertEqual(resolved.results, ((0, 0), (0, 1), (1, 0), (1, 1)))
+        self.assertEqual(resolved.programs(), ((0, 1),))
+        repeats = [run.repeat for run in resolved.runs_of(0)]
+        self.assertEqual(repeats, [0] * 4 + [1] * 4)
+        self.assertCountEqual(resolved.runs_of(0), resolved.runs)
 
     def test_a_condition_changes_its_own_fields_only(self):
         changes = {'a': {}, 'b': {'model': {'order': 'relu_pool'}, 'training': {'epochs': 3}}}

@@ -31,7 +31,7 @@ def _row(condition=0, repeat=0, epoch=0):
 
 def _rows(conditions, repeats, epochs):
     return {
-        (f'c{condition}', repeat): [_row(condition, repeat, epoch) for epoch in range(epochs)]
+        (f'c{condition}', repeat, None): [_row(condition, repeat, epoch) for epoch in range(epochs)]
         for condition in range(conditions)
         for repeat in range(repeats)
     }
@@ -143,7 +143,7 @@ class EventFilesTest(absltest.TestCase):
         for path in remains:
             path.write_text('x')
         for _ in range(2):
-            self.events.replace({('c0', 0): [], ('c1', 0): []})
+            self.events.replace({('c0', 0, None): [], ('c1', 0, None): []})
         found = [path for path in self.folder.rglob('*') if path.is_file()]
         self.assertCountEqual(found, others)
         self.assertEqual({path.read_text() for path in found}, {'x'})

@@ -4,6 +4,7 @@ from absl.testing import absltest, parameterized
 
 import small_study
 from imbreg_jax.compute import units
+from imbreg_jax.study import Run
 
 
 def _study(repeats=5):
@@ -21,10 +22,12 @@ class CutTest(parameterized.TestCase):
         parts = units.cut(study, most)
         runs = [run for unit in parts for run in unit.runs]
         self.assertLen(runs, 15)
-        self.assertEqual(set(runs), {(c, r) for c in range(3) for r in range(2, 7)})
+        self.assertEqual(set(runs), {Run(c, r) for c in range(3) for r in range(2, 7)})
         for unit in parts:
             self.assertLessEqual(len(unit.runs), most)
-            self.assertTrue({c for c, _ in unit.runs} <= set(study.programs()[unit.program]))
+            self.assertTrue(
+                {run.condition_index for run in unit.runs} <= set(study.programs()[unit.program])
+            )
         # No more units than there must be, and of one size but for what is left.
         for program, group in enumerate(study.programs()):
             sizes = [len(unit.runs) for unit in parts if unit.program == program]
@@ -32,7 +35,7 @@ class CutTest(parameterized.TestCase):
             self.assertLessEqual(max(sizes) - min(sizes[:-1] or sizes), 0)
 
     def test_is_repeat_major(self):
-        self.assertEqual(units.cut(_study(), 3)[0].runs, ((0, 2), (2, 2), (0, 3)))
+        self.assertEqual(units.cut(_study(), 3)[0].runs, (Run(0, 2), Run(2, 2), Run(0, 3)))
 
     def test_goes_on_where_a_study_stands(self):
         """What is done is not done again, whatever the size."""
@@ -48,12 +51,13 @@ class DealTest(parameterized.TestCase):
     @parameterized.parameters((10, 2, [5, 5]), (5, 2, [3, 2]), (4, 3, [2, 1, 1]), (1, 2, [1, 0]))
     def test_gives_devices_one_run_more_or_less(self, runs, devices, counts):
         self.assertEqual(units.deal(runs, devices), counts)
-        found = units.blocks([(0, r) for r in range(runs)], devices)
-        self.assertEqual([run for block in found for run in block], [(0, r) for r in range(runs)])
+        every = [Run(0, r) for r in range(runs)]
+        found = units.blocks(every, devices)
+        self.assertEqual([run for block in found for run in block], every)
         self.assertEqual([len(block) for block in found], counts)
 
     def test_counts_the_repeats_of_a_device(self):
-        unit = units.Unit(0, ((0, 2), (2, 2), (0, 3), (2, 3), (0, 4)))
+        unit = units.Unit(0, (Run(0, 2), Run(2, 2), Run(0, 3), Run(2, 3), Run(0, 4)))
         self.assertEqual(units.most_repeats([unit], 1), 3)
         self.assertEqual(units.most_repeats([unit], 2), 2)
         self.assertEqual(units.most_repeats([unit], 5), 1)

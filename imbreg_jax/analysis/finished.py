@@ -186,6 +186,8 @@ class FinishedStudy:
     def values(self, predictor: str, condition: str, test: str, metric: str) -> pd.Series:
         """Returns one value per repeat, indexed by repeat; diverged runs are left out.
 
+        Where repeats are the folds of data sets, one value per data set, indexed by its number.
+
         Args:
           predictor: 'cnn', 'cnn_calibrated' or one of `REFERENCES` (of the random guess the
             condition is '', or one that has guesses of its own: see `baseline`).
@@ -216,7 +218,24 @@ class FinishedStudy:
             kept &= [(condition, r) not in self.diverged for r in rows.repeat]
         repeat, value = rows.repeat[kept], rows.value[kept]
         order = np.argsort(repeat, kind='stable')
-        return pd.Series(value[order], index=repeat[order])
+        return self._of_data_sets(pd.Series(value[order], index=repeat[order]))
+
+    @property
+    def folds(self) -> int:
+        """How many repeats share a data set in cross-validation; 0 where each has its own."""
+        return int(self.config.get('data', {}).get('folds', 0))
+
+    def _of_data_sets(self, values: pd.Series) -> pd.Series:
+        """Returns the mean over the folds of each data set, where repeats are folds.
+
+        Folds are not independent, and no estimate of their variance is unbiased whatever the law
+        (Bengio and Grandvalet, JMLR 2004); data sets are. One that lacks a fold is left out, as its
+        mean would be of other images than another condition's.
+        """
+        if not self.folds:
+            return values
+        groups = values.groupby(values.index // self.folds)
+        return groups.mean()[groups.size() == self.folds]
 
     def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
         """Returns the random guess that the networks of `condition` are held against, by repeat.

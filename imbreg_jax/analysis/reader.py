@@ -175,11 +175,21 @@ def _read_metrics(path: pathlib.Path, content: bytes) -> pd.DataFrame:
                         raise ValueError(f'line {line} has a {name} that is no number')
                 rows.append({**row, 'line': line})
         columns = ['condition', 'repeat', 'epoch', *errors, 'diverged', 'line']
+        of_members = any('member' in row for row in rows)
         frame = pd.DataFrame(rows, columns=columns)
         frame[errors] = frame[errors].apply(pd.to_numeric)
+        if of_members:
+            frame = _of_ensembles(frame, errors)
     except (ValueError, RecursionError) as error:
         raise AnalysisError(f'{path} cannot be read: {" ".join(str(error).split())}') from error
     return frame
+
+
+def _of_ensembles(rows: pd.DataFrame, errors: list[str]) -> pd.DataFrame:
+    """Returns a row per condition, repeat and epoch: the mean of an ensemble's members."""
+    key = ['condition', 'repeat', 'epoch']
+    means = rows.groupby(key, sort=False, as_index=False)
+    return means.agg({**dict.fromkeys(errors, 'mean'), 'diverged': 'any', 'line': 'first'})
 
 
 def _check_runs(path: pathlib.Path, rows: pd.DataFrame, header: Mapping[str, Any]) -> None:
@@ -239,7 +249,8 @@ def _read_runs(
             validation_prediction=arrays['validation_prediction'][r],
             calibration_factor=float(arrays['calibration_factor'][r]),
             moments=dict(zip(names, map(float, arrays['moments'][r]), strict=True))
-            if names
+            # Of an ensemble there are none.
+            if names and np.isfinite(arrays['moments'][r][0])
             else {},
         )
     return runs

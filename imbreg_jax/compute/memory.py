@@ -77,18 +77,20 @@ def evaluated_at_once(study: Study) -> int:
 def bytes_needed(study: Study, platform: str, devices: int, runs: int, cached: bool) -> int:
     """Bytes that a study's largest program needs with so many runs at once."""
 
-    def of_program(group: tuple[int, ...]) -> int:
-        together = min(runs, len(group) * len(study.repeats))
+    def of_program(program: int, group: tuple[int, ...]) -> int:
+        count = len(study.runs_of(program))
+        together = min(runs, count)
         block = -(-together // devices)
-        whole = together % devices == 0 and block % len(group) == 0
+        of_repeat = count // len(study.repeats)
+        whole = together % devices == 0 and block % of_repeat == 0
         # A block of runs that begins within a repeat ends within another one.
-        tables = block // len(group) if whole else -(-(block - 1) // len(group)) + 1
+        tables = block // of_repeat if whole else -(-(block - 1) // of_repeat) + 1
         tables = min(len(study.repeats), block, tables)
         return of(study, study.conditions[group[0]], platform).total(
             block * devices, tables * devices, devices, cached
         )
 
-    return max(map(of_program, study.programs()))
+    return max(of_program(program, group) for program, group in enumerate(study.programs()))
 
 
 def available_bytes(devices: list[Any]) -> int:

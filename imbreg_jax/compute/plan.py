@@ -109,7 +109,8 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         available = memory.available_bytes(devices)
     budget = int(MEMORY_SHARE * available)
     groups = study.programs()
-    most = max(map(len, groups)) * len(study.repeats)
+    counts = [len(study.runs_of(program)) for program in range(len(groups))]
+    most = max(counts)
     wanted = min(most, study.compute.runs_per_program or most)
     # A device without a run of its own would stand idle.
     least = min(len(devices), wanted)
@@ -138,9 +139,9 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
     used = min(len(devices), together)
     chunk_steps = []
     chunk = CPU_CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK
-    for group in groups:
+    for group, count in zip(groups, counts, strict=True):
         condition = study.conditions[group[0]]
-        runs = units.slice_size(len(group) * len(study.repeats), together)
+        runs = units.slice_size(count, together)
         work = math.ceil(runs / used) * relative_work(condition)
         limit = min(study.compute.steps_per_chunk, max(1, int(chunk / work)))
         chunk_steps.append(chunk_length(condition.steps_per_epoch, limit))

@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from imbreg_jax.compute import units
 from imbreg_jax.compute.plan import Plan
+from imbreg_jax.study import Run
 
 RUNS = 'runs'
 # In what all runs share: how many runs each device has.
@@ -96,7 +97,7 @@ class RunAxis:
       shared: what `Layout.compile`'s functions must be given among what runs share.
     """
 
-    def __init__(self, layout: Layout, runs: Sequence[units.RunPlace]):
+    def __init__(self, layout: Layout, runs: Sequence[Run]):
         """Args: the layout, and the unit's runs."""
         self.layout = layout
         self.blocks = units.blocks(runs, len(layout.devices))

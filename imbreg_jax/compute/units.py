@@ -8,10 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Sequence
 
-from imbreg_jax.study import Study
-
-# (condition's place in the study, repeat's number).
-RunPlace = tuple[int, int]
+from imbreg_jax.study import Run, Study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,19 +17,14 @@ class Unit:
 
     Attributes:
       program: the program's number in `Study.programs()`.
-      runs: (condition's place, repeat's number) of each.
+      runs: which.
     """
 
     program: int
-    runs: tuple[RunPlace, ...]
+    runs: tuple[Run, ...]
 
 
-def program_runs(study: Study, program: int) -> list[RunPlace]:
-    """A program's runs, repeat-major, so that those of a repeat come together."""
-    return [(c, r) for r in study.repeats for c in study.programs()[program]]
-
-
-def cut(study: Study, most: int, done: Collection[RunPlace] = ()) -> list[Unit]:
+def cut(study: Study, most: int, done: Collection[Run] = ()) -> list[Unit]:
     """The units of a study, in the order in which they train.
 
     Args:
@@ -46,7 +38,7 @@ def cut(study: Study, most: int, done: Collection[RunPlace] = ()) -> list[Unit]:
     gone = set(done)
     units: list[Unit] = []
     for program in range(len(study.programs())):
-        left = [run for run in program_runs(study, program) if run not in gone]
+        left = [run for run in study.runs_of(program) if run not in gone]
         size = slice_size(len(left), most)
         units += [
             Unit(program, tuple(left[start : start + size])) for start in range(0, len(left), size)
@@ -66,7 +58,7 @@ def deal(runs: int, devices: int) -> list[int]:
     return [runs // devices + (device < runs % devices) for device in range(devices)]
 
 
-def blocks(runs: Sequence[RunPlace], devices: int) -> list[list[RunPlace]]:
+def blocks(runs: Sequence[Run], devices: int) -> list[list[Run]]:
     """The runs of each device, in order."""
     parts, start = [], 0
     for count in deal(len(runs), devices):
@@ -75,9 +67,9 @@ def blocks(runs: Sequence[RunPlace], devices: int) -> list[list[RunPlace]]:
     return parts
 
 
-def repeats_of(block: Sequence[RunPlace]) -> list[int]:
+def repeats_of(block: Sequence[Run]) -> list[int]:
     """The repeats of a device's runs, each once, in order."""
-    return sorted({repeat for _, repeat in block})
+    return sorted({run.repeat for run in block})
 
 
 def most_repeats(units: Sequence[Unit], devices: int) -> int:

@@ -100,10 +100,10 @@ def walk(count: int, visit: Callable[[jax.Array], Any], batch: int = 0) -> Any:
 
 def noise_table(
     key: jax.Array,
-    count: int,
+    indices: jax.Array,
     size: int,
     root: jax.Array | None = None,
     draw: Draw = pixel_laws.normal,
 ) -> jax.Array:
-    """[count, size, size] float32: all noise images of a split, to keep on the device."""
-    return walk(count, lambda indices: noise(key, indices, size, root, draw))
+    """[n, size, size] float32: the noise images with these indices [n], to keep on the device."""
+    return walk(len(indices), lambda places: noise(key, indices[places], size, root, draw))

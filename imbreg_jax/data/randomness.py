@@ -49,6 +49,17 @@ def purpose_key(root: jax.Array, repeat: jax.Array | int, purpose: Purpose) -> j
     return jax.random.fold_in(jax.random.fold_in(root, repeat), int(purpose))
 
 
+def member_key(
+    root: jax.Array, repeat: jax.Array | int, member: jax.Array | int, purpose: Purpose
+) -> jax.Array:
+    """The key of one purpose of the training of one member of an ensemble.
+
+    The first member's is that of its repeat, so that it is trained as a single network is.
+    """
+    key = purpose_key(root, repeat, purpose)
+    return jnp.where(jnp.asarray(member) > 0, jax.random.fold_in(key, member), key)
+
+
 def uniforms(seed: int, repeat: int, purpose: Purpose, count: int) -> np.ndarray:
     """[count] float64 uniforms in (0, 1): (k + 1/2)/2**23, for the inverse CDF on the host."""
     bits = _uniform_bits(purpose_key(root_key(seed), repeat, purpose), count)

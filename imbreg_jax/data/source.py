@@ -32,6 +32,7 @@ class Place(NamedTuple):
     Attributes:
       root: the study's root key.
       repeat: [] int32, the run's repeat: with a purpose, the root of its keys.
+      member: [] int32, the run's number in its ensemble, of which its training's keys come too.
       slot: [] int32, the repeat's place among its device's resident arrays.
       rows: {split: [..., n]} float32 generating values (or what else a source has of an image).
       dials: {dotted field: [] float32} of the run.
@@ -40,6 +41,7 @@ class Place(NamedTuple):
 
     root: jax.Array
     repeat: jax.Array
+    member: jax.Array
     slot: jax.Array
     rows: dict[str, jax.Array]
     dials: dict[str, jax.Array]

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbreg_jax.data import images, randomness
+from imbreg_jax.data import folds, images, randomness
 from imbreg_jax.data.pixel_laws import PIXEL_LAWS
-from imbreg_jax.data.randomness import purpose_key
+from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import KEPT, SPLITS, Place
 from imbreg_jax.data.task import Task
 from imbreg_jax.data.tasks import TASKS
@@ -31,7 +31,14 @@ def generating_values(
     if targets is None:
         settings = study.evaluation
         return np.linspace(settings.dense_low, settings.dense_high, count, dtype=np.float32)
-    uniforms = randomness.uniforms(study.seed, repeat, targets, count)
+    data = condition.data
+    if data.folds and split in KEPT:
+        number, whole = folds.data_set(data.folds, repeat), data.folds * data.validation_size
+        drawn = randomness.uniforms(study.seed, number, Purpose.TRAIN_TARGETS, whole)
+        part = (data.folds, data.validation_size)
+        uniforms = drawn[folds.places(*part, split, repeat, np.arange(count))]
+    else:
+        uniforms = randomness.uniforms(study.seed, repeat, targets, count)
     if split != 'test':
         return condition.distribution.ppf(uniforms).astype(np.float32)
     laws = [law.ppf(uniforms).astype(np.float32) for law in study.test_distributions]
@@ -51,6 +58,7 @@ class Synthetic:
         self.study = study
         self.task: Task = TASKS[condition.task.name]
         self.size = condition.data.image_size
+        self._part = (condition.data.folds, condition.data.validation_size)
         self._law = PIXEL_LAWS[condition.data.pixel_law]
         self._counts = {
             'train': condition.data.train_size,
@@ -77,13 +85,24 @@ class Synthetic:
 
     def resident(self, root: jax.Array, repeat: jax.Array) -> dict[str, Any]:
         """The noise of a repeat's training and validation images, for a device to keep."""
-        return {
-            split: images.noise_table(
-                purpose_key(root, repeat, SPLITS[split][1]),
-                self.count(split), self.size, root, self._law.draw,
-            )
-            for split in KEPT
-        }  # fmt: skip
+        tables = {}
+        for split in KEPT:
+            every = jnp.arange(self.count(split), dtype=jnp.int32)
+            key, places = self._found(root, repeat, split, every)
+            tables[split] = images.noise_table(key, places, self.size, root, self._law.draw)
+        return tables
+
+    def _found(
+        self, root: jax.Array, repeat: jax.Array, split: str, index: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The key of a split's images, and the places under it of those with these indices [b]."""
+        count, part = self._part
+        if count and split in KEPT:
+            number = folds.data_set(count, repeat)
+            key = purpose_key(root, number, Purpose.TRAIN_IMAGES)
+            return key, folds.places(count, part, split, repeat, index)
+        repeat = jnp.uint32(COMMON_REPEAT) if split == 'dense' else repeat
+        return purpose_key(root, repeat, SPLITS[split][1]), index
 
     def images(self, at: Place, split: str, index: jax.Array) -> jax.Array:
         """The images [..., b, H, W, channels] with these indices [b]."""
@@ -96,11 +115,10 @@ class Synthetic:
         return pictures, self.task.targets(pictures, generating, at.dials)
 
     def _images(self, at: Place, split: str, generating: jax.Array, index: jax.Array) -> jax.Array:
-        repeat = jnp.uint32(COMMON_REPEAT) if split == 'dense' else at.repeat
-        key = purpose_key(at.root, repeat, SPLITS[split][1])
+        key, place = self._found(at.root, at.repeat, split, index)
         if split in at.resident:
             noise = at.resident[split][at.slot, index]
         else:
-            noise = images.noise(key, index, self.size, at.root, self._law.draw)
-        nuisance = images.nuisance(key, index, self.task.nuisance)
+            noise = images.noise(key, place, self.size, at.root, self._law.draw)
+        nuisance = images.nuisance(key, place, self.task.nuisance)
         return self.task.images(generating, noise, nuisance, self._law)

@@ -15,7 +15,7 @@ from jax import lax
 from imbreg_jax.compute import out_of_memory
 from imbreg_jax.compute.memory import EVALUATED_AT_ONCE, evaluated_at_once
 from imbreg_jax.data import images
-from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import Place
 from imbreg_jax.evaluation import relevance
 from imbreg_jax.evaluation.references import linear, pixel_moments
@@ -118,7 +118,7 @@ class Programs:
         settings, made = self.study.evaluation, self.learner.network
         count = min(settings.moment_images, self.learner.source.count('train'))
         weights = params['dense2']['kernel'][:, 0]
-        root = purpose_key(at.root, data.repeat, Purpose.MOMENT_MASKS)
+        root = member_key(at.root, data.repeat, data.member, Purpose.MOMENT_MASKS)
         rate = data.dials['model.conv_dropout_rate']
         variables = {'params': params}
 

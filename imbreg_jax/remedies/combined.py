@@ -38,6 +38,9 @@ def combine(parts: Sequence[Remedy]) -> Remedy:
         having = [p.name for p in parts if getattr(type(p), method) is not getattr(Remedy, method)]
         if len(having) > 1:
             raise ValueError(f'{" and ".join(having)} do not go together: each has {words}')
+    ensembles = [part.name for part in parts if part.members > 1]
+    if len(ensembles) > 1:
+        raise ValueError(f'{" and ".join(ensembles)} do not go together: each is an ensemble')
     recipes = [part.name for part in parts if _resamples(part)]
     if len(recipes) > 1:
         raise ValueError(f'{" and ".join(recipes)} do not go together: each makes a training set')
@@ -79,6 +82,11 @@ class Combined(Remedy):
     def views(self) -> int:  # type: ignore[override]
         """Views of each image in a batch."""
         return max(part.views for part in self.parts)
+
+    @property
+    def members(self) -> int:  # type: ignore[override]
+        """Networks of the ensemble."""
+        return max(part.members for part in self.parts)
 
     @property
     def recipe(self) -> str:  # type: ignore[override]

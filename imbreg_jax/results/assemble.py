@@ -14,36 +14,79 @@ from imbreg_jax.evaluation.references import FITTED, floors
 from imbreg_jax.evaluation.relevance import relevance
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, Run, Study
 
 
 class Outcome(NamedTuple):
     """What the runs of one unit leave.
 
     Attributes:
-      runs: (condition, repeat) of each.
+      runs: which.
       arrays: [runs, ...]: what `Evaluator.finish` returns, `diverged_epoch`, and the weights as
         '<layer>/<kind>'.
     """
 
-    runs: Sequence[tuple[int, int]]
+    runs: Sequence[Run]
     arrays: dict[str, np.ndarray]
 
 
+# What networks say of images: an ensemble says their mean.
+_PREDICTIONS = ('test_prediction', 'dense_prediction', 'validation_prediction')
+
+
+def run_columns(study: Study, run: Run) -> dict[str, Any]:
+    """What an epoch's row says of its run; the number of a member only where there are several."""
+    condition = study.conditions[run.condition_index]
+    member = {'member': run.member} if condition.remedy.members > 1 else {}
+    return {
+        'condition': condition.name,
+        'train_distribution': condition.distribution.name,
+        'repeat': run.repeat,
+        **member,
+    }
+
+
 def in_order(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Epoch rows in the study's order: epoch, condition, repeat."""
+    """Epoch rows in the study's order: epoch, condition, repeat, member."""
     places = {condition.name: i for i, condition in enumerate(study.conditions)}
-    return sorted(rows, key=lambda row: (row['epoch'], places[row['condition']], row['repeat']))
+
+    def place(row: dict[str, Any]) -> tuple[int, ...]:
+        return row['epoch'], places[row['condition']], row['repeat'], row.get('member', 0)
+
+    return sorted(rows, key=place)
 
 
 def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarray]]:
-    """Each run's arrays, in the study's order."""
+    """The arrays of each of `Study.results`: a network's, or those of an ensemble's members."""
     found = {
         run: {name: values[i] for name, values in outcome.arrays.items()}
         for outcome in outcomes
         for i, run in enumerate(outcome.runs)
     }
-    return [found[(run.condition_index, run.repeat)] for run in study.runs]
+    members: dict[tuple[int, int], list[dict[str, np.ndarray]]] = {}
+    for run in study.runs:
+        members.setdefault(run.result, []).append(found[run])
+    return [parts[0] if len(parts) == 1 else _averaged(parts) for parts in members.values()]
+
+
+def _averaged(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of an ensemble: the mean prediction, and weights [members, ...].
+
+    It diverged where a member did. Moments are of a single network's output, so that there are none
+    of it (nan). All else is of the training set, and the same for each member.
+    """
+    found = dict(parts[0])
+    for name in parts[0]:
+        stacked = np.stack([part[name] for part in parts])
+        if '/' in name:
+            found[name] = stacked
+        elif name in _PREDICTIONS:
+            found[name] = stacked.mean(axis=0, dtype=np.float64).astype(stacked.dtype)
+        elif name == 'moments':
+            found[name] = np.full_like(parts[0][name], np.nan)
+        elif name == 'diverged_epoch':
+            found[name] = min(stacked[stacked > 0], default=stacked[0])
+    return found
 
 
 def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -74,11 +117,11 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
         calibration(run['validation_prediction'], run['validation_target']) for run in merged
     ]
     return {
-        'condition': np.array([study.conditions[r.condition_index].name for r in study.runs]),
+        'condition': np.array([study.conditions[c].name for c, _ in study.results]),
         'train_distribution': np.array(
-            [study.conditions[r.condition_index].distribution.name for r in study.runs]
+            [study.conditions[c].distribution.name for c, _ in study.results]
         ),
-        'repeat': np.array([r.repeat for r in study.runs]),
+        'repeat': np.array([repeat for _, repeat in study.results]),
         'conditions': np.array([c.name for c in study.conditions]),
         'repeats': np.array(study.repeats),
         'test_distributions': np.array([law.name for law in study.test_distributions]),
@@ -106,10 +149,10 @@ def _padded(rows: list[np.ndarray]) -> np.ndarray:
 
 
 def weights(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of weights.npz, '<condition>/<repeat>/<layer>/<kind>'."""
+    """The arrays of weights.npz, '<condition>/<repeat>/<layer>/<kind>'; see `merge`."""
     return {
-        f'{study.conditions[run.condition_index].name}/{run.repeat}/{name}': value
-        for run, parts in zip(study.runs, merged, strict=True)
+        f'{study.conditions[c].name}/{repeat}/{name}': value
+        for (c, repeat), parts in zip(study.results, merged, strict=True)
         for name, value in parts.items()
         if '/' in name
     }
@@ -128,8 +171,8 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     beside: list[tuple[Any, ...]] = []
     laws = study.test_distributions
-    for run, parts in zip(study.runs, merged, strict=True):
-        condition = study.conditions[run.condition_index]
+    for (place, repeat), parts in zip(study.results, merged, strict=True):
+        condition = study.conditions[place]
         head = (condition.name, condition.distribution.name)
         diverged = int(parts['diverged_epoch'])
         factor = calibration(parts['validation_prediction'], parts['validation_target'])
@@ -140,14 +183,14 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         score = functools.partial(_scores, study, targets=parts['test_target'], known=known)
         predicted = np.asarray(parts['test_prediction'], np.float64)
         for predictor, values in (('cnn', predicted), ('cnn_calibrated', factor * predicted)):
-            scores = score((*head, predictor, run.repeat), values)
+            scores = score((*head, predictor, repeat), values)
             rows += [(*row[:-1], float('nan')) for row in scores] if diverged else scores
         if diverged:
-            rows.append((*head, 'cnn', run.repeat, '', 'diverged_epoch', float(diverged)))
+            rows.append((*head, 'cnn', repeat, '', 'diverged_epoch', float(diverged)))
         for reference in FITTED:
             if reference in parts:
                 values = np.broadcast_to(parts[reference], predicted.shape)
-                beside += score((*head, reference, run.repeat), values)
+                beside += score((*head, reference, repeat), values)
     rows += _guesses(study, merged) + beside + _floors(study)
     table = pd.DataFrame(rows, columns=list(files.COLUMNS))
     by_name = {condition.name: condition for condition in study.conditions}
@@ -194,17 +237,17 @@ def _guesses(study: Study, merged: list[dict[str, np.ndarray]]) -> list[tuple[An
     settings = study.evaluation
     first = study.conditions[0]
     rows = []
-    for run, parts in zip(study.runs, merged, strict=True):
-        condition = study.conditions[run.condition_index]
+    for (place, repeat), parts in zip(study.results, merged, strict=True):
+        condition = study.conditions[place]
         if condition is not first and _images_of(condition) == _images_of(first):
             continue
         guess = baseline.random_guess(
-            study.seed, run.repeat, study.test_size, settings.guess_low, settings.guess_high
+            study.seed, repeat, study.test_size, settings.guess_low, settings.guess_high
         )
         # Of no training: the common guess stands beside conditions of all laws.
         known = strata(None, study.test_distributions, parts['test_generating'])
         name = '' if condition is first else condition.name
-        head = (name, '', 'random_guess', run.repeat)
+        head = (name, '', 'random_guess', repeat)
         rows += _scores(study, head, guess, parts['test_target'], known)
     return rows
 
@@ -213,14 +256,14 @@ def _floors(study: Study) -> list[tuple[Any, ...]]:
     """The floor's rows: one MSE for all repeats, where it is known."""
     found: dict[tuple[Any, ...], np.ndarray] = {}
     rows = []
-    for run in study.runs:
-        condition = study.conditions[run.condition_index]
+    for place, repeat in study.results:
+        condition = study.conditions[place]
         key = _images_of(condition)
         if key not in found:
             found[key] = floors(condition, study.test_distributions)
         rows += [
             (
-                condition.name, condition.distribution.name, 'floor', run.repeat, law.name, 'mse',
+                condition.name, condition.distribution.name, 'floor', repeat, law.name, 'mse',
                 float(value),
             )
             for law, value in zip(study.test_distributions, found[key], strict=True)

@@ -15,9 +15,12 @@ def ended_far_above(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
       A row per run, of those that did not diverge, whose last validation MSE is more than
-      `FAR_ABOVE` times its first: condition, repeat, before, after.
+      `FAR_ABOVE` times its first: condition, repeat (and member, where ensembles are), before,
+      after.
     """
-    run = ['condition', 'repeat']
+    run = [name for name in ('condition', 'repeat', 'member') if name in rows]
+    # Of a network that is no member of an ensemble there is no number of one.
+    rows = rows.fillna({'member': 0}) if 'member' in rows else rows
     last = rows.sort_values('epoch', kind='stable').drop_duplicates(run, keep='last')
     first = rows.loc[rows['epoch'] == 0, [*run, 'validation_mse']]
     ends = last.merge(first, on=run, suffixes=('', '_before'))

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import assemble, files
-from imbreg_jax.results.tensorboard import EventFiles
+from imbreg_jax.results import assemble, files, tensorboard
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.study import Study
 
@@ -37,7 +36,7 @@ class Journal:
         if workdir is not None:
             self._path = workdir.checkpoints / NAME
             if study.compute.tensorboard:
-                self._events = EventFiles(workdir.tensorboard)
+                self._events = tensorboard.EventFiles(workdir.tensorboard)
 
     @property
     def rows(self) -> Sequence[dict[str, Any]]:
@@ -86,12 +85,11 @@ class Journal:
     def _show_events(self) -> None:
         if self._events is None:
             return
-        runs: dict[tuple[str, int], list[dict[str, Any]]] = {
-            (self._study.conditions[run.condition_index].name, run.repeat): []
-            for run in self._study.runs
+        runs: dict[tensorboard.Of, list[dict[str, Any]]] = {
+            tensorboard.of(assemble.run_columns(self._study, run)): [] for run in self._study.runs
         }
         for row in self._rows:
-            runs[row['condition'], row['repeat']].append(row)
+            runs[tensorboard.of(row)].append(row)
         self._events.replace(runs)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:

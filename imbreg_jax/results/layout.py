@@ -19,6 +19,7 @@ _WRITTEN = {
     'tables': re.compile(r'.+\.(md|csv)'),
     'figures': re.compile(r'.+\.(svg|png)'),
     'tensorboard/*/*': re.compile(r'events\..+'),
+    'tensorboard/*/*/*': re.compile(r'events\..+'),
     kept_tables.FOLDER: re.compile(r'[0-9a-f]+\.f64'),
 }
 # All that a first start leaves that is killed before config.json is there.

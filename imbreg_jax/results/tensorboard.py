@@ -17,10 +17,19 @@ from typing import Any
 from imbreg_jax.results import files
 
 # What a row says of itself; all else of it are scalars.
-_NO_SCALARS = ('condition', 'train_distribution', 'repeat', 'epoch', 'wall_time')
+_NO_SCALARS = ('condition', 'train_distribution', 'repeat', 'member', 'epoch', 'wall_time')
 _MARK = 'imbreg_jax'
 # Also what a killed process left of one.
 _OURS = re.compile(rf'\.?events\.out\.tfevents\.\d+\.\d{{6}}\..*\.{_MARK}(\.[0-9a-f]+\.partial)?')
+
+
+# Condition, repeat and member; None for a network that is no member of an ensemble.
+Of = tuple[str, int, int | None]
+
+
+def of(row: Mapping[str, Any]) -> Of:
+    """The run that an epoch's row is of."""
+    return row['condition'], row['repeat'], row.get('member')
 
 
 class EventFiles:
@@ -29,13 +38,13 @@ class EventFiles:
     def __init__(self, folder: Path):
         """Args: the folder that holds a folder for each run."""
         self.folder = folder
-        self._paths: dict[tuple[str, int], Path] = {}
+        self._paths: dict[Of, Path] = {}
 
-    def replace(self, rows: Mapping[tuple[str, int], Sequence[dict[str, Any]]]) -> None:
+    def replace(self, rows: Mapping[Of, Sequence[dict[str, Any]]]) -> None:
         """Makes the files hold these rows and no others; one that does is left as it is.
 
         Args:
-          rows: (condition, repeat) -> the run's rows by epoch: its columns and `wall_time`, seconds
+          rows: run (see `of`) -> its rows by epoch: its columns and `wall_time`, seconds
             since 1970. Files that are not ours stay.
 
         Raises:
@@ -67,15 +76,16 @@ class EventFiles:
           OSError: a file cannot be written or the disk is full.
         """
         for row in rows:
-            run = row['condition'], row['repeat']
+            run = of(row)
             begins = run not in self._paths
             if begins:
                 self._paths[run] = self._of(run) / _new_name()
             files.append(self._paths[run], _encode([row], begins))
 
-    def _of(self, run: tuple[str, int]) -> Path:
-        condition, repeat = run
-        return self.folder / condition / f'repeat_{repeat}'
+    def _of(self, run: Of) -> Path:
+        condition, repeat, member = run
+        folder = self.folder / condition / f'repeat_{repeat}'
+        return folder if member is None else folder / f'member_{member}'
 
 
 def _listed(folder: Path) -> list[Path]:

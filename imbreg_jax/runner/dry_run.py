@@ -63,9 +63,12 @@ def _conditions(study: Study) -> str:
     more = f', and {len(names) - _MOST_CONDITIONS} more' if len(names) > _MOST_CONDITIONS else ''
     fields = ('train_distribution', 'remedy', *study.varied)
     differing = [f for f in fields if len({_value(c, f) for c in study.conditions}) > 1]
+    members = [condition.remedy.members for condition in study.conditions]
+    of_members = ', with the members of ensembles' if max(members) > 1 else ''
     return (
         f'{_count(len(names), "condition")} x {_count(len(study.repeats), "repeat")} = '
-        f'{_count(len(study.runs), "run")}: {", ".join(names[:_MOST_CONDITIONS])}{more}\n'
+        f'{_count(len(study.runs), "run")}{of_members}: '
+        f'{", ".join(names[:_MOST_CONDITIONS])}{more}\n'
         f'conditions differ in: {", ".join(differing) or "nothing"}'
     )
 
@@ -104,7 +107,7 @@ def _costs(study: Study, plan: plan_lib.Plan, devices: list[Any], workdir: str) 
     kind = f'{len(devices)} x {devices[0].device_kind}'
     cached = 'cached on the device' if plan.cached else 'drawn anew in every epoch'
     yield f'memory: about {plan.bytes_predicted / 1e9:.2g} GB on {kind}, images {cached}'
-    images = sum(len(study.repeats) * condition.images for condition in study.conditions)
+    images = sum(study.conditions[run.condition_index].images for run in study.runs)
     rate = speed.recall(devices)
     if rate:
         took = _duration(speed.work(study) / rate)
@@ -125,7 +128,7 @@ def disk(study: Study) -> int:
     for condition in study.conditions:
         test = len(study.test_distributions) * study.test_size
         predictions += 2 * (test + condition.data.validation_size + settings.dense_size)
-        weights += condition.architecture.parameters
+        weights += condition.remedy.members * condition.architecture.parameters
     # The newest checkpoint is written beside those that are kept.
     copies = 1 + _STATE_COPIES * (1 + study.compute.checkpoints_kept)
     return _NUMBER_BYTES * len(study.repeats) * (2 * predictions + copies * weights)

@@ -16,7 +16,7 @@ from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, Run, Study
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.step import TrainState
 
@@ -40,7 +40,7 @@ class Position(NamedTuple):
 class _Begun(NamedTuple):
     """Runs that are under way: what is trained next, and their arrays there; see `arrays_of`."""
 
-    runs: tuple[units_lib.RunPlace, ...]
+    runs: tuple[Run, ...]
     epoch: int
     step: int
     arrays: list[np.ndarray]
@@ -108,7 +108,7 @@ class Progress:
         self._kept = held['outcomes']
         for number, kept in enumerate(self._kept):
             with np.load(self._unit_path(number), allow_pickle=False) as arrays:
-                runs = [(condition, repeat) for condition, repeat in kept['runs']]
+                runs = [Run(*run) for run in kept['runs']]
                 self.outcomes.append(Outcome(runs, dict(arrays)))
         self._waiting = _parts(held['begun'], found.arrays, plan.runs_per_unit)
         self.units = self._cut(plan.runs_per_unit)
@@ -255,7 +255,7 @@ class Progress:
         return self.journal.fault(position)
 
 
-def _plain(runs: Sequence[units_lib.RunPlace]) -> list[list[int]]:
+def _plain(runs: Sequence[Run]) -> list[list[int]]:
     return [list(map(int, run)) for run in runs]
 
 
@@ -265,7 +265,7 @@ def _parts(begun: list[dict[str, Any]], arrays: list[np.ndarray], most: int) -> 
     each = len(arrays) // max(1, len(begun))
     parts = []
     for place, held in enumerate(begun):
-        runs = tuple((condition, repeat) for condition, repeat in held['runs'])
+        runs = tuple(Run(*run) for run in held['runs'])
         values = arrays[place * each : (place + 1) * each]
         parts += _Begun(runs, held['epoch'], held['step'], values).slices(most)
     return parts

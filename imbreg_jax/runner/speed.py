@@ -16,8 +16,8 @@ _LEAST_STEPS = 500.0
 
 def work(study: Study) -> float:
     """What training a study takes, in steps of the paper's network and batch."""
-    runs = len(study.repeats)
-    return sum(runs * c.steps * relative_work(c) for c in study.conditions)
+    each = [c.remedy.members * c.steps * relative_work(c) for c in study.conditions]
+    return len(study.repeats) * sum(each)
 
 
 def remember(devices: list[Any], steps: float, seconds: float) -> None:

@@ -131,15 +131,13 @@ class UnitRun:
         diverged = self.engine.axis.fetch(state.diverged_step) >= 0
         rows: list[dict[str, Any]] = [
             {
-                'condition': self.study.conditions[condition].name,
-                'train_distribution': self.study.conditions[condition].distribution.name,
-                'repeat': repeat,
+                **assemble.run_columns(self.study, run),
                 'epoch': epoch,
                 'train_loss': None if losses is None else float(losses[i]),
                 **{f'validation_{name}': float(value[i]) for name, value in scores.items()},
                 'diverged': bool(diverged[i]),
             }
-            for i, (condition, repeat) in enumerate(self.unit.runs)
+            for i, run in enumerate(self.unit.runs)
         ]
         self.progress.journal.add(assemble.in_order(self.study, rows))
 

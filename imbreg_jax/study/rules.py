@@ -106,6 +106,18 @@ def _check_sizes(
             f'{network.conv_features} and model.kernel_size {kernel_size} it must be at least '
             f'{least}',
         )
+    folds, part = fields['data.folds'], fields['data.validation_size']
+    if folds == 1:
+        raise _refused(fields, named, 'data.folds', 'it must be 0, or at least 2')
+    if folds and part * (folds - 1) != fields['data.train_size']:
+        raise _refused(
+            fields,
+            named,
+            'data.folds',
+            f'{folds} parts of data.validation_size, which is {part}, leave {part * (folds - 1)} '
+            f'images to train on, and data.train_size is {fields["data.train_size"]}; it must be '
+            'that number',
+        )
     if fields['training.batch_size'] > fields['data.train_size']:
         if 'data.train_size' in named and 'training.batch_size' not in named:
             raise _refused(

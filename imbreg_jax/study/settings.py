@@ -130,6 +130,12 @@ class DataSettings:
         5_000, integer(1, 10**8), 'test images of a repeat, for each test distribution', CODE,
         shared=True, also='n_test num_test',
     )  # fmt: skip
+    folds: int = field(
+        0, integer(0, 1000),
+        'k-fold cross-validation: k repeats share a data set, of which each validates on another '
+        'part; 0: every repeat has a data set of its own',
+        CODE, shared=True, also='k_fold kfold n_folds cross_validation cv n_splits',
+    )  # fmt: skip
     cache: str = field(
         'auto', one_of('auto', 'always', 'never'),
         'keep the training images on the device; the values are the same either way', HOST,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import ml_collections
 import numpy as np
@@ -94,12 +94,23 @@ class Condition:
         return self.steps * self.training.batch_size
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One trained network: a condition (by its place in the study) and a repeat's number."""
+class Run(NamedTuple):
+    """One trained network.
+
+    Attributes:
+        condition_index: its condition's place in the study.
+        repeat: its repeat's number.
+        member: its number in the ensemble of its condition and repeat; 0 where that is one network.
+    """
 
     condition_index: int
     repeat: int
+    member: int = 0
+
+    @property
+    def result(self) -> tuple[int, int]:
+        """Condition and repeat: whose result the network is, or is a part of."""
+        return self.condition_index, self.repeat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +137,30 @@ class Study:
     compute: ComputeSettings
     resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
-    @property
+    @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
-        """Every run, condition-major."""
+        """Every run, condition-major, members of an ensemble one after the other."""
         return tuple(
-            Run(index, repeat) for index in range(len(self.conditions)) for repeat in self.repeats
+            Run(index, repeat, member)
+            for index, condition in enumerate(self.conditions)
+            for repeat in self.repeats
+            for member in range(condition.remedy.members)
         )
+
+    @property
+    def results(self) -> tuple[tuple[int, int], ...]:
+        """What there are results of, condition-major: condition's place and repeat of each."""
+        return tuple(dict.fromkeys(run.result for run in self.runs))
+
+    def runs_of(self, program: int) -> list[Run]:
+        """The runs of a program, repeat-major, so that those of a repeat come together."""
+        group = self.programs()[program]
+        return [
+            Run(index, repeat, member)
+            for repeat in self.repeats
+            for index in group
+            for member in range(self.conditions[index].remedy.members)
+        ]
 
     def programs(self) -> tuple[tuple[int, ...], ...]:
         """The conditions (by their place) in groups that share one compilation."""

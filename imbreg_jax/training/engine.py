@@ -10,7 +10,7 @@ from imbreg_jax.compute.plan import Plan
 from imbreg_jax.compute.run_axis import RunAxis
 from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.study import Study
+from imbreg_jax.study import Condition, Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
 from imbreg_jax.training.remedy import COMMON, Remedy
 from imbreg_jax.training.step import TrainState
@@ -61,14 +61,17 @@ class Engine:
         return self.programs.chunk_steps
 
     def _remedies(self) -> list[Remedy]:
-        return [self.study.conditions[c].remedy for c, _ in self.unit.runs]
+        return [condition.remedy for condition in self._conditions()]
+
+    def _conditions(self) -> list[Condition]:
+        return [self.study.conditions[run.condition_index] for run in self.unit.runs]
 
     def _prepare(self) -> None:
         """Draws the runs' data: rows on the host; what lies on the devices, and targets, there."""
-        study, axis, programs = self.study, self.axis, self.programs
+        axis, programs = self.axis, self.programs
         source = programs.learner.source
-        conditions = [study.conditions[c] for c, _ in self.unit.runs]
-        repeats = np.array([r for _, r in self.unit.runs], np.int32)
+        conditions = self._conditions()
+        repeats = np.array([run.repeat for run in self.unit.runs], np.int32)
         # A device has what belongs to the repeats of its own runs, and of no other.
         local = [units.repeats_of(block) or [int(repeats[0])] for block in axis.blocks]
         tables = [np.pad(part, (0, programs.tables - len(part)), mode='edge') for part in local]
@@ -78,7 +81,10 @@ class Engine:
         for spot, run in enumerate(axis.held):
             known = local[spot // places]
             slots[spot] = known.index(repeats[run]) if repeats[run] in known else 0
-        rows = [source.rows(study.conditions[c], r) for c, r in self.unit.runs]
+        rows = [
+            source.rows(condition, run.repeat)
+            for condition, run in zip(conditions, self.unit.runs, strict=True)
+        ]
         # Of a remedy that shares the program of none, the program knows no dial.
         own = programs.learner.remedy.dials()
         dials = [
@@ -88,6 +94,7 @@ class Engine:
         self.run_data = axis.spread(
             RunData(
                 repeat=repeats,
+                member=np.array([run.member for run in self.unit.runs], np.int32),
                 slot=np.zeros(len(repeats), np.int32),
                 rows={split: np.stack([row[split] for row in rows]) for split in rows[0]},
                 dials={
@@ -109,9 +116,8 @@ class Engine:
         found = self._remedies()
         # Fetched only where a remedy looks at them.
         targets = self.axis.fetch(self.targets['train']) if any(r.name for r in found) else None
-        layers = [
-            layer.name for layer in study.conditions[self.unit.runs[0][0]].architecture.layers
-        ]
+        conditions = self._conditions()
+        layers = [layer.name for layer in conditions[0].architecture.layers]
         plain = {
             'weights': np.ones(count, np.float32),
             'first': np.arange(count, dtype=np.int32),
@@ -119,13 +125,15 @@ class Engine:
         # Of a remedy that shares the program of none, the program takes no array of its own.
         has_code = bool(self.programs.learner.remedy.code)
         tables, schedules = [], []
-        for i, ((c, repeat), remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
+        for i, (run, remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
             made = dict(plain)
             if targets is not None and remedy.name:
-                seeds = [study.seed, repeat, int(Purpose.RESAMPLING)]
+                # The first member's are those of a single network.
+                member = [run.member] if run.member else []
+                seeds = [study.seed, run.repeat, int(Purpose.RESAMPLING), *member]
                 made |= remedy.tables(
                     np.asarray(targets[i], np.float64),
-                    study.conditions[c].distribution,
+                    conditions[i].distribution,
                     np.random.default_rng(seeds),
                 )
             tables.append({k: v for k, v in made.items() if has_code or k in COMMON})

@@ -17,7 +17,7 @@ from imbreg_jax.compute.plan import Plan
 from imbreg_jax.compute.run_axis import Layout
 from imbreg_jax.data import images
 from imbreg_jax.data.images import WALK_BATCH
-from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import KEPT, Place, Source
 from imbreg_jax.data.synthetic import Synthetic
 from imbreg_jax.model import network
@@ -32,12 +32,14 @@ class RunData(NamedTuple):
 
     Attributes:
       repeat: [] int32, the repeat's number: with a purpose, the root of the run's keys.
+      member: [] int32, its number in its ensemble.
       slot: [] int32, the repeat's place among what lies on its device.
       rows: {split: [..., n]} of the source.
       dials: {dotted field: [] float32}, those of the remedy under 'remedy.'.
     """
 
     repeat: Any
+    member: Any
     slot: Any
     rows: dict[str, Any]
     dials: dict[str, Any]
@@ -62,7 +64,12 @@ class Lessons(NamedTuple):
 
 def place(run: RunData, device: Any, shared: Any) -> Place:
     """Where a run finds its images."""
-    return Place(shared['root'], run.repeat, run.slot, run.rows, run.dials, device)
+    return Place(shared['root'], run.repeat, run.member, run.slot, run.rows, run.dials, device)
+
+
+def training_key(run: RunData, purpose: Purpose, shared: Any) -> jax.Array:
+    """The key of one purpose of a run's training; those of an epoch are folded from it."""
+    return member_key(shared['root'], run.repeat, run.member, purpose)
 
 
 class Programs:
@@ -146,7 +153,7 @@ class Programs:
 
     def _initialize(self, _: Any, run_and_tables: Any, __: Any, shared: Any) -> TrainState:
         run, tables = run_and_tables
-        key = purpose_key(shared['root'], run.repeat, Purpose.INITIALIZATION)
+        key = training_key(run, Purpose.INITIALIZATION, shared)
         params = self._initial_params(key)
         remedy = self.learner.remedy
         state = remedy.start(self.learner.network.dense_features, self._own(tables))
@@ -157,7 +164,7 @@ class Programs:
         return step.own_tables(tables)
 
     def _shuffle(self, _: Any, run: RunData, __: Any, shared: Any) -> jax.Array:
-        key = purpose_key(shared['root'], run.repeat, Purpose.SHUFFLE)
+        key = training_key(run, Purpose.SHUFFLE, shared)
         key = jax.random.fold_in(key, shared['epoch'])
         return jax.random.permutation(key, self.learner.source.count('train')).astype(jnp.int32)
 
@@ -191,7 +198,7 @@ class Programs:
         run, lessons = run_and_data
         at = place(run, device, shared)
         source, made, remedy, _ = self.learner
-        key = purpose_key(shared['root'], run.repeat, Purpose.FOLD_MASKS)
+        key = training_key(run, Purpose.FOLD_MASKS, shared)
         key = jax.random.fold_in(key, shared['epoch'])
         rate = run.dials['model.conv_dropout_rate']
 
@@ -219,7 +226,7 @@ class Programs:
         It counts steps for all layers alike, so that it cannot do so for one of them.
         """
         run, lessons = run_and_data
-        key = purpose_key(shared['root'], run.repeat, Purpose.REDRAWN_LAYERS)
+        key = training_key(run, Purpose.REDRAWN_LAYERS, shared)
         fresh = self._initial_params(jax.random.fold_in(key, shared['epoch']))
         redrawn = lessons.redrawn[shared['epoch']] & (state.diverged_step < 0)
         params = {

@@ -76,6 +76,7 @@ class Remedy:
     Attributes:
       outputs: numbers that the network gives for each image (Q).
       views: of each image in a batch (V).
+      members: networks, each a run, whose predictions are averaged.
       recipe: what a training image is made of: 'index', an image of the set; 'noise', that with
         noise on it; 'mix', a mixture of two with noise.
       resamples: whether `first` is another than every image once.
@@ -85,6 +86,7 @@ class Remedy:
     name = ''
     outputs = 1
     views = 1
+    members = 1
     recipe = 'index'
     resamples = False
     folds = False

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from imbreg_jax.data.randomness import Purpose, purpose_key
+from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import Place, Source
 from imbreg_jax.model.layers import STATISTICS, running
 from imbreg_jax.model.network import RegressionCNN
@@ -96,7 +96,7 @@ def pictures_of(
         share = tables['share'][index][:, None, None, None]
         other = source.images(at, 'train', tables['second'][index])
         pictures = share * pictures + (1.0 - share) * other
-    key = purpose_key(at.root, at.repeat, Purpose.RECIPE_NOISE)
+    key = member_key(at.root, at.repeat, at.member, Purpose.RECIPE_NOISE)
     draw = lambda i: jax.random.normal(jax.random.fold_in(key, i), pictures.shape[1:])  # noqa: E731
     spread = pictures.std((1, 2), keepdims=True) * tables['noise'][index][:, None, None, None]
     return pictures + spread * jax.vmap(draw)(index), tables['target'][index]
@@ -161,7 +161,7 @@ def train_step(
     remedy, settings = learner.remedy, learner.training
     pictures, wanted = pictures_of(learner, at, targets, tables, index)
     key, views_key = (
-        jax.random.fold_in(purpose_key(at.root, at.repeat, purpose), number)
+        jax.random.fold_in(member_key(at.root, at.repeat, at.member, purpose), number)
         for purpose in (Purpose.DROPOUT, Purpose.VIEWS)
     )
     weights = jnp.where(epoch.weighted, tables['weights'][index], 1.0)

@@ -33,6 +33,14 @@ def warnings(study: FinishedStudy) -> list[str]:
             f'count all the same, repeat {listed(which, "repeats")}.'
         )
     found += _some(far, 'ended far above where training began and count all the same')
+    if study.folds:
+        sets = len({k // study.folds for _, k in study.runs})
+        few = '; with fewer than two, intervals and tests are undefined' if sets < 2 else ''
+        found.append(
+            f'Repeats are folds, {study.folds} to a data set. Tables and tests are over data sets, '
+            f'of which there are {sets}{few}; curves, parts of the error and moments are over '
+            'networks, and their bands too narrow for another data set.'
+        )
     if min((len(study.repeats(name)) for name in study.conditions), default=0) < 2:
         found.append(
             'With fewer than two repeats that count, standard deviations, intervals and tests are '
