@@ -103,7 +103,7 @@ def _programs(mapping='map', cached=True, chunk=2):
 @functools.cache
 def _trained(*runs, **programs):
     """A unit of (condition, repeat)."""
-    places = tuple((_place(name), repeat) for name, repeat in runs)
+    places = tuple(Run(_place(name), repeat) for name, repeat in runs)
     return small_study.train_unit(Engine(_programs(**programs), units.Unit(0, places)))
 
 
