@@ -106,7 +106,7 @@ class DenseWeightTest(parameterized.TestCase):
 
     def test_the_remedy_has_every_parameter_of_the_function(self):
         targets = np.random.default_rng(0).exponential(2.0, 500)
-        given = dict(alpha=0.7, epsilon=0.1, bandwidth=0.4, variant='published')
+        given = {'alpha': 0.7, 'epsilon': 0.1, 'bandwidth': 0.4, 'variant': 'published'}
         found = dense_weight.DenseWeight(**given).tables(targets, None, None)['weights']
         np.testing.assert_array_equal(found, dense_weight.weights(targets, **given))
 

@@ -106,10 +106,16 @@ class WeightsTest(parameterized.TestCase):
 
     def test_the_remedy_has_every_parameter_of_the_function(self):
         targets = 1 + np.random.default_rng(0).exponential(2.0, 500)
-        given = dict(
-            bins=12, kernel='laplace', size=3, sigma=0.7, power=1.0, low=0.01, high=0.2,
-            variant='published',
-        )  # fmt: skip
+        given = {
+            'bins': 12,
+            'kernel': 'laplace',
+            'size': 3,
+            'sigma': 0.7,
+            'power': 1.0,
+            'low': 0.01,
+            'high': 0.2,
+            'variant': 'published',
+        }
         found = lds.LDS(**given).tables(targets, None, None)['weights']
         np.testing.assert_array_equal(found, lds.weights(targets, **given))
 

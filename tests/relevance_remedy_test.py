@@ -40,8 +40,8 @@ class RelevanceTest(absltest.TestCase):
     def test_the_remedy_has_every_parameter_of_the_function(self):
         targets = np.random.default_rng(0).standard_t(3, 500)
         for given in (
-            dict(floor=0.3, sides='low', reach=2.0, adjusted=True),
-            dict(points=((-1.0, 1.0), (0.0, 0.0))),
+            {'floor': 0.3, 'sides': 'low', 'reach': 2.0, 'adjusted': True},
+            {'points': ((-1.0, 1.0), (0.0, 0.0))},
         ):
             found = relevance.Relevance(**given).tables(targets, None, None)['weights']
             np.testing.assert_array_equal(found, relevance.weights(targets, **given))

@@ -98,7 +98,9 @@ class CheckTest(absltest.TestCase):
     def test_by_hand_any_law_will_do(self):
         points = 'points=((1, 1), (5.5, 0), (10, 1))'
         made = self._resolve('u1_10', f'relevance({points})')
-        self.assertIn('points=((1.0, 1.0), (5.5, 0.0), (10.0, 1.0))', made.conditions[0].remedy.spec)
+        self.assertIn(
+            'points=((1.0, 1.0), (5.5, 0.0), (10.0, 1.0))', made.conditions[0].remedy.spec
+        )
 
 
 class ProgramTest(absltest.TestCase):

@@ -8,8 +8,10 @@ Paper and package differ in what they scale by: the paper by the least and great
 training targets have, the package by those of its grid, which goes on to where there are no targets
 and density is next to 0. On unimodal laws with tails that is the same; on uniform targets, where
 density falls to half at the ends, the least target weighs 1 before it is brought to mean 1 in the
-paper, and 1 - alpha / 2 in the package. Either way nearly all of the weight is then at the ends
-when alpha is 1: the method is not neutral.
+paper, and 1 - alpha / 2 in the package. Either way alpha = 1 leaves the middle only what chance
+makes of it, and of 50,000 uniform targets the 7 percent that lie within a bandwidth of an end have
+some 40 percent of the weight: the method is not neutral. With alpha = 0.5 weights there are 0.9 in
+the middle and 1.8 at the ends.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def taps(
     """
     distances = np.abs(np.arange(size) - size // 2)
     if kernel == 'triangular':
-        # Thirds as float64 has them, on which it depends whether the repository drops a whole image.
+        # Thirds as SciPy's window rounds them: on that depends what the repository drops.
         return (size // 2 + 1 - distances) / (size // 2 + 1)
     if kernel == 'laplace':
         return np.exp(-distances / sigma)
