@@ -71,6 +71,8 @@ class CheckTest(absltest.TestCase):
         for law in ('u1_10', 'u1_5'):
             self.assertIn('0 of 50000 training targets are expected to lie', self._refused(law))
             self.assertEqual(self._refused(law, points=((1.0, 0.0), (5.0, 1.0))), '')
+        beyond = self._refused('u1_10', points=((10.5, 0.0), (12.0, 1.0)))
+        self.assertIn('give none of the training targets any relevance', beyond)
         self.assertIn('points=((1.004, 1), (5.5, 0), (9.996, 1))', self._refused('u1_10'))
         # Of a normal law 0.7 percent lie outside, of an exponential one 4.8 percent, all above.
         self.assertEqual(self._refused('n5_5_1'), '')

@@ -112,7 +112,11 @@ class ProgramTest(absltest.TestCase):
         return study.resolve(config).programs()
 
     def test_of_arrays(self):
-        self.assertEqual(self._programs('', 'inverse', 'inverse(bins=7, power=0.5)'), ((0, 1, 2),))
+        points = 'points=((1, 1), (5.5, 0), (10, 1))'
+        weights = ('inverse', 'inverse(bins=7, power=0.5)', 'lds', "lds(kernel='laplace', size=3)")
+        weights += ('dense_weight(alpha=0.5)', f'relevance({points})', 'lds + dense_weight')
+        found = self._programs('', *weights)
+        self.assertEqual(found, (tuple(range(1 + len(weights))),))
         two = self._programs('gaussian_noise', 'gaussian_noise(bins=7, perturbation=0.3)')
         self.assertEqual(two, ((0, 1),))
 

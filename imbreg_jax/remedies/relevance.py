@@ -55,10 +55,7 @@ def weights(
     found = relevance_lib.control_points(targets, points, sides, reach, adjusted)
     phi = relevance_lib.relevance(targets, found)
     if not phi.any():
-        raise ValueError(
-            'the control points give none of the training targets any relevance; give others, or '
-            'none for those of a box plot'
-        )
+        raise ValueError(relevance_lib.NOWHERE)
     made = floor + (1.0 - floor) * phi
     return made / made.mean()
 

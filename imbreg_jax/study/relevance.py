@@ -36,6 +36,10 @@ RULE = (
     'two or more pairs (target, relevance), targets rising, relevance from 0 to 1 and somewhere '
     'above 0, such as ((1, 1), (5.5, 0), (10, 1))'
 )
+NOWHERE = (
+    'the control points give none of the training targets any relevance; give others, or none for '
+    'those of a box plot'
+)
 _SIDES = {'both': (True, True), 'low': (True, False), 'high': (False, True)}
 _BEYOND = {
     'both': 'outside of the whiskers of a box plot',
@@ -110,11 +114,15 @@ def check_law(
 
     Raises:
       ValueError: with a sentence, where so few are expected outside of the whiskers that there may
-        be none, with a probability of more than a millionth.
+        be none, with a probability of more than a millionth; or points by hand leave all at 0.
     """
-    if len(by_hand) or not law.known:
+    if not law.known:
         return
     shown = law.ppf(_LEVELS)
+    if len(by_hand):
+        if not relevance(shown, checked(by_hand)).any():
+            raise ValueError(NOWHERE)
+        return
     low, _, high = np.ravel(fences(shown, reach=reach, adjusted=adjusted))
     below, above = _SIDES[sides]
     share = below * float(law.cdf(low)) + above * (1.0 - float(law.cdf(high)))
