@@ -2,16 +2,25 @@
 
 The host parts and the losses are plain functions, of use for anybody's arrays and networks:
 
-    from imbreg_jax.remedies import balanced_mse, inverse
+    from imbreg_jax.remedies import balanced_mse, lds
 
-    weights = inverse.weights(targets, bins=20)              # [N], of mean 1
+    weights = lds.weights(targets, bins=100)                 # [N], of mean 1
     loss = balanced_mse.batch_loss(predictions, targets, 1)  # [B], [B] -> []
 
 A remedy of one's own is a frozen dataclass with a name, made known by `register`; see
 `imbreg_jax.training.remedy.Remedy` for what it may give.
 """
 
-from imbreg_jax.remedies import balanced_mse, ensemble, fds, gaussian_noise, inverse
+from imbreg_jax.remedies import (
+    balanced_mse,
+    dense_weight,
+    ensemble,
+    fds,
+    gaussian_noise,
+    inverse,
+    lds,
+    relevance,
+)
 from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
 
@@ -20,11 +29,14 @@ __all__ = [
     'REMEDIES',
     'Remedy',
     'balanced_mse',
+    'dense_weight',
     'ensemble',
     'fds',
     'gaussian_noise',
     'inverse',
+    'lds',
     'parse',
     'register',
+    'relevance',
     'usage',
 ]

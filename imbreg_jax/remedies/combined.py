@@ -122,6 +122,11 @@ class Combined(Remedy):
             dials=self._of(part, batch.dials),
         )
 
+    def check(self, law: Distribution, count: int) -> None:
+        """What any of the parts refuses."""
+        for part in self.parts:
+            part.check(law, count)
+
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:

@@ -74,6 +74,7 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
                 f'images and this network it must be at most {_MOST_BATCH_VALUES // widest}',
             )
     _check_domain(fields, named, task, parse)
+    _check_remedy(fields, named, parse)
 
 
 def _refused(
@@ -224,6 +225,15 @@ def _check_domain(
                 field,
                 f'targets of the task {fields["task.name"]} lie between {low:g} and {high:g}',
             )
+
+
+def _check_remedy(fields: Mapping[str, Any], named: Mapping[str, str], parse: Parse) -> None:
+    """Refuses training targets that the remedy can do nothing with."""
+    remedy = looked_up(FIELDS['remedy'].of.registry)(fields['remedy'])
+    try:
+        remedy.check(parse(fields['train_distribution']), fields['data.train_size'])
+    except ValueError as error:
+        raise _refused(fields, named, 'remedy', str(error)) from None
 
 
 def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> None:

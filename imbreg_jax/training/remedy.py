@@ -122,6 +122,14 @@ class Remedy:
 
     # --- on the host ----------------------------------------------------------------------------
 
+    def check(self, law: Distribution, count: int) -> None:
+        """Refuses so many training targets of a law, if it can do nothing with them.
+
+        Raises:
+          ValueError: with a sentence.
+        """
+        del law, count
+
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
