@@ -11,7 +11,18 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 `imbreg_jax.training.remedy.Remedy` for what it may give.
 """
 
-from imbreg_jax.remedies import balanced_mse, fds, gaussian_noise, inverse
+from imbreg_jax.remedies import (
+    balanced_mse,
+    fds,
+    focal_r,
+    gaussian_noise,
+    homogeneous,
+    huber,
+    inverse,
+    log_target,
+    relative_mse,
+    scale_augmentation,
+)
 from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
 
@@ -21,9 +32,15 @@ __all__ = [
     'Remedy',
     'balanced_mse',
     'fds',
+    'focal_r',
     'gaussian_noise',
+    'homogeneous',
+    'huber',
     'inverse',
+    'log_target',
     'parse',
     'register',
+    'relative_mse',
+    'scale_augmentation',
     'usage',
 ]

@@ -14,4 +14,9 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     return error * error
 
 
-OBJECTIVES: dict[str, Objective] = {'mse': squared_error}
+def relative_squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """((prediction - target) / target)**2, to which errors of one percentage are one."""
+    return squared_error(predictions / targets, 1.0)
+
+
+OBJECTIVES: dict[str, Objective] = {'mse': squared_error, 'relative_mse': relative_squared_error}
