@@ -43,7 +43,7 @@ class PublishedTest(parameterized.TestCase):
 
     def test_noise_is_learnt_as_it_is_there(self):
         held = published.losses()
-        for case in held['balanced_mse']:
+        for case in held['balanced_mse'][::2]:  # Each form, and each noise to begin with.
             method = remedies.parse(
                 f'balanced_mse(variant={case["variant"]!r}, noise={case["noise"]}, learnable=True)'
             )
@@ -147,7 +147,7 @@ class LawTest(parameterized.TestCase):
 
     def test_forms_agree_where_bins_and_batches_are_fine(self):
         """All of them estimate the same integral over a training law, N(5, 1) here."""
-        targets = np.sort(np.random.default_rng(0).normal(5.0, 1.0, 2_000))
+        targets = stats.norm.ppf((np.arange(2000) + 0.5) / 2000, 5.0, 1.0)
         predictions, noise = np.array([3.0, 5.0, 7.0]), 0.8
         with jax.enable_x64(True):
             arrays = {
@@ -161,10 +161,10 @@ class LawTest(parameterized.TestCase):
             spread = np.sqrt(1 + noise**2)
             wanted = stats.norm.logpdf(predictions, 5.0, spread) + 0.5 * np.log(2 * np.pi)
             np.testing.assert_allclose(
-                mixture, 2 * noise**2 * (wanted + np.log(noise)), atol=0.03
+                mixture, 2 * noise**2 * (wanted + np.log(noise)), atol=0.005
             )
             # A density of bins of no width lacks its normal laws' constant.
-            np.testing.assert_allclose(bins, mixture, atol=0.03)
+            np.testing.assert_allclose(bins, mixture, atol=0.005)
             # An image's own target is one of the batch.
             found = [
                 balanced_mse.batch_losses(
@@ -173,7 +173,7 @@ class LawTest(parameterized.TestCase):
                 for p in predictions
             ]
             found = np.asarray(found) - 2 * noise**2 * np.log(len(targets) + 1)
-            np.testing.assert_allclose(found, mixture, atol=0.03)
+            np.testing.assert_allclose(found, mixture, atol=0.005)
 
     @parameterized.parameters(1, 3, 8)
     def test_mixture_is_likelier_than_one_law(self, components):
@@ -223,10 +223,9 @@ class BalancedMSETest(parameterized.TestCase):
             learned=method.learned(method.start(1, {})),
         )  # fmt: skip
 
-    @parameterized.product(
-        variant=('bmc', 'gai', 'bni'), space=('target', 'log'), learnable=(False, True)
-    )
-    def test_is_its_form_in_its_space(self, variant, space, learnable):
+    @parameterized.product(variant=('bmc', 'gai', 'bni'), space=('target', 'log'))
+    def test_is_its_form_in_its_space(self, variant, space):
+        learnable = variant == 'gai' or space == 'log'
         method = remedies.parse(
             f'balanced_mse(variant={variant!r}, space={space!r}, learnable={learnable}, bins=30, '
             'components=2)'
