@@ -23,7 +23,6 @@ class SquaredErrorTest(absltest.TestCase):
         np.testing.assert_allclose(gradient, 2 * (_PREDICTIONS - _TARGETS) / 3, rtol=2.0**-22)
 
 
-
 class RelativeSquaredErrorTest(absltest.TestCase):
     def test_is_of_each_image(self):
         self.assertIs(objectives.OBJECTIVES['relative_mse'], objectives.relative_squared_error)

@@ -144,7 +144,7 @@ class CombinedTest(absltest.TestCase):
         @dataclasses.dataclass(frozen=True)
         class Biased(remedies.Remedy):
             name = 'biased_of_this_test'
-            sets = {'model.bias': True}  # noqa: RUF012
+            sets = {'model.bias': True}
 
         with self.assertRaisesRegex(ValueError, 'each sets model.bias'):
             remedies.registry.combine([remedies.parse('homogeneous'), Biased()])
@@ -170,7 +170,10 @@ class CombinedTest(absltest.TestCase):
 
     def test_each_part_sees_its_own(self):
         both = remedies.parse('balanced_mse(noise=3.0) + fds(bins=5)')
-        self.assertEqual(both.dials(), {'balanced_mse.noise': 3.0, 'balanced_mse.noise_rate': 0.01, 'fds.momentum': 0.9})
+        self.assertEqual(
+            both.dials(),
+            {'balanced_mse.noise': 3.0, 'balanced_mse.noise_rate': 0.01, 'fds.momentum': 0.9},
+        )
         tables = both.tables(_skewed(), None, np.random.default_rng(0))
         self.assertCountEqual(tables, ['weights', 'fds.bin'])
         state = both.start(4, {name: jnp.asarray(v) for name, v in tables.items()})

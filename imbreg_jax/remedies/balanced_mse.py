@@ -12,16 +12,16 @@ Losses are as the repository has them, times 2 noise**2, which has no gradient o
 noise is learnt. Of its constants, log B of a batch of B is left in (bmc), and those that cancel are
 left out.
 
-The noise must be what is left to err, not the range of targets: an error-free network's loss is
-least where the mean of the normal law about the prediction, cut to the range of training targets,
-is the target. So predictions within about a noise of the range's ends are pushed out of it, also on
-balanced targets. From U(1, 10) a network that fits freely would err by 70 % on average under noise
-of 1, by 2 % under 0.2 and by 0.1 % under 0.05; and as the noise falls, the loss becomes the squared
-error less that of the nearest training target. The defaults are what the paper's network leaves
-when its dropout's shrinkage is calibrated away, 0.2 of targets in 1 to 10 (a root mean squared error
-of 0.21 on U(1, 10)) and 0.05 of their logarithms (a mean percentage error of 3.4); the repository
-has 10 for ages and 1 for metres up to 10. The method takes the noise to be the same at all targets,
-and here it grows with the target: with space 'log' it does.
+The noise must be what is left to err, not the range of targets: an image's loss is least where the
+mean of the normal law about the prediction, cut to the range of training targets, is its target. So
+predictions within about a noise of the range's ends are pushed out of it, on balanced targets too:
+from U(1, 10) under a noise of 1 a target of 9 would be predicted as 9.5, and one of 9.9 as 20; under
+0.2 one of 9.5 as itself, and 9.9 as 10.2. As the noise falls, the loss becomes the squared error
+less that of the nearest training target. The defaults are what the paper's network leaves when its
+dropout's shrinkage is calibrated away: 0.2 of targets in 1 to 10 (a root mean squared error of 0.21
+on U(1, 10)) and 0.05 of their logarithms (a mean percentage error of 3.4). The repository has 10 for
+ages and 1 for metres up to 10. The method takes the noise to be the same at all targets, and here
+it grows with the target: that of the logarithm does not, which is the space 'log'.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def mixture_losses(
       predictions: [B].
       targets: [B].
       noise: the standard deviation of a target about its prediction, in the target's unit.
-      means, variances, log_shares: [K], a mixture of normal laws, as `mixture` fits it.
+      means: [K], of a mixture of normal laws, as `mixture` fits it.
+      variances: [K], theirs.
+      log_shares: [K], theirs.
 
     Returns:
       [B]: 2 noise**2 times log of the mixture's density with the noise on it, at the prediction,
@@ -112,7 +114,8 @@ def bin_losses(
       predictions: [B].
       targets: [B].
       noise: the standard deviation of a target about its prediction, in the target's unit.
-      centres, log_shares: [K] of bins of the training targets, as `histogram` counts them.
+      centres: [K] of bins of the training targets, as `histogram` counts them.
+      log_shares: [K], theirs.
 
     Returns:
       [B]: as that of `mixture_losses` of a mixture of as many laws that have no width.

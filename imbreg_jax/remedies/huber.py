@@ -20,9 +20,7 @@ from imbreg_jax.study.fields import DIAL, field, positive
 from imbreg_jax.training.remedy import Batch
 
 
-def losses(
-    predictions: jax.Array, targets: jax.Array, delta: jax.Array | float = 1.0
-) -> jax.Array:
+def losses(predictions: jax.Array, targets: jax.Array, delta: jax.Array | float = 1.0) -> jax.Array:
     """Twice Huber's loss of each image.
 
     Args:

@@ -1,14 +1,15 @@
 """Images and targets times a random factor: training targets that the training set never had.
 
 Where a factor s on an image's pixels is s**d on its target (`Task.degree` d; 1 for a standard
-deviation), the image of every target is as good as one of any other, by the factor
-(wanted / target)**(1/d). Each time that an image is trained on, its wanted target is drawn uniformly
-from `low` to `high`, whatever its own. So the law of targets in training is U(low, high) whatever
-the training law, also where that has none; and on balanced training targets it stays what it was,
-which a factor of a law of its own, such as a log-uniform one, would not do: of U(1, 10) it would
-make targets far outside, to which squared errors give most weight. 1 to 10 is where the targets of
-interest of all tasks lie. A measured target stays exact. An image is one that the task might have
-made if its noise is in proportion to its target; where noise is added to the target, it is not.
+deviation), an image of one target becomes one of another by the factor (wanted / target)**(1/d).
+Each time that an image is trained on, the wanted target is drawn anew, uniformly from `low` to
+`high`. So the law of targets in training is U(low, high) whatever the training law, also where that
+has none; and on balanced training targets it stays what it was. A factor with a law of its own, such
+as a log-uniform one, would not leave it: of U(1, 10) it would make targets far outside, to which
+squared errors give most weight. 1 to 10 is where the targets of interest of all tasks lie.
+
+A measured target stays exact. Images are such as the task makes where its noise is in proportion to
+the target; where the target is added to noise of one size (mean, median), they are not.
 """
 
 from __future__ import annotations
@@ -96,7 +97,5 @@ class ScaleAugmentation(Remedy):
         key: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Images [B, H, W, channels] of uniformly drawn targets, and these [B]."""
-        wanted = jax.random.uniform(
-            key, targets.shape, jnp.float32, dials['low'], dials['high']
-        )
+        wanted = jax.random.uniform(key, targets.shape, jnp.float32, dials['low'], dials['high'])
         return scaled(images, targets, wanted, degree)

@@ -112,7 +112,8 @@ def loss_of(
 ) -> tuple[jax.Array, dict[str, Any]]:
     """The loss [] of a batch, of which features and outputs are yet to come, under one mask key.
 
-    It is a function of the network's parameters and of what the remedy learns. With it come the batch's statistics, {layer: {kind: ...}}, where the network takes any.
+    It is a function of the network's parameters and of what the remedy learns. With it come the
+    batch's statistics, {layer: {kind: ...}}, where the network takes any.
     """
     remedy, network = learner.remedy, learner.network
     views = batch.images.reshape(-1, *batch.images.shape[2:])
