@@ -15,13 +15,13 @@ left out.
 The noise must be what is left to err, not the range of targets: an image's loss is least where the
 mean of the normal law about the prediction, cut to the range of training targets, is its target. So
 predictions within about a noise of the range's ends are pushed out of it, on balanced targets too:
-from U(1, 10) under a noise of 1 a target of 9 would be predicted as 9.5, and one of 9.9 as 20; under
-0.2 one of 9.5 as itself, and 9.9 as 10.2. As the noise falls, the loss becomes the squared error
-less that of the nearest training target. The defaults are what the paper's network leaves when its
-dropout's shrinkage is calibrated away: 0.2 of targets in 1 to 10 (a root mean squared error of 0.21
-on U(1, 10)) and 0.05 of their logarithms (a mean percentage error of 3.4). The repository has 10 for
-ages and 1 for metres up to 10. The method takes the noise to be the same at all targets, and here
-it grows with the target: that of the logarithm does not, which is the space 'log'.
+from U(1, 10) under a noise of 1 a target of 9 would be predicted as 9.5, and one of 9.9 as 20;
+under 0.2 one of 9.5 as itself, and 9.9 as 10.2. As the noise falls, the loss becomes the squared
+error less that of the nearest training target. The defaults are what the paper's network leaves
+when its dropout's shrinkage is calibrated away: 0.2 of targets in 1 to 10 (a root mean squared
+error of 0.21 on U(1, 10)) and 0.05 of their logarithms (a mean percentage error of 3.4). The
+repository has 10 for ages and 1 for metres up to 10. The method takes the noise to be the same at
+all targets, and here it grows with the target: that of the logarithm does not, the space 'log'.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Where a factor s on an image's pixels is s**d on its target (`Task.degree` d; 1 
 deviation), an image of one target becomes one of another by the factor (wanted / target)**(1/d).
 Each time that an image is trained on, the wanted target is drawn anew, uniformly from `low` to
 `high`. So the law of targets in training is U(low, high) whatever the training law, also where that
-has none; and on balanced training targets it stays what it was. A factor with a law of its own, such
-as a log-uniform one, would not leave it: of U(1, 10) it would make targets far outside, to which
-squared errors give most weight. 1 to 10 is where the targets of interest of all tasks lie.
+has none; and on balanced training targets it stays what it was. A factor with a law of its own,
+such as a log-uniform one, would not leave it: of U(1, 10) it would make targets far outside, to
+which squared errors give most weight. 1 to 10 is where the targets of interest of all tasks lie.
 
 A measured target stays exact. Images are such as the task makes where its noise is in proportion to
 the target; where the target is added to noise of one size (mean, median), they are not.
