@@ -27,7 +27,7 @@ all targets, and here it grows with the target: that of the logarithm does not, 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -196,6 +196,13 @@ def histogram(targets: np.ndarray, bins: int = 100) -> dict[str, np.ndarray]:
     return {'centres': (edges[1:] + edges[:-1]) / 2, 'log_shares': log_shares}
 
 
+_FORMS: dict[str, Callable[..., jax.Array]] = {
+    'bmc': batch_losses,
+    'gai': mixture_losses,
+    'bni': bin_losses,
+}
+
+
 class Noise(NamedTuple):
     """Noise that training learns.
 
@@ -218,7 +225,7 @@ class BalancedMSE(OwnLoss):
     the repository does it.
     """
 
-    variant: str = field('bmc', one_of('bmc', 'gai', 'bni'), 'which form of the loss', CODE)
+    variant: str = field('bmc', one_of(*_FORMS), 'which form of the loss', CODE)
     noise: float = field(
         0.0, number(0.0, 1e6), 'standard deviation of a target about its prediction, in the unit '
         'of the space; 0 for 0.2 of targets, 0.05 of their logarithms', DIAL,
@@ -275,8 +282,7 @@ class BalancedMSE(OwnLoss):
         """See the module."""
         noise = batch.dials['noise'] + (batch.learned if self.learnable else 0.0)
         targets = jnp.log(batch.targets) if self.space == 'log' else batch.targets
-        form = {'bmc': batch_losses, 'gai': mixture_losses, 'bni': bin_losses}[self.variant]
-        return form(outputs[:, 0], targets, noise, **batch.tables)
+        return _FORMS[self.variant](outputs[:, 0], targets, noise, **batch.tables)
 
     def predict(self, outputs: jax.Array) -> jax.Array:
         """Predictions [B] from outputs [B, 1]."""
