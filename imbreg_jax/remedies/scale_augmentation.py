@@ -41,10 +41,10 @@ def scaled(
       The images [B, H, W, channels] and their targets [B], which are those that are wanted. An
       image whose target is 0 or below, which no factor makes another sign of, stays as it is.
     """
-    positive = targets > 0
-    ratios = jnp.where(positive, wanted / jnp.where(positive, targets, 1.0), 1.0)
+    above = targets > 0
+    ratios = jnp.where(above, wanted / jnp.where(above, targets, 1.0), 1.0)
     factors = ratios ** (1.0 / degree)
-    return factors[:, None, None, None] * images, jnp.where(positive, wanted, targets)
+    return factors[:, None, None, None] * images, jnp.where(above, wanted, targets)
 
 
 @register
