@@ -38,6 +38,12 @@ def squared_error(outputs: Any, targets: Any, weights: Any) -> Any:
     return jnp.mean(weights * (outputs - targets) ** 2)
 
 
+def same_images(pictures: Any, targets: Any, key: Any) -> tuple[Any, Any]:
+    """A step's images and targets where no remedy varies them."""
+    del key
+    return pictures, targets
+
+
 def same_features(features: Any, chosen: Any, state: Any) -> Any:
     """What the features are mapped to where no remedy maps them."""
     del chosen, state
@@ -62,27 +68,32 @@ def _step(
     dense_dropout_rate: float,
     loss: Callable[..., Any],
     map_features: Callable[..., Any],
+    vary: Callable[..., Any],
 ) -> Any:
     """A compiled step."""
 
     @jax.jit
-    def step(params, moments, state, data, chosen, mask_key, factors):
+    def step(params, moments, state, data, chosen, keys, factors, learned):
         pictures, targets, weights = data
+        mask_key, vary_key = keys
+        seen, wanted = vary(pictures[chosen], targets[chosen], vary_key)
 
-        def loss_of(params):
+        def loss_of(params, learned):
             conv_key, dense_key = jax.random.split(mask_key)
             features, statistics = network.apply(
-                {'params': params}, pictures[chosen], conv_dropout_rate, conv_key, method='encode',
+                {'params': params}, seen, conv_dropout_rate, conv_key, method='encode',
                 mutable=['statistics'],
             )  # fmt: skip
             features = map_features(features, chosen, state)
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
-            found = loss(outputs[:, 0], targets[chosen], weights[chosen])
+            found = loss(outputs[:, 0], wanted, weights[chosen], *learned)
             return found, statistics.get('statistics', {})
 
-        (found, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        (found, statistics), (gradients, in_learned) = jax.value_and_grad(
+            loss_of, (0, 1), has_aux=True
+        )(params, learned)
         updates, moments = optimizer.update(gradients, moments, params)
         updates = {
             layer: jax.tree.map(lambda u, layer=layer: factors[layer] * u, parts)
@@ -92,7 +103,7 @@ def _step(
         for layer, kinds in statistics.items():
             for kind, value in kinds.items():
                 after[layer][kind] = 0.9 * params[layer][kind] + 0.1 * value
-        return after, moments, found
+        return after, moments, found, in_learned
 
     return step
 
@@ -111,6 +122,9 @@ def train(
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
     optimizer: optax.GradientTransformation | None = None,
+    vary: Callable[..., tuple[Any, Any]] = same_images,
+    learned: tuple[Any, ...] = (),
+    learner: optax.GradientTransformation | None = None,
 ) -> tuple[RegressionCNN, Mapping[str, Any], np.ndarray]:
     """Trains one run.
 
@@ -126,9 +140,13 @@ def train(
       state: the remedy's first.
       rates: the factor on an epoch's learning rate of a layer.
       optimizer: by default Adam at the condition's learning rate.
+      vary: a step's images and targets, of those that it has and the step's key.
+      learned: numbers that the loss takes after the weights, and training learns.
+      learner: their optimiser.
 
     Returns:
-      The network, its parameters, and the losses [epochs, steps].
+      The network, its parameters, and the losses [epochs, steps]; where there are numbers to be
+      learned, these in the place of the network.
     """
     training, model = condition.training, condition.model
     network, initialize, encode = _network(model)
@@ -141,8 +159,10 @@ def train(
     params = initialize(key(Purpose.INITIALIZATION), pictures[:1])['params']
     moments = optimizer.init(params)
     step = _step(
-        network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features
-    )
+        network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features,
+        vary,
+    )  # fmt: skip
+    learned_moments = learner.init(learned) if learner else None
 
     losses = []
     steps = count // training.batch_size
@@ -152,8 +172,16 @@ def train(
         factors = {layer: rates(epoch, layer) for layer in params}
         for number in range(steps):
             chosen = order[number * training.batch_size :][: training.batch_size]
-            mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
-            params, moments, found = step(params, moments, state, data, chosen, mask_key, factors)
+            keys = [
+                jax.random.fold_in(key(purpose), epoch * steps + number)
+                for purpose in (Purpose.DROPOUT, Purpose.VARIATIONS)
+            ]
+            params, moments, found, in_learned = step(
+                params, moments, state, data, chosen, keys, factors, learned
+            )
+            if learner:
+                updates, learned_moments = learner.update(in_learned, learned_moments)
+                learned = optax.apply_updates(learned, updates)
             losses.append(float(found))
         fold_key = jax.random.fold_in(key(Purpose.FOLD_MASKS), epoch)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(fold_key, jnp.arange(count))
@@ -163,4 +191,4 @@ def train(
                 {'params': params}, pictures, model.conv_dropout_rate, keys
             ),
         )
-    return network, params, np.array(losses).reshape(epochs, steps)
+    return learned or network, params, np.array(losses).reshape(epochs, steps)

@@ -165,9 +165,43 @@ class CombinedTest(absltest.TestCase):
             with self.assertRaisesRegex(ValueError, words):
                 remedies.registry.combine(kinds)
 
+    def test_fields_that_parts_set_go_together_unless_they_differ(self):
+        both = remedies.parse('homogeneous + relative_mse')
+        self.assertEqual(both.sets, {'model.bias': False, 'training.objective': 'relative_mse'})
+
+        @dataclasses.dataclass(frozen=True)
+        class Biased(remedies.Remedy):
+            name = 'biased_of_this_test'
+            sets = {'model.bias': True}
+
+        with self.assertRaisesRegex(ValueError, 'each sets model.bias'):
+            remedies.registry.combine([remedies.parse('homogeneous'), Biased()])
+
+    def test_whatever_part_does_not_fit_is_refused(self):
+        config = study.default_config()
+        config.remedy = 'inverse + homogeneous'
+        study.resolve(config)
+        config.model.activation = 'gelu'
+        with self.assertRaisesRegex(study.ConfigError, 'without biases is not homogeneous'):
+            study.resolve(config)
+
+    def test_each_part_learns_its_own(self):
+        both = remedies.parse('balanced_mse(learnable=True) + fds(bins=5)')
+        state = both.start(4, {})
+        learned = both.learned(state)
+        self.assertEqual(learned, {'balanced_mse': 0.0, 'fds': ()})
+        dials = {name: jnp.float32(value) for name, value in both.dials().items()}
+        after = both.learn(state, {'balanced_mse': jnp.float32(3.0), 'fds': ()}, dials)
+        # Adam's first step has the size of its rate, whatever the gradient's.
+        self.assertAlmostEqual(float(after['balanced_mse'].more), -0.01, places=6)
+        self.assertIs(after['fds'], state['fds'])
+
     def test_each_part_sees_its_own(self):
         both = remedies.parse('balanced_mse(noise=3.0) + fds(bins=5)')
-        self.assertEqual(both.dials(), {'balanced_mse.noise': 3.0, 'fds.momentum': 0.9})
+        self.assertEqual(
+            both.dials(),
+            {'balanced_mse.noise': 3.0, 'balanced_mse.noise_rate': 0.01, 'fds.momentum': 0.9},
+        )
         tables = both.tables(_skewed(), None, np.random.default_rng(0))
         self.assertCountEqual(tables, ['weights', 'fds.bin'])
         state = both.start(4, {name: jnp.asarray(v) for name, v in tables.items()})

@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from absl.testing import absltest
 
@@ -22,9 +23,10 @@ from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for it
 _SPECS = {
     'none': '',
     'weights': 'inverse(bins=4, high=1.0)',
-    'loss': 'balanced_mse(noise=2.0)',
+    'loss': 'balanced_mse(noise=2.0, learnable=True, noise_rate=0.05)',
     'features': 'inverse(bins=4, high=1.0) + fds(bins=4, size=3, momentum=0.5)',
     'recipe': 'gaussian_noise(bins=4, perturbation=0.3)',
+    'varied': 'scale_augmentation(low=2.0, high=4.0)',
 }
 
 
@@ -54,12 +56,14 @@ class RemedyTest(absltest.TestCase):
         program = next(p for p, group in enumerate(study.programs()) if place in group)
         trained, run = _trained(program), study.programs()[program].index(place)
         with small_study.precision():
-            _, params, losses = plain_training.train(study, study.conditions[place], 1, 2, **parts)
+            learned, params, losses = plain_training.train(
+                study, study.conditions[place], 1, 2, **parts
+            )
         delta = small_study.rounding(study, 8)
         for layer, wanted in small_study.flat(params).items():
             np.testing.assert_allclose(trained.params[layer][run], wanted, rtol=0, atol=delta)
         np.testing.assert_allclose(trained.losses[..., run].sum(1), losses.sum(-1), rtol=1e-4)
-        return trained, run
+        return trained, run, learned
 
     def _tables(self, name):
         """A remedy's arrays, from the training targets as numpy has them."""
@@ -72,7 +76,7 @@ class RemedyTest(absltest.TestCase):
         )
 
     def test_programs_are_shared_where_arrays_and_dials_are_all(self):
-        self.assertEqual(_study().programs(), ((0, 1), (2,), (3,), (4,)))
+        self.assertEqual(_study().programs(), ((0, 1), (2,), (3,), (4,), (5,)))
 
     def test_none(self):
         self._assert_as_plain('none')
@@ -82,11 +86,24 @@ class RemedyTest(absltest.TestCase):
         self.assertGreater(np.ptp(tables['weights']), 0.5)
         self._assert_as_plain('weights', weights=tables['weights'])
 
-    def test_loss_with_a_dial(self):
-        def loss(outputs, targets, weights):
-            return jnp.mean(weights * balanced_mse.batch_losses(outputs, targets, 2.0))
+    def test_loss_with_a_dial_and_a_number_that_is_learnt(self):
+        def loss(outputs, targets, weights, noise):
+            return jnp.mean(weights * balanced_mse.batch_losses(outputs, targets, noise))
 
-        self._assert_as_plain('loss', loss=loss)
+        trained, run, (noise,) = self._assert_as_plain(
+            'loss', loss=loss, learned=(jnp.float32(2.0),), learner=optax.adam(0.05)
+        )
+        found = 2.0 + trained.engine.axis.fetch(trained.state.remedy).more[run]
+        # Eight steps of up to its rate, in which it went somewhere.
+        self.assertAlmostEqual(found, float(noise), delta=1e-3 * 8 * 0.05)
+        self.assertGreater(abs(found - 2.0), 0.1)
+
+    def test_images_and_targets_of_a_step_may_vary(self):
+        def vary(pictures, targets, key):
+            wanted = jax.random.uniform(key, targets.shape, minval=2.0, maxval=4.0)
+            return pictures * (wanted / targets)[:, None, None, None], wanted
+
+        self._assert_as_plain('varied', vary=vary)
 
     @pytest.mark.slow
     def test_recipe(self):
@@ -119,7 +136,7 @@ class RemedyTest(absltest.TestCase):
             return jnp.where(state.epochs > 0, moved, features)
 
         fold = jax.jit(lambda state, features: method.fold(state, features, None, tables, dials, 0))
-        trained, run = self._assert_as_plain(
+        trained, run, _ = self._assert_as_plain(
             'features',
             map_features=map_features,
             fold=lambda state, features: fold(state, features()),

@@ -37,6 +37,7 @@ class Purpose(enum.IntEnum):
     FOLD_MASKS = 14
     REDRAWN_LAYERS = 15
     VIEWS = 16
+    VARIATIONS = 17
 
 
 def root_key(seed: int) -> jax.Array:

@@ -56,6 +56,11 @@ class Source(Protocol):
         """Channels of an image."""
         ...
 
+    @property
+    def degree(self) -> float | None:
+        """The power of a factor on pixels that targets are multiplied by; None without one."""
+        ...
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         ...

@@ -72,6 +72,11 @@ class Synthetic:
         """Channels of an image."""
         return self.task.channels
 
+    @property
+    def degree(self) -> float | None:
+        """The power of a factor on pixels that targets are multiplied by; None without one."""
+        return self.task.degree
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         return self._counts[split]

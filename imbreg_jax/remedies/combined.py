@@ -16,6 +16,7 @@ from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Remedy, Schedule
 _ALONE = {
     'loss': 'a loss of its own',
     'predict': 'a prediction of its own',
+    'vary': 'images and targets of its own in each step',
     'augment': 'views of its own',
     'map_features': 'a map of features',
     'schedule': 'a schedule of layers',
@@ -44,6 +45,21 @@ def combine(parts: Sequence[Remedy]) -> Remedy:
     recipes = [part.name for part in parts if _resamples(part)]
     if len(recipes) > 1:
         raise ValueError(f'{" and ".join(recipes)} do not go together: each makes a training set')
+    for name in (part.name for part in parts if part.varies):
+        for part in parts:
+            if type(part).tables is not Remedy.tables and not _resamples(part):
+                raise ValueError(
+                    f'{name} and {part.name} do not go together: {part.name} looks at the training '
+                    f'targets, and {name} has others in each step'
+                )
+    owners: dict[str, Remedy] = {}
+    for part in parts:
+        for field, value in part.sets.items():
+            owner = owners.setdefault(field, part)
+            if owner.sets[field] != value:
+                raise ValueError(
+                    f'{owner.name} and {part.name} do not go together: each sets {field}'
+                )
     return Combined(tuple(parts))
 
 
@@ -98,6 +114,20 @@ class Combined(Remedy):
         """Whether any part has an end-of-epoch pass."""
         return any(part.folds for part in self.parts)
 
+    @property
+    def varies(self) -> bool:  # type: ignore[override]
+        """Whether any part has other images and targets in each step."""
+        return any(part.varies for part in self.parts)
+
+    @property
+    def sets(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Fields of its condition that any part sets."""
+        return {field: value for part in self.parts for field, value in part.sets.items()}
+
+    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+        """Why the first part that cannot be cannot."""
+        return next(filter(None, (part.unfit(fields, task) for part in self.parts)), '')
+
     def dials(self) -> dict[str, float]:
         """Those of the parts, each under its part's name."""
         return {
@@ -120,6 +150,7 @@ class Combined(Remedy):
             state=batch.state[part.name],
             tables=self._of(part, batch.tables),
             dials=self._of(part, batch.dials),
+            learned=batch.learned[part.name],
         )
 
     def check(self, law: Distribution, count: int) -> None:
@@ -177,6 +208,18 @@ class Combined(Remedy):
             for part in self.parts
         }
 
+    def vary(
+        self,
+        images: jax.Array,
+        targets: jax.Array,
+        degree: float,
+        dials: Mapping[str, jax.Array],
+        key: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """That of the part that has one."""
+        part = self._one('vary')
+        return part.vary(images, targets, degree, self._of(part, dials), key)
+
     def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
         """That of the part that has one."""
         return self._one('augment').augment(images, key)
@@ -198,3 +241,14 @@ class Combined(Remedy):
     def predict(self, outputs: jax.Array) -> jax.Array:
         """That of the part that has one."""
         return self._one('predict').predict(outputs)
+
+    def learned(self, state: Any) -> Any:
+        """What training learns of each part's state, by its name."""
+        return {part.name: part.learned(state[part.name]) for part in self.parts}
+
+    def learn(self, state: Any, gradients: Any, dials: Mapping[str, jax.Array]) -> Any:
+        """Each part's state after a step."""
+        return {
+            part.name: part.learn(state[part.name], gradients[part.name], self._of(part, dials))
+            for part in self.parts
+        }

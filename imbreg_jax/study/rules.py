@@ -11,7 +11,14 @@ from imbreg_jax.study import suggestions
 from imbreg_jax.study.architecture import Architecture
 from imbreg_jax.study.errors import ConfigError
 from imbreg_jax.study.fields import Parse, looked_up
-from imbreg_jax.study.settings import FIELDS, LARGEST_SEED, MOST_RUNS, section_of
+from imbreg_jax.study.settings import (
+    FIELDS,
+    LARGEST_SEED,
+    MOST_RUNS,
+    as_trained,
+    remedy_of,
+    section_of,
+)
 
 _MOST_TRAINED_IMAGES = 10**12
 _MOST_PREDICTIONS = 2 * 10**9
@@ -59,6 +66,7 @@ def check_reference(reference: str, conditions: Iterable[str]) -> None:
 def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: Parse) -> None:
     """Rules between fields that a condition may override; `named` says where it does."""
     task = looked_up('imbreg_jax.data.tasks:TASKS')[fields['task.name']]
+    fields = as_trained(fields)
     network = section_of(fields, 'model').architecture(fields['data.image_size'], task.channels)
     _check_sizes(fields, named, network)
     _check_statistics(fields, named, network)
@@ -74,6 +82,9 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
                 f'images and this network it must be at most {_MOST_BATCH_VALUES // widest}',
             )
     _check_domain(fields, named, task, parse)
+    unfit = remedy_of(fields).unfit(fields, task)
+    if unfit:
+        raise _refused(fields, named, 'remedy', unfit)
     _check_remedy(fields, named, parse)
 
 

@@ -32,6 +32,7 @@ from imbreg_jax.study.fields import (
     field,
     integer,
     integers,
+    looked_up,
     number,
     one_of,
     positive,
@@ -393,6 +394,20 @@ def of_role(role: Any, section: str = '') -> tuple[str, ...]:
 def leaves(section: str) -> list[str]:
     """The names of a section's fields, without the section's."""
     return list(declared(SECTION_SETTINGS[section]))
+
+
+def remedy_of(flat: Mapping[str, Any]) -> Any:
+    """The `training.remedy.Remedy` of a condition's dotted fields."""
+    return looked_up(_REMEDY.registry)(flat['remedy'])
+
+
+def as_trained(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A condition's dotted fields, with those that its remedy sets, whatever they say.
+
+    The config keeps what it says: two conditions that differ in such a remedy differ in nothing
+    else.
+    """
+    return {**flat, **remedy_of(flat).sets}
 
 
 def section_of(flat: Mapping[str, Any], section: str) -> Any:

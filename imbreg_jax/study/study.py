@@ -29,8 +29,10 @@ from imbreg_jax.study.settings import (
     ModelSettings,
     TaskSettings,
     TrainingSettings,
+    as_trained,
     determines_results,
     of_role,
+    remedy_of,
     section_of,
 )
 
@@ -43,7 +45,7 @@ class Condition:
         name: what it is called.
         distribution: the law of its training targets.
         remedy: its method against imbalance, a `training.remedy.Remedy`.
-        task, data, model, training: the sections of its config.
+        task, data, model, training: the sections of its config, with what its remedy sets in them.
     """
 
     name: str
@@ -237,8 +239,11 @@ class Study:
                 Condition(
                     name=name,
                     distribution=parse(fields['train_distribution']),
-                    remedy=looked_up(FIELDS['remedy'].of.registry)(fields['remedy']),
-                    **{section: section_of(fields, section) for section in CONDITION_SECTIONS},
+                    remedy=remedy_of(fields),
+                    **{
+                        section: section_of(as_trained(fields), section)
+                        for section in CONDITION_SECTIONS
+                    },
                 )
                 for name, fields in conditions.items()
             ),

@@ -14,4 +14,10 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     return error * error
 
 
-OBJECTIVES: dict[str, Objective] = {'mse': squared_error}
+def relative_squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """((prediction - target) / target)**2, to which errors of one percentage are one."""
+    error = (predictions - targets) / targets
+    return error * error
+
+
+OBJECTIVES: dict[str, Objective] = {'mse': squared_error, 'relative_mse': relative_squared_error}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,7 @@ class Batch(NamedTuple):
       tables: the remedy's own arrays, {name: [N, ...]}.
       dials: the remedy's own, {name: [] float32}.
       losses: (outputs [B, Q]) to the objective's loss [B] of each image.
+      learned: the numbers of its state that training learns, as the remedy's `learned` gave them.
     """
 
     places: jax.Array
@@ -52,6 +53,7 @@ class Batch(NamedTuple):
     tables: Mapping[str, jax.Array]
     dials: Mapping[str, jax.Array]
     losses: Callable[[jax.Array], jax.Array]
+    learned: Any = ()
 
 
 class Schedule(NamedTuple):
@@ -81,6 +83,8 @@ class Remedy:
         noise on it; 'mix', a mixture of two with noise.
       resamples: whether `first` is another than every image once.
       folds: whether it has an end-of-epoch pass.
+      varies: whether each step has other images and targets than the training set.
+      sets: {dotted field: value} of its condition, whatever the config says of them.
     """
 
     name = ''
@@ -90,6 +94,8 @@ class Remedy:
     recipe = 'index'
     resamples = False
     folds = False
+    varies = False
+    sets: ClassVar[Mapping[str, Any]] = {}
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -102,10 +108,7 @@ class Remedy:
     @property
     def code(self) -> tuple[Any, ...]:
         """What of it makes another program; of tables and dials nothing does."""
-        traced = any(
-            getattr(type(self), part) is not getattr(Remedy, part)
-            for part in ('start', 'fold', 'augment', 'map_features', 'loss', 'penalty', 'predict')
-        )
+        traced = any(getattr(type(self), part) is not getattr(Remedy, part) for part in _TRACED)
         base = (Remedy.outputs, Remedy.views, Remedy.recipe)
         if not traced and (self.outputs, self.views, self.recipe) == base:
             return ()
@@ -119,6 +122,16 @@ class Remedy:
             for part, field in declared(type(self)).items()
             if field.role is DIAL
         }
+
+    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+        """Why it cannot be the remedy of a condition, as a sentence's end; empty where it can.
+
+        Args:
+          fields: the condition's dotted fields, with those that the remedy sets.
+          task: the condition's `data.task.Task`.
+        """
+        del fields, task
+        return ''
 
     # --- on the host ----------------------------------------------------------------------------
 
@@ -183,6 +196,28 @@ class Remedy:
         del features, targets, tables, dials, epoch
         return state
 
+    def vary(
+        self,
+        images: jax.Array,
+        targets: jax.Array,
+        degree: float,
+        dials: Mapping[str, jax.Array],
+        key: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Other images [B, H, W, channels] and their targets [B] in the place of a step's.
+
+        Asked only of one that varies. Views are made of what it gives.
+
+        Args:
+          images: [B, H, W, channels].
+          targets: [B].
+          degree: the power of a factor on an image's pixels that its target is multiplied by.
+          dials: its own numbers.
+          key: of the step.
+        """
+        del degree, dials, key
+        return images, targets
+
     def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
         """Views [V, B, H, W, channels] of images [B, H, W, channels]."""
         del key
@@ -207,5 +242,35 @@ class Remedy:
         """Predictions [B] from outputs [B, Q]."""
         return outputs[:, 0]
 
+    def learned(self, state: Any) -> Any:
+        """The part of its state that training learns: numbers that the loss has a gradient in."""
+        del state
+        return ()
+
+    def learn(self, state: Any, gradients: Any, dials: Mapping[str, jax.Array]) -> Any:
+        """Its state after a step.
+
+        Args:
+          state: before.
+          gradients: of the loss in what `learned` gives of the state.
+          dials: its own numbers.
+        """
+        del gradients, dials
+        return state
+
+
+# Its parts that are code to a program.
+_TRACED = (
+    'start',
+    'fold',
+    'vary',
+    'augment',
+    'map_features',
+    'loss',
+    'penalty',
+    'predict',
+    'learned',
+    'learn',
+)
 
 NONE = Remedy()

@@ -104,6 +104,7 @@ def pictures_of(
 
 def loss_of(
     params: Any,
+    learned: Any,
     learner: Learner,
     at: Place,
     batch: Batch,
@@ -111,7 +112,8 @@ def loss_of(
 ) -> tuple[jax.Array, dict[str, Any]]:
     """The loss [] of a batch, of which features and outputs are yet to come, under one mask key.
 
-    With it come the batch's statistics, {layer: {kind: ...}}, where the network takes any.
+    It is a function of the network's parameters and of what the remedy learns. With it come the
+    batch's statistics, {layer: {kind: ...}}, where the network takes any.
     """
     remedy, network = learner.remedy, learner.network
     views = batch.images.reshape(-1, *batch.images.shape[2:])
@@ -123,7 +125,7 @@ def loss_of(
         mutable=[STATISTICS],
     )  # fmt: skip
     shape = batch.images.shape[:2]
-    batch = batch._replace(features=features.reshape(*shape, -1))
+    batch = batch._replace(features=features.reshape(*shape, -1), learned=learned)
     mapped = remedy.map_features(batch.features, batch)
     outputs: Any = network.apply(
         variables, mapped.reshape(*features.shape), at.dials['model.dense_dropout_rate'], dense_key,
@@ -164,6 +166,12 @@ def train_step(
         jax.random.fold_in(member_key(at.root, at.repeat, at.member, purpose), number)
         for purpose in (Purpose.DROPOUT, Purpose.VIEWS)
     )
+    dials = remedy_dials(remedy, at)
+    if remedy.varies:
+        vary_key = jax.random.fold_in(purpose_key(at.root, at.repeat, Purpose.VARIATIONS), number)
+        degree = learner.source.degree
+        assert degree is not None  # Its config was checked for that.
+        pictures, wanted = remedy.vary(pictures, wanted, degree, dials, vary_key)
     weights = jnp.where(epoch.weighted, tables['weights'][index], 1.0)
     objective = objectives.OBJECTIVES[settings.objective]
     nothing = jnp.zeros((remedy.views, 0, 0))
@@ -177,21 +185,23 @@ def train_step(
         epoch=epoch.number,
         state=state.remedy,
         tables=own_tables(tables),
-        dials=remedy_dials(remedy, at),
+        dials=dials,
         losses=lambda outputs: objective(remedy.predict(outputs), wanted),
     )
-    (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-        state.params, learner, at, batch, key
-    )
+    learned = remedy.learned(state.remedy)
+    (loss, statistics), (gradients, in_learned) = jax.value_and_grad(
+        loss_of, argnums=(0, 1), has_aux=True
+    )(state.params, learned, learner, at, batch, key)
     steps = settings.epochs * (len(targets) // settings.batch_size)
     transformation = optimizer.build(settings, at.dials, number / steps)
     updates, moments = transformation.update(gradients, state.optimizer, state.params)
     updates = running(updates, state.params, statistics)
     updates = optimizer.scale_layers(updates, epoch.layer_rates)
     params = optax.apply_updates(state.params, updates)
-    sound = jnp.isfinite(loss) & all_finite(params, moments)
+    own = remedy.learn(state.remedy, in_learned, dials)
+    sound = jnp.isfinite(loss) & all_finite(params, (moments, remedy.learned(own)))
     diverged_step = jnp.where((state.diverged_step < 0) & ~sound, number, state.diverged_step)
-    new = TrainState(params, moments, state.remedy, diverged_step)
+    new = TrainState(params, moments, own, diverged_step)
     old = state._replace(diverged_step=diverged_step)
     return jax.tree.map(lambda a, b: jnp.where(diverged_step < 0, a, b), new, old), loss
 
