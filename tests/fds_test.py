@@ -11,6 +11,7 @@ from absl.testing import absltest
 from imbreg_jax import remedies
 from imbreg_jax.remedies import fds
 from imbreg_jax.training.remedy import Batch
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _BINS = 6
 _DATA = pathlib.Path(__file__).with_name('testdata') / 'features.json'

@@ -10,6 +10,7 @@ from absl.testing import absltest
 from scipy import stats
 
 from imbreg_jax.remedies import ranksim
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _DATA = pathlib.Path(__file__).with_name('testdata') / 'features.json'
 

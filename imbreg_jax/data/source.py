@@ -54,6 +54,11 @@ class Source(Protocol):
         """Channels of an image."""
         ...
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """In which ways its images' pixels may be moved; see `Task.keeps`."""
+        ...
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         ...

@@ -64,6 +64,11 @@ class Synthetic:
         """Channels of an image."""
         return self.task.channels
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """In which ways its images' pixels may be moved; see `Task.keeps`."""
+        return self.task.keeps
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         return self._counts[split]

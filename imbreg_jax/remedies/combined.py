@@ -90,6 +90,16 @@ class Combined(Remedy):
         """Whether any part has an end-of-epoch pass."""
         return any(part.folds for part in self.parts)
 
+    @property
+    def moves_pixels(self) -> bool:  # type: ignore[override]
+        """Whether any part's views are of images with their pixels moved."""
+        return any(part.moves_pixels for part in self.parts)
+
+    @property
+    def least_epochs(self) -> int:  # type: ignore[override]
+        """Of a training that all parts can act on."""
+        return max(part.least_epochs for part in self.parts)
+
     def dials(self) -> dict[str, float]:
         """Those of the parts, each under its part's name."""
         return {
@@ -164,9 +174,9 @@ class Combined(Remedy):
             for part in self.parts
         }
 
-    def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
+    def augment(self, images: jax.Array, key: jax.Array, keeps: Sequence[str]) -> jax.Array:
         """That of the part that has one."""
-        return self._one('augment').augment(images, key)
+        return self._one('augment').augment(images, key, keeps)
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """That of the part that has one."""

@@ -80,9 +80,7 @@ def first_of_each(targets: jax.Array) -> jax.Array:
     return ~jnp.tril(same, -1).any(1)
 
 
-def penalty(
-    features: jax.Array, targets: jax.Array, interpolation: jax.Array | float
-) -> jax.Array:
+def penalty(features: jax.Array, targets: jax.Array, interpolation: jax.Array | float) -> jax.Array:
     """The penalty [] of a batch: a sum over images of a mean over their neighbours.
 
     The rule of its gradient is not linear: a factor on the penalty that is within what is

@@ -63,6 +63,7 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
     _check_sizes(fields, named, network)
     _check_statistics(fields, named, network)
     _check_room(fields, named, task)
+    _check_remedy(fields, named, task)
     widest = network.widest
     for field in ('training.batch_size', 'evaluation.batch_size'):
         if fields[field] * widest > _MOST_BATCH_VALUES:
@@ -178,6 +179,28 @@ def _check_room(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) 
         f'images of the task {fields["task.name"]} must have at least {least} pixels along each '
         'side',
     )
+
+
+def _check_remedy(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) -> None:
+    """Refuses a remedy that the task or the length of training leaves nothing to."""
+    remedy = looked_up(FIELDS['remedy'].of.registry)(fields['remedy'])
+    least = remedy.least_epochs
+    if fields['training.epochs'] < least:
+        raise _refused(
+            fields,
+            named,
+            'training.epochs',
+            f'the remedy {remedy.spec} divides training into parts of an epoch or more each, so '
+            f'that it must be at least {least}',
+        )
+    if remedy.moves_pixels and not task.keeps:
+        raise _refused(
+            fields,
+            named,
+            'remedy',
+            f'it looks at images with their pixels moved, and the task {fields["task.name"]} says '
+            'of no way to do so that it keeps its targets (Task.keeps)',
+        )
 
 
 def _check_domain(

@@ -8,7 +8,7 @@ it gives to the program is traced. Remedies that give arrays only share the prog
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +22,10 @@ from imbreg_jax.study.fields import CODE, DIAL, as_number, declared
 COMMON = ('weights', 'first')
 # Arrays that say what a training image is made of.
 RECIPE = ('first', 'second', 'share', 'noise', 'target')
+
+
+def _first(outputs: jax.Array) -> jax.Array:
+    return outputs[:, 0]
 
 
 class Batch(NamedTuple):
@@ -39,6 +43,9 @@ class Batch(NamedTuple):
       tables: the remedy's own arrays, {name: [N, ...]}.
       dials: the remedy's own, {name: [] float32}.
       losses: (outputs [B, Q]) to the objective's loss [B] of each image.
+      weighted: [] bool, whether weights hold in this epoch, as the schedule says.
+      epochs: of the whole training.
+      predict: (outputs [B, Q]) to predictions [B], of all remedies together.
     """
 
     places: jax.Array
@@ -52,6 +59,9 @@ class Batch(NamedTuple):
     tables: Mapping[str, jax.Array]
     dials: Mapping[str, jax.Array]
     losses: Callable[[jax.Array], jax.Array]
+    weighted: jax.Array | bool = True
+    epochs: int = 1
+    predict: Callable[[jax.Array], jax.Array] = _first
 
 
 class Schedule(NamedTuple):
@@ -80,6 +90,9 @@ class Remedy:
         noise on it; 'mix', a mixture of two with noise.
       resamples: whether `first` is another than every image once.
       folds: whether it has an end-of-epoch pass.
+      moves_pixels: whether its views are of images with their pixels moved, for which the task has
+        to keep its targets in some way.
+      least_epochs: of a training that it can act on.
     """
 
     name = ''
@@ -88,6 +101,8 @@ class Remedy:
     recipe = 'index'
     resamples = False
     folds = False
+    moves_pixels = False
+    least_epochs = 1
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -173,9 +188,15 @@ class Remedy:
         del features, targets, tables, dials, epoch
         return state
 
-    def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
-        """Views [V, B, H, W, channels] of images [B, H, W, channels]."""
-        del key
+    def augment(self, images: jax.Array, key: jax.Array, keeps: Sequence[str]) -> jax.Array:
+        """Views [V, B, H, W, channels] of images [B, H, W, channels].
+
+        Args:
+          images: the images.
+          key: of what is drawn for them.
+          keeps: in which ways their pixels may be moved; see `data.views`.
+        """
+        del key, keeps
         return images[None]
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
@@ -195,7 +216,7 @@ class Remedy:
 
     def predict(self, outputs: jax.Array) -> jax.Array:
         """Predictions [B] from outputs [B, Q]."""
-        return outputs[:, 0]
+        return _first(outputs)
 
 
 NONE = Remedy()

@@ -169,7 +169,7 @@ def train_step(
     nothing = jnp.zeros((remedy.views, 0, 0))
     batch = Batch(
         places=index,
-        images=remedy.augment(pictures, views_key),
+        images=remedy.augment(pictures, views_key, learner.source.keeps),
         targets=wanted,
         weights=weights,
         features=nothing,
@@ -179,6 +179,9 @@ def train_step(
         tables=own_tables(tables),
         dials=remedy_dials(remedy, at),
         losses=lambda outputs: objective(remedy.predict(outputs), wanted),
+        weighted=epoch.weighted,
+        epochs=settings.epochs,
+        predict=remedy.predict,
     )
     (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(
         state.params, learner, at, batch, key
