@@ -38,6 +38,18 @@ def squared_error(outputs: Any, targets: Any, weights: Any) -> Any:
     return jnp.mean(weights * (outputs - targets) ** 2)
 
 
+def one_view(pictures: Any, key: Any) -> Any:
+    """The only view where no remedy makes others."""
+    del key
+    return pictures[None]
+
+
+def no_penalty(features: Any, outputs: Any, targets: Any, weights: Any) -> float:
+    """What is added to the loss where no remedy adds any."""
+    del features, outputs, targets, weights
+    return 0.0
+
+
 def same_features(features: Any, chosen: Any, state: Any) -> Any:
     """What the features are mapped to where no remedy maps them."""
     del chosen, state
@@ -62,24 +74,32 @@ def _step(
     dense_dropout_rate: float,
     loss: Callable[..., Any],
     map_features: Callable[..., Any],
+    views: Callable[..., Any],
+    penalty: Callable[..., Any],
 ) -> Any:
     """A compiled step."""
 
     @jax.jit
-    def step(params, moments, state, data, chosen, mask_key, factors):
+    def step(params, moments, state, data, chosen, keys, factors):
         pictures, targets, weights = data
+        mask_key, views_key = keys
+        seen = views(pictures[chosen], views_key)
+        every = seen.reshape(-1, *seen.shape[2:])
 
         def loss_of(params):
             conv_key, dense_key = jax.random.split(mask_key)
             features, statistics = network.apply(
-                {'params': params}, pictures[chosen], conv_dropout_rate, conv_key, method='encode',
+                {'params': params}, every, conv_dropout_rate, conv_key, method='encode',
                 mutable=['statistics'],
             )  # fmt: skip
             features = map_features(features, chosen, state)
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
-            found = loss(outputs[:, 0], targets[chosen], weights[chosen])
+            of_views = outputs[:, 0].reshape(len(seen), -1)
+            rest = targets[chosen], weights[chosen]
+            found = sum(loss(one, *rest) for one in of_views) / len(seen)
+            found += penalty(features.reshape(*seen.shape[:2], -1), of_views, *rest)
             return found, statistics.get('statistics', {})
 
         (found, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
@@ -107,6 +127,8 @@ def train(
     weights: np.ndarray | None = None,
     loss: Callable[..., Any] = squared_error,
     map_features: Callable[..., Any] = same_features,
+    views: Callable[..., Any] = one_view,
+    penalty: Callable[..., Any] = no_penalty,
     fold: Callable[..., Any] = lambda state, features_of: state,
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
@@ -121,6 +143,8 @@ def train(
       weights: [N] of its images.
       loss: of outputs, targets and weights [B].
       map_features: of features [B, F], the batch's places and the remedy's state.
+      views: [V, B, ...] of images [B, ...] and a key.
+      penalty: of features [V, B, F], outputs [V, B], targets and weights [B], added to the loss.
       fold: the remedy's state after an epoch, from that before and a function of a key to the
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
@@ -141,8 +165,9 @@ def train(
     params = initialize(key(Purpose.INITIALIZATION), pictures[:1])['params']
     moments = optimizer.init(params)
     step = _step(
-        network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features
-    )
+        network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features,
+        views, penalty,
+    )  # fmt: skip
 
     losses = []
     steps = count // training.batch_size
@@ -152,8 +177,11 @@ def train(
         factors = {layer: rates(epoch, layer) for layer in params}
         for number in range(steps):
             chosen = order[number * training.batch_size :][: training.batch_size]
-            mask_key = jax.random.fold_in(key(Purpose.DROPOUT), epoch * steps + number)
-            params, moments, found = step(params, moments, state, data, chosen, mask_key, factors)
+            keys = [
+                jax.random.fold_in(key(purpose), epoch * steps + number)
+                for purpose in (Purpose.DROPOUT, Purpose.VIEWS)
+            ]
+            params, moments, found = step(params, moments, state, data, chosen, keys, factors)
             losses.append(float(found))
         fold_key = jax.random.fold_in(key(Purpose.FOLD_MASKS), epoch)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(fold_key, jnp.arange(count))

@@ -5,8 +5,8 @@ Gong et al., "RankSim: Ranking Similarity Regularization for Deep Imbalanced Reg
 each image of a batch the others have an order by how near their targets are, and one by how near
 their features are; the penalty is the squared difference of their ranks. Ranks are constant but
 where they jump, so their gradient is that of Vlastelica et al., "Differentiation of Blackbox
-Combinatorial Solvers" (ICLR 2020), equation 3: a rank's difference quotient, from the values that
-are ranked to these moved along the loss's gradient.
+Combinatorial Solvers" (ICLR 2020): a rank's difference quotient, from the values that are ranked to
+these moved along the loss's gradient.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from imbreg_jax.training.remedy import Batch, Remedy, Schedule
 def batch_loss(
     features: jax.Array, targets: jax.Array, temperature: jax.Array | float
 ) -> jax.Array:
-    """The contrast (the paper's equation 2) of all views of a batch.
+    """The contrast of all views of a batch.
 
     Args:
       features: [n, F], of all views.

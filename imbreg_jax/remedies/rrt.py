@@ -7,9 +7,9 @@ learns without weights; then the encoder stays as it is, the last layer is drawn
 learns, with the weights of a remedy beside it: `rrt + inverse`. By itself, without weights, it is
 the control for what the second part alone does.
 
-There the two parts are two trainings, of 90 epochs and of as many more; here they divide the epochs
-of one. The optimiser begins anew with the second part, while the schedule of the learning rate goes
-on. Dropout stays on in both.
+There the two parts are two trainings of 90 epochs each; here they divide the epochs of one. The
+optimiser begins anew with the second part, while the schedule of the learning rate goes on. Dropout
+stays on in both.
 """
 
 from __future__ import annotations
