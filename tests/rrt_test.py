@@ -40,7 +40,7 @@ class ConfigTest(absltest.TestCase):
         self.assertEqual(study.resolve(config).programs(), ((0, 1, 2),))
 
     def test_one_epoch_is_refused(self):
-        for spec in ('rrt', 'rrt + inverse', 'rnc'):
+        for spec in ('rrt', 'rrt + inverse', 'rnc', 'uvote'):
             config = study.default_config()
             config.remedy = spec
             config.training.epochs = 2
@@ -48,8 +48,8 @@ class ConfigTest(absltest.TestCase):
             config.training.epochs = 1
             with self.assertRaisesRegex(
                 study.ConfigError,
-                r'training.epochs = 1: the remedy .* divides training into parts of an epoch or '
-                'more each, so that it must be at least 2',
+                'training.epochs = 1: the remedy .* does something else in later epochs than in '
+                'the first, so that it must be at least 2',
             ):
                 study.resolve(config)
 

@@ -11,7 +11,17 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 `imbreg_jax.training.remedy.Remedy` for what it may give.
 """
 
-from imbreg_jax.remedies import balanced_mse, conr, fds, gaussian_noise, inverse, ranksim, rnc, rrt
+from imbreg_jax.remedies import (
+    balanced_mse,
+    conr,
+    fds,
+    gaussian_noise,
+    inverse,
+    ranksim,
+    rnc,
+    rrt,
+    uvote,
+)
 from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
 
@@ -30,4 +40,5 @@ __all__ = [
     'rnc',
     'rrt',
     'usage',
+    'uvote',
 ]

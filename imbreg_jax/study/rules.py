@@ -190,7 +190,7 @@ def _check_remedy(fields: Mapping[str, Any], named: Mapping[str, str], task: Any
             fields,
             named,
             'training.epochs',
-            f'the remedy {remedy.spec} divides training into parts of an epoch or more each, so '
+            f'the remedy {remedy.spec} does something else in later epochs than in the first, so '
             f'that it must be at least {least}',
         )
     if remedy.moves_pixels and not task.keeps:
