@@ -24,7 +24,8 @@ _SPECS = {
     'weights': 'inverse(bins=4, high=1.0)',
     'loss': 'balanced_mse(noise=2.0)',
     'features': 'inverse(bins=4, high=1.0) + fds(bins=4, size=3, momentum=0.5)',
-    'views': 'inverse(bins=4, high=1.0) + conr(strength=0.5, window=2.0) + ranksim(strength=3.0)',
+    'views': 'inverse(bins=4, high=1.0) + conr(strength=0.5, window=2.0)'
+    ' + ranksim(strength=3.0, interpolation=2.0)',
     'recipe': 'gaussian_noise(bins=4, perturbation=0.3)',
 }
 

@@ -110,9 +110,14 @@ class ConR(Remedy):
     An image's weight is that of a remedy beside it, as in `conr + inverse`. Its views are the image
     and one with pixels moved as the task allows; each view has its own prediction, and the
     objective is the mean over both.
+
+    The published values are for ages, of which there are a hundred: a window of 1 and a push of
+    .01 a year. By default they are the same parts of a range of ten. The strength is the published
+    one: by features of a network that has learnt, the penalty's gradient is a quarter of the
+    squared error's.
     """
 
-    strength: float = field(0.1, positive(1e9), 'factor on the penalty', DIAL)
+    strength: float = field(4.0, positive(1e9), 'factor on the penalty', DIAL)
     window: float = field(0.1, positive(1e6), 'within which targets are alike', DIAL)
     push: float = field(0.1, number(0.0, 1e3), 'growth of a push with distance, per unit', DIAL)
     temperature: float = field(0.2, positive(1e3), 'that cosines are divided by', DIAL)

@@ -101,11 +101,19 @@ def penalty(features: jax.Array, targets: jax.Array, interpolation: jax.Array | 
 @register
 @dataclasses.dataclass(frozen=True)
 class RankSim(Remedy):
-    """Ranking similarity, beside the objective; see the module."""
+    """Ranking similarity, beside the objective; see the module.
 
-    strength: float = field(100.0, positive(1e9), 'factor on the penalty', DIAL)
+    A gradient is a difference of ranks divided by `interpolation`, so that it is no larger than the
+    inverse of that, whatever the strength: the product of both says how far values are moved before
+    they are ranked again. By default that is the published product, of 100 and 2 for ages and the
+    absolute error, and the gradient a tenth of the published one. For targets from 1 to 10 and the
+    squared error it is about as large as the objective's own, by features of a network that has
+    learnt; the published values would let the penalty drown it.
+    """
+
+    strength: float = field(10.0, positive(1e9), 'factor on the penalty', DIAL)
     interpolation: float = field(
-        2.0, positive(1e9), 'how far along the gradient ranks are compared', DIAL
+        20.0, positive(1e9), 'how far along the gradient ranks are compared', DIAL
     )
 
     name = 'ranksim'

@@ -59,6 +59,7 @@ class RnC(Remedy):
     """Rank-N-Contrast; see the module.
 
     Views are the image and one with pixels moved as the task allows, in both parts of training.
+    The temperature is the published one: distances of features have no scale but what they learn.
     """
 
     temperature: float = field(2.0, positive(1e6), 'that distances are divided by', DIAL)

@@ -53,7 +53,12 @@ def two_parts(epochs: int, layers: list[str], share: float, rate: float) -> Sche
 @register
 @dataclasses.dataclass(frozen=True)
 class RRT(Remedy):
-    """Re-training of the last layer; see the module."""
+    """Re-training of the last layer; see the module.
+
+    By default both parts are of one length and one learning rate, as published. A last layer that
+    is drawn anew has as far to go as the first time: where the rate is so small that it takes all
+    epochs, as the paper's does, the second part needs a greater one.
+    """
 
     share: float = field(
         0.5, number(0.0, 1.0, open_low=True, open_high=True), 'of the epochs in which all learns',
