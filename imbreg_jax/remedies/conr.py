@@ -137,12 +137,13 @@ class ConR(Remedy):
         """Over all views of all images."""
         count = len(batch.outputs)
         predictions = jnp.concatenate([batch.predict(outputs) for outputs in batch.outputs])
-        names = ('window', 'push', 'temperature')
         return batch.dials['strength'] * batch_loss(
             batch.features.reshape(len(predictions), -1),
             jnp.tile(batch.targets, count),
             predictions,
             jnp.tile(batch.weights, count),
-            *(batch.dials[name] for name in names),
-            self.variant,
+            window=batch.dials['window'],
+            push=batch.dials['push'],
+            temperature=batch.dials['temperature'],
+            variant=self.variant,
         )
