@@ -14,6 +14,7 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 from imbreg_jax.remedies import (
     balanced_mse,
     conr,
+    evidential,
     fds,
     gaussian_noise,
     inverse,
@@ -31,6 +32,7 @@ __all__ = [
     'Remedy',
     'balanced_mse',
     'conr',
+    'evidential',
     'fds',
     'gaussian_noise',
     'inverse',

@@ -9,7 +9,8 @@ NumPy 2.4.6, SciPy 1.17.1, and a folder with clones of
     github.com/kaiwenzha/Rank-N-Contrast, commit eca433b (loss.py)
     github.com/noah-puetz/deconstructing_deep_imbalanced_regression, commit 03fc357 (agedb_dir_rnc/
         loss.py, whose loss is that of Rank-N-Contrast; agedb_dir_uvote/loss.py and
-        datasets_gradual.py)
+        datasets_gradual.py; agedb_dir_vir/loss.py and evidential_deep_learning.py, which are those
+        of github.com/Wang-ML-Lab/variational-imbalanced-regression, commit 78dbeb0)
 
     python tests/testdata/make_feature_fixtures.py FOLDER
 """
@@ -19,6 +20,7 @@ import json
 import pathlib
 import sys
 import types
+from unittest import mock
 
 import numpy as np
 import torch
@@ -36,6 +38,11 @@ def _module(folder: pathlib.Path, name: str) -> types.ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
+
+
+def _without(*names: str) -> None:
+    """Puts nothing in the place of packages that a module imports and does not need here."""
+    sys.modules.update((name, mock.MagicMock()) for name in names)
 
 
 def fds(folder: pathlib.Path) -> dict:
@@ -188,10 +195,7 @@ def uvote(folder: pathlib.Path) -> dict:
     likelihood = _with_gradient(loss, outputs)
     likelihood['outputs'] = likelihood.pop('features')
     # It reads images, which its weights do not need.
-    for name in ('PIL', 'torchvision', 'torchvision.transforms'):
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules['PIL'].Image = None
-    sys.modules['torchvision'].transforms = sys.modules['torchvision.transforms']
+    _without('PIL', 'torchvision', 'torchvision.transforms')
     weighing = _module(folder, 'datasets_gradual').AgeDB._prepare_weights
     ages = np.minimum(generator.exponential(12.0, 3000).astype(int), 40)
     data = types.SimpleNamespace(df={'age': types.SimpleNamespace(values=ages)})
@@ -209,11 +213,37 @@ def uvote(folder: pathlib.Path) -> dict:
     }
 
 
+def evidential(folder: pathlib.Path) -> dict:
+    """The last layer's outputs, of which the first part is linear, as those of a linear layer."""
+    _without(
+        'pandas', 'seaborn', 'cv2', 'sklearn', 'sklearn.metrics', 'tqdm', 'tqdm.notebook',
+        'torchvision', 'torchvision.transforms', 'torchvision.utils',
+    )  # fmt: skip
+    folder = folder / 'deconstructing_deep_imbalanced_regression' / 'agedb_dir_vir'
+    made = _module(folder, 'loss')
+    generator = np.random.default_rng(5)
+    targets, weights = generator.uniform(1, 10, 8), generator.uniform(0.5, 2, 8)
+    # One of the scales is so large that PyTorch takes log(1 + e**x) for x.
+    outputs = generator.normal([5.0, 0.0, -5.0], [2.0, 8.0, 10.0], (8, 3))
+    outputs[0, 2] = 230.0
+    last = made.ConjugatePrior(3, 1)
+    last.linear = torch.nn.Identity()
+    prior = {'gamma': 0, 'v': 0, 'alpha': 0.3, 'beta': 0}
+    columns = [torch.tensor(part)[:, None] for part in (targets, weights)]
+
+    def loss(found):
+        return made.cdm_loss(last(found), columns[0], 0.01, True, columns[1], **prior)
+
+    found = _with_gradient(loss, outputs)
+    found['outputs'] = found.pop('features')
+    return {'targets': targets.tolist(), 'weights': weights.tolist(), **found}
+
+
 def main() -> None:
     """Runs each of them and writes what they give."""
     torch.set_num_threads(1)
     folder = pathlib.Path(sys.argv[1])
-    found = {make.__name__: make(folder) for make in (fds, ranksim, conr, rnc, uvote)}
+    found = {make.__name__: make(folder) for make in (fds, ranksim, conr, rnc, uvote, evidential)}
     PATH.write_text(json.dumps(found) + '\n', encoding='utf-8')
     print(f'{PATH}: {PATH.stat().st_size} bytes, torch {torch.__version__}')
 
