@@ -23,6 +23,10 @@ def _loss(features, case, temperature=0.2, variant='paper', losses=conr.batch_lo
     return losses(features, *parts, case['window'], case['push'], temperature, variant)
 
 
+def _jitted(features, case, *rest, **named):
+    return jax.jit(lambda features: _loss(features, case, *rest, **named))(features)
+
+
 def _plain(case, temperature):
     """The paper's loss of each image, one pair after the other."""
     features, targets, predictions, weights = (
@@ -62,12 +66,12 @@ class LossTest(parameterized.TestCase):
     def test_paper_is_its_sum_over_pairs(self, temperature):
         for case in _CASES:
             features = jnp.float32(case['features'])
-            found = _loss(features, case, temperature, losses=conr.batch_losses)
+            found = _jitted(features, case, temperature, losses=conr.batch_losses)
             wanted = _plain(case, temperature)
             # Some images have negatives here, and some have none.
             self.assertEqual(set(wanted > 0), {True, False})
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
-            mean = _loss(features, case, temperature)
+            mean = _jitted(features, case, temperature)
             np.testing.assert_allclose(mean, wanted.mean(), rtol=1e-5)
 
     def test_gradient_of_the_paper_is_that_of_numbers(self):
@@ -85,8 +89,8 @@ class LossTest(parameterized.TestCase):
     def test_weights_of_one_number_differ_between_variants_only_in_the_published_mean(self):
         case = dict(_CASES[0], weights=[2.0] * 12)
         features = jnp.float32(case['features'])
-        each = _loss(features, case, variant='published', losses=conr.batch_losses)
-        whole = _loss(features, case, variant='published')
+        each = _jitted(features, case, variant='published', losses=conr.batch_losses)
+        whole = _jitted(features, case, variant='published')
         np.testing.assert_allclose(whole, 2 * each.mean(), rtol=1e-6)
 
     def test_images_without_positives_or_direction_have_finite_gradients(self):
@@ -94,13 +98,13 @@ class LossTest(parameterized.TestCase):
         targets, predictions = jnp.array([1.0, 3.0, 5.0]), jnp.array([2.0, 2.0, 2.0])
         features = jnp.array([[1.0, 2.0], [0.0, 0.0], [2.0, 1.0]])
         rest = (targets, predictions, jnp.ones(3), 0.5, 0.1, 0.2)
-        self.assertEqual(float(conr.batch_loss(features, *rest)), 0)
-        slope = jax.jit(jax.grad(conr.batch_loss))
-        gradient = slope(features, *rest)
+        slope = jax.jit(jax.value_and_grad(conr.batch_loss), static_argnums=7)
+        value, gradient = slope(features, *rest, 'paper')
+        self.assertEqual(float(value), 0)
         np.testing.assert_array_equal(gradient, jnp.zeros((3, 2)))
-        self.assertTrue(np.isnan(conr.batch_loss(features, *rest, 'published')))
+        self.assertTrue(np.isnan(slope(features, *rest, 'published')[0]))
         twice = [jnp.tile(part, 2) for part in rest[:3]]
-        gradient = slope(jnp.tile(features, (2, 1)), *twice, *rest[3:])
+        _, gradient = slope(jnp.tile(features, (2, 1)), *twice, *rest[3:], 'paper')
         self.assertTrue(bool(jnp.isfinite(gradient).all() & (gradient != 0).any()))
 
     def test_predictions_have_no_gradient(self):
@@ -109,7 +113,7 @@ class LossTest(parameterized.TestCase):
         def loss(predictions):
             return _loss(jnp.float32(case['features']), dict(case, predictions=predictions))
 
-        np.testing.assert_array_equal(jax.grad(loss)(jnp.float32(case['predictions'])), 0)
+        np.testing.assert_array_equal(jax.jit(jax.grad(loss))(jnp.float32(case['predictions'])), 0)
 
 
 class TaskTest(absltest.TestCase):
