@@ -1,5 +1,9 @@
 """Tests of imbreg_jax.remedies.fds."""
 
+import json
+import pathlib
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest
@@ -7,8 +11,10 @@ from absl.testing import absltest
 from imbreg_jax import remedies
 from imbreg_jax.remedies import fds
 from imbreg_jax.training.remedy import Batch
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _BINS = 6
+_DATA = pathlib.Path(__file__).with_name('testdata') / 'features.json'
 
 
 def _data(count=400, seed=0, empty=True):
@@ -106,6 +112,46 @@ class MapTest(absltest.TestCase):
         variance = jnp.array([[1e-4, 1e4, 0.0]])
         moved = fds.calibrate(values, ones, variance, 0 * ones, ones)
         np.testing.assert_allclose(moved, [[np.sqrt(10), np.sqrt(0.1), 5.0]], rtol=1e-6)
+
+
+class PublishedTest(absltest.TestCase):
+    """Against four epochs of the authors' code; see testdata/make_feature_fixtures.py."""
+
+    def setUp(self):
+        super().setUp()
+        self.wanted = json.loads(_DATA.read_text())['fds']
+        self.method = remedies.parse(f'fds(bins={_BINS}, variant="published")')
+        self.tables = {'bin': jnp.array(self.wanted['bins'])}
+
+    def test_kernel(self):
+        found = fds.kernel(5, 2.0, 'published')
+        np.testing.assert_allclose(found, self.wanted['kernel'], rtol=1e-6)
+        np.testing.assert_allclose(found / found[2], [0.858, 0.946, 1, 0.946, 0.858], atol=5e-4)
+
+    def test_statistics_and_features_of_every_epoch(self):
+        state = self.method.start(3, self.tables)
+        fold = jax.jit(self.method.fold)
+        places = jnp.arange(len(self.wanted['bins']))
+        for epoch, wanted in enumerate(self.wanted['epochs']):
+            features = jnp.float32(wanted['features'])
+            batch = Batch(places, *[None] * 6, state, self.tables, {}, None)
+            found = self.method.map_features(features[None], batch)[0]
+            # The statistics are sums over 31 images at most, of features of up to 15.
+            np.testing.assert_allclose(found, wanted['trained'], rtol=1e-4, atol=1e-4)
+            self.assertEqual(epoch >= 2, bool((found != features).any()))
+            state = fold(state, features, None, self.tables, {'momentum': 0.9}, epoch)
+            for part in ('mean', 'variance', 'smooth_mean', 'smooth_variance'):
+                np.testing.assert_allclose(
+                    getattr(state, part), wanted[part], rtol=1e-4, atol=1e-5, err_msg=part
+                )
+
+    def test_differs_from_the_paper_from_the_second_epoch_on(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        first, second = (jnp.float32(e['features']) for e in self.wanted['epochs'][:2])
+        start = method.start(3, self.tables)
+        state = method.fold(start, first, None, self.tables, {'momentum': 0.9}, 0)
+        batch = Batch(jnp.arange(31), *[None] * 6, state, self.tables, {}, None)
+        self.assertTrue((method.map_features(second[None], batch)[0] != second).any())
 
 
 if __name__ == '__main__':

@@ -119,9 +119,12 @@ class LoadingTest(absltest.TestCase):
 
     def test_of_folds_each_data_set_counts_once(self):
         folder = self._write(
-            'folds', conditions={'u1_10': {'train_distribution': 'u1_10'}}, networks={'u1_10': (0.9, 0.01, 0.02)}, repeats=6,
+            'folds',
+            conditions={'u1_10': {'train_distribution': 'u1_10'}},
+            networks={'u1_10': (0.9, 0.01, 0.02)},
+            repeats=6,
             diverged=[('u1_10', 2)],
-        )  # fmt: skip
+        )
         plain = loading.load([folder]).values('cnn', 'u1_10', 'u1_10', 'mse')
         header = json.loads((folder / 'config.json').read_text('utf-8'))
         header['config']['data']['folds'] = 2

@@ -44,6 +44,18 @@ def same_images(pictures: Any, targets: Any, key: Any) -> tuple[Any, Any]:
     return pictures, targets
 
 
+def one_view(pictures: Any, key: Any) -> Any:
+    """The only view where no remedy makes others."""
+    del key
+    return pictures[None]
+
+
+def no_penalty(features: Any, outputs: Any, targets: Any, weights: Any) -> float:
+    """What is added to the loss where no remedy adds any."""
+    del features, outputs, targets, weights
+    return 0.0
+
+
 def same_features(features: Any, chosen: Any, state: Any) -> Any:
     """What the features are mapped to where no remedy maps them."""
     del chosen, state
@@ -69,26 +81,33 @@ def _step(
     loss: Callable[..., Any],
     map_features: Callable[..., Any],
     vary: Callable[..., Any],
+    views: Callable[..., Any],
+    penalty: Callable[..., Any],
 ) -> Any:
     """A compiled step."""
 
     @jax.jit
     def step(params, moments, state, data, chosen, keys, factors, learned):
         pictures, targets, weights = data
-        mask_key, vary_key = keys
-        seen, wanted = vary(pictures[chosen], targets[chosen], vary_key)
+        mask_key, vary_key, views_key = keys
+        varied, wanted = vary(pictures[chosen], targets[chosen], vary_key)
+        seen = views(varied, views_key)
+        every = seen.reshape(-1, *seen.shape[2:])
 
         def loss_of(params, learned):
             conv_key, dense_key = jax.random.split(mask_key)
             features, statistics = network.apply(
-                {'params': params}, seen, conv_dropout_rate, conv_key, method='encode',
+                {'params': params}, every, conv_dropout_rate, conv_key, method='encode',
                 mutable=['statistics'],
             )  # fmt: skip
             features = map_features(features, chosen, state)
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
-            found = loss(outputs[:, 0], wanted, weights[chosen], *learned)
+            of_views = outputs[:, 0].reshape(len(seen), -1)
+            rest = wanted, weights[chosen]
+            found = sum(loss(one, *rest, *learned) for one in of_views) / len(seen)
+            found += penalty(features.reshape(*seen.shape[:2], -1), of_views, *rest)
             return found, statistics.get('statistics', {})
 
         (found, statistics), (gradients, in_learned) = jax.value_and_grad(
@@ -118,6 +137,8 @@ def train(
     weights: np.ndarray | None = None,
     loss: Callable[..., Any] = squared_error,
     map_features: Callable[..., Any] = same_features,
+    views: Callable[..., Any] = one_view,
+    penalty: Callable[..., Any] = no_penalty,
     fold: Callable[..., Any] = lambda state, features_of: state,
     state: Any = (),
     rates: Callable[[int, str], float] = lambda epoch, layer: 1.0,
@@ -135,6 +156,8 @@ def train(
       weights: [N] of its images.
       loss: of outputs, targets and weights [B].
       map_features: of features [B, F], the batch's places and the remedy's state.
+      views: [V, B, ...] of images [B, ...] and a key.
+      penalty: of features [V, B, F], outputs [V, B], targets and weights [B], added to the loss.
       fold: the remedy's state after an epoch, from that before and a function of a key to the
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
@@ -160,7 +183,7 @@ def train(
     moments = optimizer.init(params)
     step = _step(
         network, optimizer, model.conv_dropout_rate, model.dense_dropout_rate, loss, map_features,
-        vary,
+        vary, views, penalty,
     )  # fmt: skip
     learned_moments = learner.init(learned) if learner else None
 
@@ -174,7 +197,7 @@ def train(
             chosen = order[number * training.batch_size :][: training.batch_size]
             keys = [
                 jax.random.fold_in(key(purpose), epoch * steps + number)
-                for purpose in (Purpose.DROPOUT, Purpose.VARIATIONS)
+                for purpose in (Purpose.DROPOUT, Purpose.VARIATIONS, Purpose.VIEWS)
             ]
             params, moments, found, in_learned = step(
                 params, moments, state, data, chosen, keys, factors, learned

@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest
 
 from imbreg_jax import study
+from imbreg_jax.data.tasks import TASKS
 from imbreg_jax.remedies import relevance
 from imbreg_jax.study import relevance as relevance_lib
 
@@ -61,8 +62,9 @@ class RelevanceTest(absltest.TestCase):
 
 class CheckTest(absltest.TestCase):
     def _refused(self, law, count=50_000, **options):
+        fields = {'data.train_size': count, 'training.epochs': 1}
         try:
-            relevance.Relevance(**options).check(study.parse(law), count)
+            relevance.Relevance(**options).check(fields, TASKS['std'], study.parse(law))
         except ValueError as error:
             return str(error)
         return ''

@@ -15,7 +15,7 @@ import small_study
 from imbreg_jax import remedies
 from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
-from imbreg_jax.remedies import balanced_mse
+from imbreg_jax.remedies import balanced_mse, conr, ranksim
 from imbreg_jax.remedies.registry import REMEDIES
 from imbreg_jax.training.remedy import Schedule
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
@@ -25,6 +25,8 @@ _SPECS = {
     'weights': 'inverse(bins=4, high=1.0)',
     'loss': 'balanced_mse(noise=2.0, learnable=True, noise_rate=0.05)',
     'features': 'inverse(bins=4, high=1.0) + fds(bins=4, size=3, momentum=0.5)',
+    'views': 'inverse(bins=4, high=1.0) + conr(strength=0.5, window=2.0)'
+    ' + ranksim(strength=3.0, interpolation=2.0)',
     'recipe': 'gaussian_noise(bins=4, perturbation=0.3)',
     'varied': 'scale_augmentation(low=2.0, high=4.0)',
 }
@@ -105,6 +107,24 @@ class RemedyTest(absltest.TestCase):
 
         self._assert_as_plain('varied', vary=vary)
 
+    def test_views_and_penalties(self):
+        weights = self._tables('views')['weights']
+        self.assertGreater(np.ptp(weights), 0.5)
+
+        def penalty(features, outputs, targets, weights):
+            flat = features.reshape(outputs.size, -1)
+            twice = [jnp.tile(part, 2) for part in (targets, weights)]
+            contrast = conr.batch_loss(flat, twice[0], outputs.ravel(), twice[1], 2.0, 0.1, 0.2)
+            ranks = [ranksim.penalty(one, targets, 2.0) for one in features]
+            return 0.5 * contrast + 3.0 * (ranks[0] + ranks[1]) / 2
+
+        def seen(pictures, key):
+            order = jax.random.permutation(key, pictures[0].size)
+            moved = pictures.reshape(len(pictures), -1)[:, order].reshape(pictures.shape)
+            return jnp.stack([pictures, moved])
+
+        self._assert_as_plain('views', weights=weights, views=seen, penalty=penalty)
+
     @pytest.mark.slow
     def test_recipe(self):
         tables = self._tables('recipe')
@@ -151,6 +171,27 @@ class RemedyTest(absltest.TestCase):
 class ScheduleTest(absltest.TestCase):
     """Layers that stay, layers that are drawn anew, and weights that hold for some epochs."""
 
+    def _params(self, study):
+        """Before training, and after each of two epochs."""
+        with small_study.precision():
+            engine = small_study.engine(study)
+            state = engine.initialize()
+            found = [small_study.flat(engine.axis.fetch(state.params))]
+            for epoch in range(2):
+                for step in range(0, engine.steps_per_epoch, engine.chunk_steps):
+                    state, _ = engine.train_chunk(state, epoch, step)
+                state = engine.end_epoch(state, epoch)
+                found.append(small_study.flat(engine.axis.fetch(state.params)))
+        return found
+
+    def test_of_a_contrast_of_the_encoder_and_then_the_objective(self):
+        study = small_study.study({'contrast': {'remedy': 'rnc'}}, repeats=1)
+        start, first, second = self._params(study)
+        for name in start:
+            last = name.startswith('dense2')
+            self.assertEqual((first[name] == start[name]).all(), last, name)
+            self.assertEqual((second[name] == first[name]).all(), not last, name)
+
     def test_of_layers_and_weights(self):
         @dataclasses.dataclass(frozen=True)
         class Retrained(remedies.Remedy):
@@ -171,16 +212,7 @@ class ScheduleTest(absltest.TestCase):
         remedies.register(Retrained)
         study = small_study.study({'none': {}, 'retrained': {'remedy': Retrained.name}}, repeats=1)
         self.assertLen(study.programs(), 1)
-        with small_study.precision():
-            engine = small_study.engine(study)
-            state = engine.initialize()
-            found = [small_study.flat(engine.axis.fetch(state.params))]
-            for epoch in range(2):
-                for step in range(0, engine.steps_per_epoch, engine.chunk_steps):
-                    state, _ = engine.train_chunk(state, epoch, step)
-                state = engine.end_epoch(state, epoch)
-                found.append(small_study.flat(engine.axis.fetch(state.params)))
-        start, first, second = found
+        start, first, second = self._params(study)
         for name in start:
             # Weights hold from the second epoch on, so that the first is that of no remedy.
             np.testing.assert_array_equal(first[name][0], first[name][1], name)

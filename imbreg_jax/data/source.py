@@ -61,6 +61,11 @@ class Source(Protocol):
         """The power of a factor on pixels that targets are multiplied by; None without one."""
         ...
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """In which ways its images' pixels may be moved; see `Task.keeps`."""
+        ...
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         ...

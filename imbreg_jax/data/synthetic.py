@@ -77,6 +77,11 @@ class Synthetic:
         """The power of a factor on pixels that targets are multiplied by; None without one."""
         return self.task.degree
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """In which ways its images' pixels may be moved; see `Task.keeps`."""
+        return self.task.keeps
+
     def count(self, split: str) -> int:
         """How many images a split of a run has."""
         return self._counts[split]

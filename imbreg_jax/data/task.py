@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.data import views
 from imbreg_jax.data.pixel_laws import PixelLaw
 from imbreg_jax.study import suggestions
 from imbreg_jax.study.errors import ConfigError
@@ -92,6 +93,10 @@ class Task:
         statistic, 1 or 0; None where it is neither.
       symmetry: what makes an image of another target of an image, in words; empty where nothing
         does. What a network knows of it, it need not learn from images of every target.
+      keeps: in which ways an image's pixels may be moved without a change of its target, some of
+        `views.WAYS`: in any order ('permutation') where that is a statistic of its pixels whatever
+        their places; or those of 'left_right', 'top_bottom' and 'half_turn' that turn an image
+        into one that the task might have made of the same generating value.
       quantity: what the target is, in a word or two; empty: the name.
       expected: (law of a pixel, pixels) to the mean of the statistic over images of noise of
         standard deviation 1, where targets are that times the standard deviation of an image;
@@ -112,6 +117,7 @@ class Task:
     floor: Callable[[Any, int], Any] | None = None
     shift: float | None = None
     symmetry: str = ''
+    keeps: tuple[str, ...] = ()
     quantity: str = ''
     expected: Callable[[Any, int], float] | None = None
     least_image_size: int = 1
@@ -179,9 +185,15 @@ def register(task: Task) -> Task:
     """Makes a task known by its name, for `config.task.name`.
 
     Raises:
-      ValueError: the package itself has a task of that name, or its statistic takes what the
-        config's section `task` has no dial for.
+      ValueError: the package itself has a task of that name, its statistic takes what the
+        config's section `task` has no dial for, or it keeps targets in a way that is none.
     """
+    for way in task.keeps:
+        if way not in views.WAYS:
+            raise ValueError(
+                f'the task {task.name!r} keeps its targets in {way!r}; it may in any of '
+                f'{", ".join(views.WAYS)}'
+            )
     known = [field.partition('.')[2] for field in of_role(DIAL, 'task')]
     for name in task.dials:
         if name not in known:

@@ -13,8 +13,10 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 
 from imbreg_jax.remedies import (
     balanced_mse,
+    conr,
     dense_weight,
     ensemble,
+    evidential,
     fds,
     focal_r,
     gaussian_noise,
@@ -23,9 +25,13 @@ from imbreg_jax.remedies import (
     inverse,
     lds,
     log_target,
+    ranksim,
     relative_mse,
     relevance,
+    rnc,
+    rrt,
     scale_augmentation,
+    uvote,
 )
 from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
@@ -35,8 +41,10 @@ __all__ = [
     'REMEDIES',
     'Remedy',
     'balanced_mse',
+    'conr',
     'dense_weight',
     'ensemble',
+    'evidential',
     'fds',
     'focal_r',
     'gaussian_noise',
@@ -46,9 +54,13 @@ __all__ = [
     'lds',
     'log_target',
     'parse',
+    'ranksim',
     'register',
     'relative_mse',
     'relevance',
+    'rnc',
+    'rrt',
     'scale_augmentation',
     'usage',
+    'uvote',
 ]

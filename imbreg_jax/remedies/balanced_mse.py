@@ -245,11 +245,11 @@ class BalancedMSE(OwnLoss):
         if self.noise == 0:
             object.__setattr__(self, 'noise', NOISE[self.space])
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses bmc with batches of one image, whose loss is 0."""
+        super().check(fields, task, law)
         if self.variant == 'bmc' and fields['training.batch_size'] < 2:
-            return 'bmc compares the images of a batch, and training.batch_size is 1'
-        return super().unfit(fields, task)
+            raise ValueError('bmc compares the images of a batch, and training.batch_size is 1')
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator

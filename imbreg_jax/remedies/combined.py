@@ -124,9 +124,20 @@ class Combined(Remedy):
         """Fields of its condition that any part sets."""
         return {field: value for part in self.parts for field, value in part.sets.items()}
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
-        """Why the first part that cannot be cannot."""
-        return next(filter(None, (part.unfit(fields, task) for part in self.parts)), '')
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
+        """Refuses what any of the parts refuses."""
+        for part in self.parts:
+            part.check(fields, task, law)
+
+    @property
+    def moves_pixels(self) -> bool:  # type: ignore[override]
+        """Whether any part's views are of images with their pixels moved."""
+        return any(part.moves_pixels for part in self.parts)
+
+    @property
+    def least_epochs(self) -> int:  # type: ignore[override]
+        """Of a training that all parts can act on."""
+        return max(part.least_epochs for part in self.parts)
 
     def dials(self) -> dict[str, float]:
         """Those of the parts, each under its part's name."""
@@ -152,11 +163,6 @@ class Combined(Remedy):
             dials=self._of(part, batch.dials),
             learned=batch.learned[part.name],
         )
-
-    def check(self, law: Distribution, count: int) -> None:
-        """What any of the parts refuses."""
-        for part in self.parts:
-            part.check(law, count)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
@@ -220,9 +226,9 @@ class Combined(Remedy):
         part = self._one('vary')
         return part.vary(images, targets, degree, self._of(part, dials), key)
 
-    def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
+    def augment(self, images: jax.Array, key: jax.Array, keeps: Sequence[str]) -> jax.Array:
         """That of the part that has one."""
-        return self._one('augment').augment(images, key)
+        return self._one('augment').augment(images, key, keeps)
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """That of the part that has one."""

@@ -5,6 +5,16 @@ pass over the training images gives the mean and variance of each feature in eac
 a running average of them is smoothed over the bins; and from the second epoch on, features in
 training are whitened by their bin's own statistics and coloured by the smoothed ones. A bin that
 never had an image has no statistics, and no part in its neighbours'.
+
+The variant 'published' is what the code does (YyzHarry/imbalanced-regression, agedb-dir/fds.py):
+  - It writes the smoothed features into those that the network gives, so that from the third epoch
+    on the statistics are of features that have been smoothed already.
+  - The smoothed statistics are an epoch older than those that features are whitened by: the
+    running ones go by a second name, are smoothed, and then updated under both names. The first
+    that are smoothed are used in the third epoch.
+  - Its kernel is a Gaussian filter of a single 1, which is reflected at the kernel's own ends: for
+    a size of 5 and a sigma of 2 it weighs .858 .946 1 .946 .858, not .607 .882 1 .882 .607.
+  - A bin without images has features of mean 0 and variance 1, which its neighbours take part of.
 """
 
 from __future__ import annotations
@@ -16,11 +26,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
 from imbreg_jax.remedies import bins as bins_lib
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
-from imbreg_jax.study.fields import CODE, DIAL, field, integer, number, positive
+from imbreg_jax.study.fields import CODE, DIAL, field, integer, number, one_of, positive
 from imbreg_jax.training.remedy import Batch, Remedy
 
 # Factors on a feature's variance.
@@ -45,10 +56,19 @@ class State(NamedTuple):
     epochs: jax.Array
 
 
-def kernel(size: int, sigma: float) -> np.ndarray:
-    """[size] Gaussian weights of a bin and its neighbours, of sum 1."""
+def kernel(size: int, sigma: float, variant: str = 'paper') -> np.ndarray:
+    """[size] Gaussian weights of a bin and its neighbours, of sum 1.
+
+    Args:
+      size: an odd number.
+      sigma: standard deviation, in bins.
+      variant: 'paper', or 'published' for a Gaussian that is reflected at the kernel's ends.
+    """
     offsets = np.arange(size) - size // 2
-    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    if variant == 'published':
+        weights = ndimage.gaussian_filter1d((offsets == 0).astype(np.float64), sigma)
+    else:
+        weights = np.exp(-0.5 * (offsets / sigma) ** 2)
     return weights / weights.sum()
 
 
@@ -99,6 +119,9 @@ class FDS(Remedy):
     momentum: float = field(
         0.9, number(0.0, 1.0, open_high=True), 'share of the running statistics that stays', DIAL
     )
+    variant: str = field(
+        'paper', one_of('paper', 'published'), "the method, or what its authors' code does", CODE
+    )
 
     name = 'fds'
     folds = True
@@ -143,10 +166,13 @@ class FDS(Remedy):
         A bin without images keeps what it had; its first statistics are taken as they are.
         """
         del targets, epoch
-        member = jax.nn.one_hot(tables['bin'], self.bins)
+        bins = tables['bin']
+        if self.variant == 'published':
+            features = self._moved(features, state, bins)
+        member = jax.nn.one_hot(bins, self.bins)
         count = member.sum(0)[:, None]
         mean = (member.T @ features) / jnp.maximum(count, 1.0)
-        centred = features - mean[tables['bin']]
+        centred = features - mean[bins]
         variance = (member.T @ (centred * centred)) / jnp.maximum(count - 1.0, 1.0)
         # A bin's first statistics are taken as they are.
         kept = dials['momentum'] * state.known
@@ -155,13 +181,21 @@ class FDS(Remedy):
         mean = jnp.where(count > 0, mean, state.mean)
         variance = jnp.where(count > 0, variance, state.variance)
         known = jnp.maximum(state.known, (count > 0).astype(jnp.float32))
-        smoothed = [smooth(part, kernel(self.size, self.sigma), known) for part in (mean, variance)]
+        weights = kernel(self.size, self.sigma, self.variant)
+        if self.variant == 'published':
+            everywhere = jnp.ones_like(known)
+            smoothed = [smooth(p, weights, everywhere) for p in (state.mean, state.variance)]
+        else:
+            smoothed = [smooth(p, weights, known) for p in (mean, variance)]
         return State(mean, variance, smoothed[0], smoothed[1], known, state.epochs + 1)
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """Features [V, B, F] in the statistics of their bins and these bins' neighbours."""
-        state: Any = batch.state
-        bins = batch.tables['bin'][batch.places]
+        return self._moved(features, batch.state, batch.tables['bin'][batch.places])
+
+    def _moved(self, features: jax.Array, state: Any, bins: jax.Array) -> jax.Array:
+        """Features [..., n, F] of images of these bins [n]."""
         parts = (state.mean, state.variance, state.smooth_mean, state.smooth_variance)
         moved = calibrate(features, *(part[bins] for part in parts))
-        return jnp.where(state.epochs > 0, moved, features)
+        first = 2 if self.variant == 'published' else 1
+        return jnp.where(state.epochs >= first, moved, features)

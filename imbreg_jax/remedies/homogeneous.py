@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from imbreg_jax.remedies.registry import register
+from imbreg_jax.study import Distribution
 from imbreg_jax.training.remedy import Remedy
 
 # Activations of which f(s x) = s f(x) for s > 0.
@@ -29,16 +30,15 @@ class Homogeneous(Remedy):
     name = 'homogeneous'
     sets: ClassVar[Mapping[str, Any]] = {'model.bias': False}
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses what would not be homogeneous without biases."""
-        del task
+        super().check(fields, task, law)
         for field, right in (
             ('model.activation', ACTIVATIONS),
             ('model.normalization', ('none',)),
         ):
             if fields[field] not in right:
-                return (
+                raise ValueError(
                     f'with {field} {fields[field]} a network without biases is not homogeneous; '
                     f'it must be {" or ".join(right)}'
                 )
-        return ''

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import Field
 from imbreg_jax.study.settings import FIELDS
 from imbreg_jax.training.remedy import Batch, Remedy
@@ -29,13 +30,12 @@ class OwnLoss(Remedy):
         losses = jnp.stack([self.losses(outputs, batch) for outputs in batch.outputs])
         return jnp.mean(batch.weights * losses)
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""
-        del task
+        super().check(fields, task, law)
         objective = fields['training.objective']
-        if objective == _OBJECTIVE.default:
-            return ''
-        return (
-            f'{self.name} has a loss in the place of the objective, and training.objective '
-            f'{objective} would be of no effect; it must be {_OBJECTIVE.default}'
-        )
+        if objective != _OBJECTIVE.default:
+            raise ValueError(
+                f'{self.name} has a loss in the place of the objective, and training.objective '
+                f'{objective} would be of no effect; it must be {_OBJECTIVE.default}'
+            )

@@ -17,6 +17,8 @@ on balanced targets too.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -80,8 +82,10 @@ class Relevance(Remedy):
 
     name = 'relevance'
 
-    def check(self, law: Distribution, count: int) -> None:
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses targets of which a box plot may leave none relevant."""
+        super().check(fields, task, law)
+        count = fields['data.train_size']
         relevance_lib.check_law(law, count, self.points, self.sides, self.reach, self.adjusted)
 
     def tables(

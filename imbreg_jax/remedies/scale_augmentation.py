@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.remedies.registry import register
+from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import DIAL, LARGEST_TARGET, field, positive
 from imbreg_jax.training.remedy import Remedy
 
@@ -73,20 +74,19 @@ class ScaleAugmentation(Remedy):
                 f'scale_augmentation has low = {self.low}; it must be below its high, {self.high}'
             )
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses a task of whose targets a factor on pixels makes no others."""
-        del fields
+        super().check(fields, task, law)
         if task.degree is None:
-            return (
+            raise ValueError(
                 'scale_augmentation multiplies pixels by a factor, and what that does to targets '
                 f'of the task {task.name} is no power of it'
             )
         if task.degree == 0:
-            return (
+            raise ValueError(
                 'scale_augmentation multiplies pixels by a factor, which leaves targets of the '
                 f'task {task.name} as they are'
             )
-        return ''
 
     def vary(
         self,

@@ -82,10 +82,10 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
                 f'images and this network it must be at most {_MOST_BATCH_VALUES // widest}',
             )
     _check_domain(fields, named, task, parse)
-    unfit = remedy_of(fields).unfit(fields, task)
-    if unfit:
-        raise _refused(fields, named, 'remedy', unfit)
-    _check_remedy(fields, named, parse)
+    try:
+        remedy_of(fields).check(fields, task, parse(fields['train_distribution']))
+    except ValueError as error:
+        raise _refused(fields, named, 'remedy', str(error)) from None
 
 
 def _refused(
@@ -236,15 +236,6 @@ def _check_domain(
                 field,
                 f'targets of the task {fields["task.name"]} lie between {low:g} and {high:g}',
             )
-
-
-def _check_remedy(fields: Mapping[str, Any], named: Mapping[str, str], parse: Parse) -> None:
-    """Refuses training targets that the remedy can do nothing with."""
-    remedy = looked_up(FIELDS['remedy'].of.registry)(fields['remedy'])
-    try:
-        remedy.check(parse(fields['train_distribution']), fields['data.train_size'])
-    except ValueError as error:
-        raise _refused(fields, named, 'remedy', str(error)) from None
 
 
 def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> None:

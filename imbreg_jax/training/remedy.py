@@ -8,7 +8,7 @@ it gives to the program is traced. Remedies that give arrays only share the prog
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -22,6 +22,10 @@ from imbreg_jax.study.fields import CODE, DIAL, as_number, declared
 COMMON = ('weights', 'first')
 # Arrays that say what a training image is made of.
 RECIPE = ('first', 'second', 'share', 'noise', 'target')
+
+
+def _first(outputs: jax.Array) -> jax.Array:
+    return outputs[:, 0]
 
 
 class Batch(NamedTuple):
@@ -40,6 +44,9 @@ class Batch(NamedTuple):
       dials: the remedy's own, {name: [] float32}.
       losses: (outputs [B, Q]) to the objective's loss [B] of each image.
       learned: the numbers of its state that training learns, as the remedy's `learned` gave them.
+      weighted: [] bool, whether weights hold in this epoch, as the schedule says.
+      epochs: of the whole training.
+      predict: (outputs [B, Q]) to predictions [B], of all remedies together.
     """
 
     places: jax.Array
@@ -54,6 +61,9 @@ class Batch(NamedTuple):
     dials: Mapping[str, jax.Array]
     losses: Callable[[jax.Array], jax.Array]
     learned: Any = ()
+    weighted: jax.Array | bool = True
+    epochs: int = 1
+    predict: Callable[[jax.Array], jax.Array] = _first
 
 
 class Schedule(NamedTuple):
@@ -85,6 +95,9 @@ class Remedy:
       folds: whether it has an end-of-epoch pass.
       varies: whether each step has other images and targets than the training set.
       sets: {dotted field: value} of its condition, whatever the config says of them.
+      moves_pixels: whether its views are of images with their pixels moved, for which the task has
+        to keep its targets in some way.
+      least_epochs: of a training that it can act on.
     """
 
     name = ''
@@ -96,6 +109,8 @@ class Remedy:
     folds = False
     varies = False
     sets: ClassVar[Mapping[str, Any]] = {}
+    moves_pixels = False
+    least_epochs = 1
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -123,25 +138,30 @@ class Remedy:
             if field.role is DIAL
         }
 
-    def unfit(self, fields: Mapping[str, Any], task: Any) -> str:
-        """Why it cannot be the remedy of a condition, as a sentence's end; empty where it can.
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
+        """Refuses a condition that it can do nothing for.
 
         Args:
           fields: the condition's dotted fields, with those that the remedy sets.
           task: the condition's `data.task.Task`.
-        """
-        del fields, task
-        return ''
-
-    # --- on the host ----------------------------------------------------------------------------
-
-    def check(self, law: Distribution, count: int) -> None:
-        """Refuses so many training targets of a law, if it can do nothing with them.
+          law: of its training targets.
 
         Raises:
-          ValueError: with a sentence.
+          ValueError: with the end of a sentence on the remedy.
         """
-        del law, count
+        del law
+        if fields['training.epochs'] < self.least_epochs:
+            raise ValueError(
+                f'{self.name} does something else in later epochs than in the first, so that '
+                f'training.epochs must be at least {self.least_epochs}'
+            )
+        if self.moves_pixels and not task.keeps:
+            raise ValueError(
+                f'{self.name} looks at images with their pixels moved, and the task {task.name} '
+                'says of no way to do so that it keeps its targets (Task.keeps)'
+            )
+
+    # --- on the host ----------------------------------------------------------------------------
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
@@ -218,9 +238,15 @@ class Remedy:
         del degree, dials, key
         return images, targets
 
-    def augment(self, images: jax.Array, key: jax.Array) -> jax.Array:
-        """Views [V, B, H, W, channels] of images [B, H, W, channels]."""
-        del key
+    def augment(self, images: jax.Array, key: jax.Array, keeps: Sequence[str]) -> jax.Array:
+        """Views [V, B, H, W, channels] of images [B, H, W, channels].
+
+        Args:
+          images: the images.
+          key: of what is drawn for them.
+          keeps: in which ways their pixels may be moved; see `data.views`.
+        """
+        del key, keeps
         return images[None]
 
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
@@ -240,7 +266,7 @@ class Remedy:
 
     def predict(self, outputs: jax.Array) -> jax.Array:
         """Predictions [B] from outputs [B, Q]."""
-        return outputs[:, 0]
+        return _first(outputs)
 
     def learned(self, state: Any) -> Any:
         """The part of its state that training learns: numbers that the loss has a gradient in."""

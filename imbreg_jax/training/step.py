@@ -168,7 +168,9 @@ def train_step(
     )
     dials = remedy_dials(remedy, at)
     if remedy.varies:
-        vary_key = jax.random.fold_in(purpose_key(at.root, at.repeat, Purpose.VARIATIONS), number)
+        vary_key = jax.random.fold_in(
+            member_key(at.root, at.repeat, at.member, Purpose.VARIATIONS), number
+        )
         degree = learner.source.degree
         assert degree is not None  # Its config was checked for that.
         pictures, wanted = remedy.vary(pictures, wanted, degree, dials, vary_key)
@@ -177,7 +179,7 @@ def train_step(
     nothing = jnp.zeros((remedy.views, 0, 0))
     batch = Batch(
         places=index,
-        images=remedy.augment(pictures, views_key),
+        images=remedy.augment(pictures, views_key, learner.source.keeps),
         targets=wanted,
         weights=weights,
         features=nothing,
@@ -187,6 +189,9 @@ def train_step(
         tables=own_tables(tables),
         dials=dials,
         losses=lambda outputs: objective(remedy.predict(outputs), wanted),
+        weighted=epoch.weighted,
+        epochs=settings.epochs,
+        predict=remedy.predict,
     )
     learned = remedy.learned(state.remedy)
     (loss, statistics), (gradients, in_learned) = jax.value_and_grad(

@@ -11,6 +11,7 @@ from jax import lax
 
 from imbreg_jax.data import template
 from imbreg_jax.data.task import Budget, Task, register
+from imbreg_jax.data.views import FLIPS
 
 # Height of an image's blobs, in standard deviations of the noise: drawn for each image, or the
 # mean of its pixels would tell their number.
@@ -57,6 +58,7 @@ BLOB_COUNT = register(
         domain=(0.0, float(MOST)),
         nuisance=1 + 2 * MOST,
         floor=template.floor(blobs, 1 + 2 * MOST),
+        keeps=tuple(FLIPS),
         quantity='number',
         # Twice what ten blobs take, each of four radii by four.
         least_image_size=27,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data.task import Budget, Task, register
+from imbreg_jax.data.views import FLIPS
 
 # Pixels of blur width in a unit of the target.
 PIXELS = 0.5
@@ -65,6 +66,7 @@ CORRELATION_LENGTH = register(
         synthesize=correlated_noise,
         floor=blur_floor,
         symmetry='dilation',
+        keeps=tuple(FLIPS),
         quantity='blur width',
         # Four times the greatest width.
         least_image_size=20,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from imbreg_jax.data import template
 from imbreg_jax.data.task import Budget, Task, register
+from imbreg_jax.data.views import FLIPS
 
 # In standard deviations of the noise.
 CONTRAST = 2.0
@@ -41,6 +42,7 @@ DISC_RADIUS = register(
         nuisance=2,
         floor=template.floor(soft_disc, 2),
         symmetry='dilation',
+        keeps=tuple(FLIPS),
         quantity='radius',
         # The greatest radius to both sides of the centre.
         least_image_size=2 * 10 + 1,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from imbreg_jax.data import template
 from imbreg_jax.data.task import Budget, Task, register
+from imbreg_jax.data.views import FLIPS
 
 # In standard deviations of the noise.
 AMPLITUDE = 2.0
@@ -39,6 +40,7 @@ GRATING_PERIOD = register(
         nuisance=2,
         floor=template.floor(sinusoid, 2),
         symmetry='dilation',
+        keeps=tuple(FLIPS),
         quantity='period',
         # Half the longest period.
         least_image_size=int(10 * PIXELS / 2),

@@ -43,6 +43,8 @@ NEEDLE_ANGLE = register(
         nuisance=2,
         floor=template.floor(bar, 2),
         symmetry='rotation',
+        # A flip would take the angle from half a turn.
+        keeps=('half_turn',),
         quantity='angle',
         # Two standard deviations of its length to both sides of the centre.
         least_image_size=int(4 * LENGTH) + 1,

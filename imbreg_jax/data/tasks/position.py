@@ -39,6 +39,7 @@ POSITION = register(
         nuisance=1,
         floor=template.floor(blob, 1),
         symmetry='translation',
+        keeps=('top_bottom',),
         # At 1 and 10 the blob is its radius away from the edge.
         least_image_size=int(UNITS * RADIUS) + 1,
         budget=Budget(epochs=5, train_size=20_000),

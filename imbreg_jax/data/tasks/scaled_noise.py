@@ -17,6 +17,7 @@ from scipy import integrate
 
 from imbreg_jax.data.order_statistics import quantile
 from imbreg_jax.data.task import Budget, Task, register
+from imbreg_jax.data.views import PERMUTATION
 
 
 def scaled_noise(generating: jax.Array, noise: jax.Array, nuisance: jax.Array) -> jax.Array:
@@ -119,6 +120,7 @@ STD = register(
         floor=std_floor,
         shift=0,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
         quantity='standard deviation',
         # The paper's.
         budget=Budget(5e-7, epochs=15, train_size=50_000, schedule='constant', dropout=True),
@@ -135,6 +137,7 @@ VARIANCE = register(
         floor=variance_floor,
         shift=0,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
     )
 )
 MEAN_ABSOLUTE_DEVIATION = register(
@@ -148,6 +151,7 @@ MEAN_ABSOLUTE_DEVIATION = register(
         floor=std_floor,
         shift=0,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
         quantity='mean absolute deviation',
         expected=expected_absolute,
     )
@@ -163,6 +167,7 @@ INTERQUARTILE_RANGE = register(
         floor=std_floor,
         shift=0,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
         quantity='interquartile range',
         expected=expected_interquartile_range,
     )
@@ -178,6 +183,7 @@ NINTH_DECILE = register(
         floor=std_floor,
         shift=1,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
         quantity='ninth decile',
         expected=expected_ninth_decile,
     )
@@ -193,6 +199,7 @@ MAXIMUM = register(
         floor=std_floor,
         shift=1,
         symmetry='a factor',
+        keeps=(PERMUTATION,),
         expected=expected_maximum,
     )
 )

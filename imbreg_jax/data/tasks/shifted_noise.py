@@ -8,6 +8,7 @@ import numpy as np
 
 from imbreg_jax.data.task import Task, register
 from imbreg_jax.data.tasks.scaled_noise import pixel_quantile
+from imbreg_jax.data.views import PERMUTATION
 
 # How far to either side an image's noise is skewed; at 1 its order would be lost.
 MOST_SKEW = 0.9
@@ -85,6 +86,7 @@ MEAN = register(
         floor=mean_floor,
         shift=1,
         symmetry='a constant',
+        keeps=(PERMUTATION,),
     )
 )
 MEDIAN = register(
@@ -99,5 +101,6 @@ MEDIAN = register(
         floor=median_floor,
         shift=1,
         symmetry='a constant',
+        keeps=(PERMUTATION,),
     )
 )

@@ -8,6 +8,7 @@ import jax
 from imbreg_jax.data.task import Budget, Task, register
 from imbreg_jax.data.tasks.scaled_noise import pixel_std
 from imbreg_jax.data.tasks.shifted_noise import pixel_mean
+from imbreg_jax.data.views import PERMUTATION
 
 # The gain lies between its inverse and this.
 MOST_GAIN = 2.0
@@ -45,6 +46,7 @@ SIGNAL_TO_NOISE = register(
         degree=0,
         nuisance=1,
         floor=ratio_floor,
+        keeps=(PERMUTATION,),
         quantity='signal to noise',
         budget=Budget(1e-3, epochs=5, train_size=20_000),
     )

@@ -1,0 +1,112 @@
+"""Evidential regression with weights on the evidence: the predictor of VIR, without its encoder.
+
+Wang and Wang, "Variational Imbalanced Regression: Fair Uncertainty Quantification via Probabilistic
+Smoothing" (NeurIPS 2023), and its repository Wang-ML-Lab/variational-imbalanced-regression
+(loss.py, evidential_deep_learning.py). The network says for each image a location, how many
+observations that is worth, and a scale: a normal law whose mean and variance have a
+normal-inverse-gamma law. In training the observations are multiplied by the image's weight, so that
+a rare target is believed more: `evidential + inverse(power=0.5)`. The loss is the likelihood, with
+a penalty on evidence where the location is wrong.
+
+VIR's encoder, whose features are laws themselves, sampled in training and decoded to the image, is
+not here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.study.fields import DIAL, field, number, positive
+from imbreg_jax.training.remedy import Batch, Remedy
+
+# Observations that every image has, so that the variance of a location is finite, and half of
+# those that the variance has before any, as in the repository.
+LEAST_OBSERVATIONS, PRIOR_ALPHA = 2.0, 0.3
+
+
+class Law(NamedTuple):
+    """A normal-inverse-gamma law of the mean and variance of a target.
+
+    Attributes:
+      location: [...], of the mean.
+      observations: [...] > 0, that the mean is worth.
+      alpha, beta: [...] > 1 and > 0, shape and scale of the variance's inverse gamma law.
+    """
+
+    location: jax.Array
+    observations: jax.Array
+    alpha: jax.Array
+    beta: jax.Array
+
+
+def law(
+    outputs: jax.Array, weights: jax.Array | float = 1.0, sharpness: jax.Array | float = 1.0
+) -> Law:
+    """What the outputs of a network say.
+
+    Args:
+      outputs: [..., 3], any numbers: location, observations, scale.
+      weights: [...] on the observations.
+      sharpness: [] of the bend of log(1 + e**x) that keeps the last two positive.
+    """
+    location, count, scale = jnp.moveaxis(outputs, -1, 0)
+    observations = weights * (jax.nn.softplus(sharpness * count) / sharpness + LEAST_OBSERVATIONS)
+    beta = jax.nn.softplus(sharpness * scale) / sharpness
+    return Law(location, observations, PRIOR_ALPHA + observations / 2, beta)
+
+
+def likelihoods(found: Law, targets: jax.Array) -> jax.Array:
+    """[...]: negative logarithms of the likelihood of targets [...], Student's t."""
+    spread = 2 * found.beta * (1 + found.observations)
+    return (
+        0.5 * jnp.log(jnp.pi / found.observations)
+        - found.alpha * jnp.log(spread)
+        + (found.alpha + 0.5)
+        * jnp.log(found.observations * (targets - found.location) ** 2 + spread)
+        + gammaln(found.alpha)
+        - gammaln(found.alpha + 0.5)
+    )
+
+
+def batch_losses(found: Law, targets: jax.Array, strength: jax.Array | float) -> jax.Array:
+    """[...]: `likelihoods` and, times strength, the error times the evidence for it."""
+    evidence = 2 * found.observations + found.alpha
+    return likelihoods(found, targets) + strength * jnp.abs(targets - found.location) * evidence
+
+
+def variance(found: Law) -> jax.Array:
+    """[...]: how uncertain the mean is, in the target's unit squared."""
+    return found.beta / (found.observations * (found.alpha - 1))
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Evidential(Remedy):
+    """Evidential regression, in the place of the objective; see the module.
+
+    The published sharpness is .1, for ages, of whose range it is a tenth. By default it is the same
+    part of a range of ten.
+    """
+
+    strength: float = field(0.01, number(0.0, 1e6), 'factor on evidence where errors are', DIAL)
+    sharpness: float = field(
+        1.0, positive(1e6), 'of the bend that keeps scales positive, per unit', DIAL
+    )
+
+    name = 'evidential'
+    outputs = 3
+
+    def loss(self, batch: Batch) -> jax.Array:
+        """The mean over images and views; a weight is on an image's observations."""
+        found = law(batch.outputs, batch.weights, batch.dials['sharpness'])
+        return jnp.mean(batch_losses(found, batch.targets, batch.dials['strength']))
+
+    def predict(self, outputs: jax.Array) -> jax.Array:
+        """The locations [B]."""
+        return outputs[:, 0]
