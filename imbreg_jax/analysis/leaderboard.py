@@ -39,6 +39,8 @@ RAREST = ('mae_zero', 'mae_few', 'mae_medium')
 STRATA = (MANY, 'mae_medium', 'mae_few', 'mae_zero', 'mae_interpolation', 'mae_extrapolation')
 RANKED = ('mse', 'mape')
 _RESAMPLES = 2000
+# (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.
+Ranks = Mapping[tuple[str, str, str, str], Mapping[str, np.ndarray]]
 _KEYS = ['setting', 'law', 'test_distribution', 'metric']
 _TABLE = (
     'setting law remedy condition test_distribution metric balanced repeats lost mean std '
@@ -92,6 +94,7 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
     """
     settings = comparison.settings(study)
     every = {name: settings[name] for name in study.trained}
+    errors = _validation(study, criterion)
     of_task: dict[Any, dict[str, Mapping[str, Any]]] = {}
     for name, own in every.items():
         of_task.setdefault(own.get(TASK), {})[name] = own
@@ -108,13 +111,12 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
             alike.setdefault(key, {}).setdefault(_remedy(own), []).append(name)
         telling = [c for c in rest if comparison.LAW not in c]
         for names in alike.values():
-            entries = [_entry(study, every, *item, criterion) for item in names.items()]
+            entries = [_entry(every, *item, errors) for item in names.items()]
             none = next((entry for entry in entries if not entry.remedy), None)
             fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
             kept = {entry.remedy for entry in fair}
-            lone += [
-                n for remedy, own in names.items() if remedy and remedy not in kept for n in own
-            ]
+            for remedy, own in names.items():
+                lone += own if remedy and remedy not in kept else []
             if none and fair:
                 first = none.condition
                 parts = [str(task or '')] + [
@@ -131,11 +133,10 @@ def _remedy(own: Mapping[str, Any]) -> str:
 
 
 def _entry(
-    study: FinishedStudy,
     fields: Mapping[str, Mapping[str, Any]],
     remedy: str,
     names: Sequence[str],
-    criterion: str,
+    errors: Mapping[str, float],
 ) -> Entry:
     """Returns that of a remedy's conditions which has the least mean validation error."""
     rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
@@ -145,19 +146,20 @@ def _entry(
         tried.setdefault(rate, name)
     name = names[0]
     if len(tried) > 1:
-        name = min(tried.values(), key=lambda name: _validation(study, name, criterion))
+        name = min(tried.values(), key=lambda name: errors.get(name, math.inf))
     return Entry(remedy, name, rates[name], tuple(sorted(tried)))
 
 
-def _validation(study: FinishedStudy, name: str, criterion: str) -> float:
-    """Returns a condition's mean error at the last epoch; inf where a repeat has none."""
-    rows = study.metrics[study.metrics['condition'] == name]
-    last = rows[rows['epoch'] == rows['epoch'].max()]
-    values = last[criterion].to_numpy(float)
-    diverged = any(condition == name for condition, _ in study.diverged)
-    if not values.size or diverged or not np.isfinite(values).all():
-        return math.inf
-    return float(values.mean())
+def _validation(study: FinishedStudy, criterion: str) -> dict[str, float]:
+    """Returns condition -> its mean error at the last epoch; inf where a repeat has none."""
+    rows = study.metrics
+    last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
+    means = last.groupby('condition')[criterion].agg(lambda own: np.mean(own.to_numpy(float)))
+    lost = {condition for condition, _ in study.diverged}
+    return {
+        str(name): math.inf if name in lost or not math.isfinite(mean) else float(mean)
+        for name, mean in means.items()
+    }
 
 
 def labels(specs: Iterable[str]) -> dict[str, str]:
@@ -208,17 +210,19 @@ def _parts(spec: str) -> list[tuple[str, dict[str, str]]]:
 
 def metrics(study: FinishedStudy) -> list[str]:
     """Returns the errors that remedies are compared in: all that are, and those of strata."""
-    there = set(study.results.loc[study.results['test_distribution'] != '', 'metric'])
+    results = study.results
+    there = set(results.loc[results['test_distribution'] != '', 'metric'].unique())
     compared = [n for n, m in METRICS.items() if m.compared and m.better == 'less']
     return [name for name in dict.fromkeys([*compared, *STRATA]) if name in there]
 
 
-def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
+def table(study: FinishedStudy, found: Sequence[Place], made: Ranks) -> pd.DataFrame:
     """Compares each remedy with no remedy.
 
     Args:
       study: the loaded study.
       found: its `places`.
+      made: their `ranks`.
 
     Returns:
       A row per place, entry, test law and metric that has values: setting, law (spec), remedy,
@@ -226,7 +230,8 @@ def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
       (pairs; of no remedy its own), lost (repeats that diverged), mean and std of the error; then,
       of remedies alone, ratio to no remedy, low, high (t interval), p, holm_p, flip_p, same_p,
       holm_same_p, flip_same_p, detectable, repeats_needed, verdict and neutrality (see `judged`);
-      then of `RANKED` metrics rank, rank_low, rank_high (see `ranks`); rate, rates_tried, source.
+      then of `RANKED` metrics rank, rank_low, rank_high (see `rank_interval`); rate, rates_tried,
+      source.
     """
     names = metrics(study)
     source = functools.cache(functools.partial(study.source, 'cnn'))
@@ -245,15 +250,13 @@ def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
                         continue
                     first, second = finished.joint([own, base])[1]
                     rows.append(_row(study, place, entry, test, metric, own.to_numpy(float)))
-                    rows[-1] |= {
-                        'repeats': first.size,
-                        'source': source(entry.condition, test, metric),
-                    }
+                    said = [source(entry.condition, test, metric)]
                     if entry.remedy:
-                        rows[-1]['source'] += f'; {source(none.condition, test, metric)}'
+                        said.append(source(none.condition, test, metric))
                         keys.append((place, entry, test, metric))
                         pairs.append((first, second))
                         sizes[place.setting, place.law, test, metric] += 1
+                    rows[-1] |= {'repeats': first.size, 'source': '; '.join(said)}
     compared = statistics.compare_many(
         pairs,
         margin=comparison.margin(study),
@@ -271,7 +274,7 @@ def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
         frame[p] = frame[p].astype(float)
         if len(frame):
             frame[f'holm_{p}'] = frame.groupby(_KEYS)[p].transform(statistics.holm)
-    return _with_ranks(study, found, judged(frame, comparison.level(study)))
+    return _with_ranks(judged(frame, comparison.level(study)), made, comparison.level(study))
 
 
 def _row(
@@ -328,7 +331,7 @@ def resamples(study: FinishedStudy) -> tuple[np.ndarray, np.ndarray]:
     return repeats, rng.multinomial(len(repeats), share, _RESAMPLES).astype(float)
 
 
-def ranks(logs: np.ndarray, times: np.ndarray) -> np.ndarray:
+def resampled(logs: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Returns the ranks [b, k] of k mean log errors in each of b resamples; 1 is the least.
 
     Args:
@@ -351,10 +354,7 @@ def rank_interval(found: np.ndarray, level: float) -> tuple[float, float, float]
     return float(known.mean()), float(low), float(high)
 
 
-Ranks = Mapping[tuple[str, str, str, str], Mapping[str, np.ndarray]]
-
-
-def all_ranks(study: FinishedStudy, found: Sequence[Place]) -> Ranks:
+def ranks(study: FinishedStudy, found: Sequence[Place]) -> Ranks:
     """Returns (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.
 
     Ranked are those that lost at most half of the repeats that no remedy has, on the repeats that
@@ -377,24 +377,27 @@ def all_ranks(study: FinishedStudy, found: Sequence[Place]) -> Ranks:
                 shared, values = finished.joint(list(kept.values()))
                 if len(shared) < least or not (values > 0).all():
                     continue
-                own = ranks(np.log(values), times[:, np.searchsorted(repeats, shared)])
+                own = resampled(np.log(values), times[:, np.searchsorted(repeats, shared)])
                 made[place.setting, place.law, test, metric] = dict(zip(kept, own.T, strict=True))
     return made
 
 
-def _with_ranks(study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame) -> pd.DataFrame:
-    level, made = comparison.level(study), all_ranks(study, found)
-    nothing = math.nan, math.nan, math.nan
-    rows = []
-    for row in frame[[*_KEYS, 'remedy']].itertuples(index=False):
-        own = made.get(tuple(row[:4]), {}).get(row.remedy)
-        rows.append(nothing if own is None else rank_interval(own, level))
+def _with_ranks(frame: pd.DataFrame, made: Ranks, level: float) -> pd.DataFrame:
+    rows = [
+        rank_interval(made.get((setting, law, test, metric), {}).get(remedy, np.zeros(0)), level)
+        for setting, law, test, metric, remedy in frame[[*_KEYS, 'remedy']].itertuples(index=False)
+    ]
     columns = ['rank', 'rank_low', 'rank_high']
     return frame.assign(**dict(zip(columns, np.array(rows).reshape(-1, 3).T, strict=True)))
 
 
 def summary(
-    study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
+    study: FinishedStudy,
+    found: Sequence[Place],
+    frame: pd.DataFrame,
+    made: Ranks,
+    test: str,
+    metric: str,
 ) -> pd.DataFrame:
     """Returns what each remedy comes to in each setting, over its laws that are imbalanced.
 
@@ -402,6 +405,7 @@ def summary(
       study: the loaded study.
       found: its `places`.
       frame: their `table`.
+      made: their `ranks`.
       test: a test law; laws that equal it are balanced.
       metric: an error.
 
@@ -414,12 +418,12 @@ def summary(
       balanced law), source.
     """
     confidence = 1 - comparison.level(study)
-    made = all_ranks(study, found)
     own = frame[frame['test_distribution'] == test]
+    strata = rarest(own[~own['balanced'].astype(bool)])
     rows = []
     for setting, remedy in own[['setting', 'remedy']].drop_duplicates().itertuples(index=False):
         part = own[(own['setting'] == setting) & (own['remedy'] == remedy)]
-        main = part[(part['metric'] == metric) & ~part['balanced']]
+        main = part[(part['metric'] == metric) & ~part['balanced'].astype(bool)]
         logs = []
         for place in found:
             entry = next((e for e in place.entries if e.remedy == remedy), None)
@@ -428,17 +432,13 @@ def summary(
                 logs.append(_log_ratio(study, *both, test, metric))
         mean = finished.joint(logs)[1].mean(axis=0) if logs else np.zeros(0)
         low, high = statistics.mean_interval(mean, confidence)
-        ranked = [
-            values
-            for law in main['law']
-            if (values := made.get((setting, law, test, metric), {}).get(remedy)) is not None
-        ]
-        rank = (math.nan,) * 3
-        if ranked:
-            rank = rank_interval(np.mean(ranked, axis=0), comparison.level(study))
+        of_laws = (made.get((setting, law, test, metric), {}) for law in main['law'])
+        ranked = [of_law[remedy] for of_law in of_laws if remedy in of_law]
+        mean_rank = np.mean(ranked, axis=0) if ranked else np.zeros(0)
+        rank = rank_interval(mean_rank, comparison.level(study))
         counts = main['verdict'].value_counts()
-        strata = rarest(part[~part['balanced']])
-        even = part[(part['metric'] == metric) & part['balanced']]['ratio']
+        parts = strata[(strata['setting'] == setting) & (strata['remedy'] == remedy)]
+        even = part[(part['metric'] == metric) & part['balanced'].astype(bool)]['ratio']
         row = {
             'setting': setting,
             'remedy': remedy,
@@ -455,8 +455,8 @@ def summary(
                 )
             },
             **dict(zip(('rank', 'rank_low', 'rank_high'), rank, strict=True)),
-            'rarest': _geometric(strata['rarest']),
-            'many': _geometric(strata['many']),
+            'rarest': _geometric(parts['rarest']),
+            'many': _geometric(parts['many']),
             'balanced': _geometric(even),
             'source': f'results.csv: predictor=cnn, test_distribution={test}, metric={metric} and '
             f'those of strata, conditions {", ".join(dict.fromkeys(part["condition"]))}',
@@ -498,25 +498,16 @@ def rarest(frame: pd.DataFrame) -> pd.DataFrame:
       `RAREST` that the law has there), rarest, rarest_low, rarest_high, many, many_low, many_high.
     """
     keys = ['setting', 'law', 'remedy', 'test_distribution']
-    columns = [
-        *keys,
-        'stratum',
-        'rarest',
-        'rarest_low',
-        'rarest_high',
-        'many',
-        'many_low',
-        'many_high',
-    ]
+    ends = 'rarest rarest_low rarest_high many many_low many_high'.split()
     rows = []
     for key, part in frame[frame['remedy'] != ''].groupby(keys, sort=False):
         known = part[np.isfinite(part['ratio'].astype(float))].set_index('metric')
         stratum = next((metric for metric in RAREST if metric in known.index), None)
         if stratum is None or MANY not in known.index:
             continue
-        ends = [known.loc[m, k] for m in (stratum, MANY) for k in ('ratio', 'low', 'high')]
-        rows.append([*key, stratum, *ends])
-    return pd.DataFrame(rows, columns=columns)
+        of = [known.loc[m, k] for m in (stratum, MANY) for k in ('ratio', 'low', 'high')]
+        rows.append([*key, stratum, *of])
+    return pd.DataFrame(rows, columns=[*keys, 'stratum', *ends])
 
 
 def order(frame: pd.DataFrame, test: str, metric: str) -> list[str]:
@@ -532,13 +523,8 @@ def order(frame: pd.DataFrame, test: str, metric: str) -> list[str]:
         remedy: _geometric(part['ratio'])
         for remedy, part in (imbalanced if len(imbalanced) else known).groupby('remedy', sort=False)
     }
-    every = dict.fromkeys([*means, *known['remedy']])
-    return sorted(
-        every,
-        key=lambda remedy: (
-            means.get(remedy, math.nan) if math.isfinite(means.get(remedy, math.nan)) else math.inf
-        ),
-    )
+    every = dict.fromkeys(known['remedy'])
+    return sorted(every, key=lambda remedy: np.nan_to_num(means.get(remedy, np.inf), nan=np.inf))
 
 
 def sure_winners(frame: pd.DataFrame) -> pd.DataFrame:

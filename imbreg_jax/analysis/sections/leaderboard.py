@@ -1,4 +1,4 @@
-"""Remedies against imbalance beside no remedy: what they give, what they take, and which is best."""
+"""Remedies against imbalance beside no remedy: what they give, what they take, which is best."""
 
 import functools
 import math
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, dose_response, formats, leaderboard, look
-from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, ticker
+from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
@@ -152,14 +152,15 @@ def draw_gains(
             )  # fmt: skip
         look.logarithmic(axes, 'x', *sides['many'])
         look.logarithmic(axes, 'y', *sides['rarest'])
-        _number_points(axes, own, remedies, sides)
+        colors = {law: style.color for law, style in laws.items()}
+        _number_points(axes, own, remedies, sides, colors)
         axes.set_title(canvas.shorten(setting), fontsize=9.5, loc='left')
         axes.set_ylabel('ratio on the rarest targets')
         # Which corner is which, at its own end of the axes.
         for (across, up), text in {
             (0.01, 0.01): 'gives to both',
-            (0.99, 0.01): 'takes from frequent',
-            (0.01, 0.99): 'takes from rare',
+            (0.99, 0.01): 'gives to rare, takes from frequent',
+            (0.01, 0.99): 'takes from rare, gives to frequent',
             (0.99, 0.99): 'takes from both',
         }.items():
             axes.text(
@@ -172,7 +173,11 @@ def draw_gains(
 
 
 def _number_points(
-    axes: Axes, frame: pd.DataFrame, remedies: Sequence[str], sides: Mapping[str, tuple]
+    axes: Axes,
+    frame: pd.DataFrame,
+    remedies: Sequence[str],
+    sides: Mapping[str, tuple],
+    colors: Mapping[str, str],
 ) -> None:
     """Writes a remedy's number beside its points, those far from (1, 1) first, where it is free.
 
@@ -202,7 +207,7 @@ def _number_points(
                 taken.append(at)
                 axes.text(
                     *at, str(list(remedies).index(row['remedy']) + 1), transform=axes.transAxes,
-                    ha='center', va='center', fontsize=7, color=INK,
+                    ha='center', va='center', fontsize=7, color=colors[row['law']], weight='bold',
                 )  # fmt: skip
                 break
 
@@ -241,8 +246,8 @@ def _figures(
     if panels:
         strata = gains.drop_duplicates(['law', 'stratum'])
         rarest = '; '.join(
-            f'{laws[row.law]}: {comparison.METRIC_NAMES[row.stratum]}'
-            for row in strata.itertuples()
+            f'{laws[law]}: {comparison.METRIC_NAMES[stratum]}'
+            for law, stratum in strata[['law', 'stratum']].itertuples(index=False)
         )
         caption = (
             f'Tested on {on}: ratio of MAE to no remedy on the targets that training had least of '
@@ -381,9 +386,10 @@ def _headline(
     what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
     counts = imbalanced['verdict'].value_counts()
     better, worse, same, left = (counts.get(v, 0) for v in (BETTER, WORSE, SAME, UNDECIDED))
+    plural = 's' if len(imbalanced) != 1 else ''
     text = (
-        f'Against no remedy, of {len(imbalanced):,} comparisons of {what} under imbalance {better:,} '
-        f'better, {worse:,} worse, {same:,} same within the margin, {left:,} undecided'
+        f'Against no remedy, of {len(imbalanced):,} comparison{plural} of {what} under imbalance '
+        f'{better:,} better, {worse:,} worse, {same:,} same within the margin, {left:,} undecided'
     )
     if not len(imbalanced):
         text = f'No remedy is held against none under imbalance, in {what}'
@@ -398,6 +404,9 @@ def _headline(
     for who, counted in sides:
         if counted:
             text += f'; {who}: {_said(counted, imbalanced, names)}'
+    both = sum(remedy in losses for remedy in wins.index)
+    if both:
+        text += f'; {both} better in some and worse in others'
     if len(imbalanced) and not better:
         text += '; no remedy is shown to help'
     balanced = own[own['balanced'].astype(bool)]
@@ -449,14 +458,13 @@ def _notes(study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str]) -> li
 
 def _build(study: FinishedStudy) -> Content:
     found, lone = leaderboard.places(study)
-    frame = leaderboard.table(study, found)
+    made = leaderboard.ranks(study, found)
+    frame = leaderboard.table(study, found, made)
     remedies = dict.fromkeys(entry.remedy for place in found for entry in place.entries)
     names = leaderboard.labels(remedies)
     test = dose_response.reference_test(study)
-    metric = next(
-        m for m in (*leaderboard.RANKED, *leaderboard.metrics(study)) if m in set(frame['metric'])
-    )
-    rows = leaderboard.summary(study, found, frame, test, metric)
+    metric = frame['metric'].iloc[0]
+    rows = leaderboard.summary(study, found, frame, made, test, metric)
     tables = [
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
