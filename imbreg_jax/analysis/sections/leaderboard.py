@@ -72,7 +72,8 @@ def draw_ratios(
             axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
         for k, (law, style) in enumerate(laws.items()):
             part = of[of['law'] == law]
-            y = part['remedy'].map(list(remedies).index) + 0.8 * ((k + 0.5) / len(laws) - 0.5)
+            y = np.array([remedies.index(remedy) for remedy in part['remedy']], float)
+            y += 0.8 * ((k + 0.5) / len(laws) - 0.5)
             middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
             axes.errorbar(
                 middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
