@@ -16,7 +16,7 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
     settings = comparison.settings(study)
     every = {name: settings[name] for name in study.trained}
     errors = _validation(study, criterion)
-    of_task: dict[Any, dict[str, Mapping[str, Any]]] = {}
+    of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
     for name, own in every.items():
         of_task.setdefault(own.get(TASK), {})[name] = own
     found: list[Place] = []
@@ -115,8 +115,8 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
             none = next((entry for entry in entries if not entry.remedy), None)
             fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
             kept = {entry.remedy for entry in fair}
-            for remedy, own in names.items():
-                lone += own if remedy and remedy not in kept else []
+            for remedy, those in names.items():
+                lone += those if remedy and remedy not in kept else []
             if none and fair:
                 first = none.condition
                 parts = [str(task or '')] + [
