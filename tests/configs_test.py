@@ -4,7 +4,7 @@ import pathlib
 
 from absl.testing import absltest, parameterized
 
-from imbreg_jax import study
+from imbreg_jax import remedies, study
 from imbreg_jax.study import command_line
 
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
@@ -74,13 +74,49 @@ class ConfigsTest(parameterized.TestCase):
         ('missing_targets', ':disc_radius', 'disc_radius'),
         ('network', ':grating_period', 'grating_period'),
         ('imbalance_by_task', ':std,disc_radius', 'std'),
+        ('remedies', ':std,disc_radius', 'std'),
+        ('remedies', ':disc_radius/inverse,fds', 'disc_radius'),
     )
     def test_of_the_laboratory_take_a_task(self, name, argument, task):
         whole, some = _study(name), _study(name, argument)
         self.assertStartsWith(some.name, f'{name}-')
         self.assertEqual(some.conditions[0].task.name, task)
-        self.assertEqual(len({c.task.name for c in some.conditions}), 2 if ',' in argument else 1)
+        tasks = argument.partition('/')[0]
+        self.assertEqual(len({c.task.name for c in some.conditions}), 2 if ',' in tasks else 1)
         self.assertGreaterEqual(len(whole.conditions), len(some.conditions))
+
+    def test_every_remedy_stands_beside_none_and_differs_from_it_in_nothing_else(self):
+        conditions = {c.name: c for c in _study('remedies').conditions}
+        for name, condition in conditions.items():
+            none = conditions[f'{name.rpartition("-")[0]}-none']
+            self.assertEqual(none.remedy, remedies.NONE)
+            self.assertEqual(condition.distribution, none.distribution)
+            for section in ('task', 'data', 'model', 'training'):
+                self.assertEqual(getattr(condition, section), getattr(none, section), name)
+        for task in ('std', 'disc_radius', 'needle_angle'):
+            own = {name.rpartition('-')[2] for name in conditions if name.startswith(f'{task}-')}
+            self.assertContainsSubset({'none', 'inverse', 'balanced_mse', 'gaussian_noise'}, own)
+        some = _study('remedies', ':std/inverse,balanced_mse')
+        methods = {c.name.rpartition('-')[2] for c in some.conditions}
+        self.assertEqual(methods, {'none', 'inverse', 'balanced_mse'})
+        with self.assertRaisesRegex(study.ConfigError, "there is no remedy 'invers'"):
+            _study('remedies', ':std/invers')
+
+    def test_a_remedy_that_refuses_a_laws_targets_is_left_out_of_it_alone(self):
+        @remedies.register
+        class NeedsGap(remedies.Remedy):
+            name = 'needs_gap_of_this_test'
+
+            def tables(self, targets, law, generator):
+                if targets.max() > 6:
+                    raise ValueError('there is no gap')
+                return {}
+
+        self.addCleanup(remedies.REMEDIES.pop, NeedsGap.name)
+        some = _study('remedies', f':disc_radius/{NeedsGap.name}')
+        having = [c.distribution.spec for c in some.conditions if c.remedy.name == NeedsGap.name]
+        self.assertEqual(having, ['uniform(1, 5)'])
+        self.assertLen(some.conditions, 5)
 
     def test_fresh_repeats_decide_the_paper(self):
         quick, decided, paper = map(_study, ('quick', 'paper_decided', 'paper'))

@@ -66,8 +66,8 @@ class SectionsTest(absltest.TestCase):
         contents = _contents(_study())
         self.assertEqual(
             list(contents),
-            # Nothing is to be warned of, and a simulated study has no references.
-            [s.name for s in SECTIONS if s.name not in ('warnings', 'references')],
+            # Nothing is to be warned of; a simulated study has no references, and no remedies.
+            [s.name for s in SECTIONS if s.name not in ('warnings', 'references', 'leaderboard')],
         )
         tables = [table for content in contents.values() for table in content.tables]
         self.assertLen({table.name for table in tables}, len(tables))

@@ -213,7 +213,7 @@ def _groups(
         return [numeric[rest[i]].get(group[1][0], 0.0) for i in telling]
 
     for key, names in sorted(kept.items(), key=place):
-        label = ', '.join(_named(study, names[0], rest[i], key[i]) for i in telling)
+        label = ', '.join(named(study, names[0], rest[i], key[i]) for i in telling)
         # Laws of other tables may be called the same.
         label = f'{label} #{len(found) + 1}' if label in found else label
         names.sort(key=lambda name: (math.isnan(values[name]), values[name]))
@@ -221,7 +221,7 @@ def _groups(
     return tuple(found.values())
 
 
-def _named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tuple) -> str:
+def named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tuple) -> str:
     """Returns a condition's value of a change: of its first text, else number, else field."""
 
     def kind(place: int) -> tuple[bool, bool]:

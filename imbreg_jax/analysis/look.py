@@ -10,8 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from imbreg_jax.analysis import canvas
-from imbreg_jax.analysis.canvas import Axes, Drawing
+from imbreg_jax.analysis.canvas import Axes, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
 from imbreg_jax.study.fields import looked_up
@@ -112,6 +115,26 @@ def figure(
     trained = [(laws[c.train.spec], c.train.label) for c in study.conditions.values()]
     shown += [(label, full) for label, full in trained if label in title]
     return Figure(name, title, caption + canvas.shortened_sentence(shown), draw)
+
+
+def limits(rows: pd.DataFrame, middle: str, low: str, high: str, *more: float) -> tuple:
+    """Returns ends of an axis that shows means, and intervals unless these go very far."""
+    ends = [*rows[middle], *more]
+    return (
+        max(np.nanmin([*rows[low], *ends]), np.nanmin(ends) / 4) / 1.05,
+        min(np.nanmax([*rows[high], *ends]), np.nanmax(ends) * 4) * 1.05,
+    )
+
+
+def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
+    """Makes an axis logarithmic, with numbers that can be read on it."""
+    axis = getattr(axes, f'{which}axis')
+    axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
+    subs = (1, 2, 5) if high < 30 * low else (1, 3) if high < 1000 * low else (1,)
+    wide, narrow = ticker.LogLocator(subs=subs), ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
+    axis.set_major_locator(wide if high > 4 * low else narrow)
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
+    axis.set_minor_locator(ticker.NullLocator())
 
 
 def _legend_columns(labels: Sequence[str]) -> int:

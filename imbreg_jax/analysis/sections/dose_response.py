@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, colors, ticker
+from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, colors
 from imbreg_jax.analysis.dose_response import Dial, Group
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -32,26 +32,6 @@ def dials(study: FinishedStudy) -> list[Dial]:
         return (found.missing_share, found.wasserstein) if found else None
 
     return dose_response.dials(study, measure)
-
-
-def _limits(rows: pd.DataFrame, middle: str, low: str, high: str, *more: float) -> tuple:
-    """Returns ends of an axis that shows means, and intervals unless these go very far."""
-    ends = [*rows[middle], *more]
-    return (
-        max(np.nanmin([*rows[low], *ends]), np.nanmin(ends) / 4) / 1.05,
-        min(np.nanmax([*rows[high], *ends]), np.nanmax(ends) * 4) * 1.05,
-    )
-
-
-def _logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
-    """Makes an axis logarithmic, with numbers that can be read on it."""
-    axis = getattr(axes, f'{which}axis')
-    axes.set(**{f'{which}scale': 'log', f'{which}lim': (low, high)})
-    subs = (1, 2, 5) if high < 30 * low else (1, 3) if high < 1000 * low else (1,)
-    wide, narrow = ticker.LogLocator(subs=subs), ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
-    axis.set_major_locator(wide if high > 4 * low else narrow)
-    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
-    axis.set_minor_locator(ticker.NullLocator())
 
 
 def draw_curves(
@@ -92,15 +72,17 @@ def draw_curves(
         label = comparison.METRIC_NAMES[metric]
         errors.set_ylabel(label)
         ratios.set_ylabel(f'ratio of {label}')
-        ends = _limits(shown, 'mean', 'mean_low', 'mean_high')
+        ends = look.limits(shown, 'mean', 'mean_low', 'mean_high')
         if dose_response.wide(shown['mean'].to_numpy(float)):
-            _logarithmic(errors, 'y', *ends)
+            look.logarithmic(errors, 'y', *ends)
         else:
             errors.set_ylim(0, ends[1])
-        _logarithmic(ratios, 'y', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+        look.logarithmic(
+            ratios, 'y', *look.limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
+        )
     bottom = grid[-1, 0]
     if dial.logarithmic:
-        _logarithmic(bottom, 'x', dial.known[0] / 1.2, dial.known[-1] * 1.2)
+        look.logarithmic(bottom, 'x', dial.known[0] / 1.2, dial.known[-1] * 1.2)
     bottom.set_xlabel(canvas.wrap(canvas.shorten(dial.title, 90), 48))
     look.legend(drawing, *grid[:, 0])
     return drawing
@@ -177,7 +159,7 @@ def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> D
         axes.grid(visible=False)
         axes.set_title(canvas.shorten(group.label), fontsize=9.5, loc='left')
     bar = drawing.colorbar(mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40)
-    _logarithmic(bar.ax, 'x', low, high)
+    look.logarithmic(bar.ax, 'x', low, high)
     bar.set_label('relative root mean squared error (%)')
     grid[-1, 0].set_xlabel(f'true {look.target(study)}')
     drawing.supylabel(
@@ -262,7 +244,9 @@ def draw_categories(
         axes.set_xlabel(f'ratio of {comparison.METRIC_NAMES[metric]}')
         axes.set_yticks(range(len(groups)), names)
         axes.grid(axis='y', visible=False)
-        _logarithmic(axes, 'x', *_limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin))
+        look.logarithmic(
+            axes, 'x', *look.limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
+        )
     look.legend(drawing, *grid[0])
     return drawing
 

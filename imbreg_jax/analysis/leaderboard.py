@@ -1,0 +1,532 @@
+"""Which remedy against imbalance helps: each against no remedy, on the same law and settings.
+
+Compared are conditions alike in everything but the remedy, paired by repeat, on log ratios (see
+`statistics`). A family is what is compared on one test law, in one metric, under one law and
+setting: every remedy against no remedy, which Holm's correction runs over. Tests are two-sided: a
+remedy may harm. Ranks are of the mean log error among all that a law was trained with, no remedy
+among them; their spread is that over resampled repeats, the same for every remedy and law.
+
+If a study sweeps the learning rate beside remedies, each remedy and no remedy are given, before
+anything is compared, the rate of their least mean validation error under the training law, out of
+the same rates: the same effort of tuning for all, and none on test images.
+"""
+
+import ast
+import collections
+import dataclasses
+import functools
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from imbreg_jax.analysis import comparison, dose_response, finished, statistics
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.evaluation.metrics import METRICS
+
+REMEDY, TASK, RATE = 'remedy', 'task.name', 'training.learning_rate'
+NO_REMEDY = 'no remedy'
+# What a rate is chosen by: a column of metrics.jsonl.
+CRITERION = 'validation_mse'
+BETTER, WORSE, SAME, UNDECIDED = 'better', 'worse', 'same within the margin', 'undecided'
+MANY = 'mae_many'
+# From what training had nothing of to what it had some of: the first that a test law has is what is
+# rarest there.
+RAREST = ('mae_zero', 'mae_few', 'mae_medium')
+STRATA = (MANY, 'mae_medium', 'mae_few', 'mae_zero', 'mae_interpolation', 'mae_extrapolation')
+RANKED = ('mse', 'mape')
+_RESAMPLES = 2000
+# (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.
+Ranks = Mapping[tuple[str, str, str, str], Mapping[str, np.ndarray]]
+_KEYS = ['setting', 'law', 'test_distribution', 'metric']
+_TABLE = (
+    'setting law remedy condition test_distribution metric balanced repeats lost mean std '
+    'ratio low high p holm_p flip_p same_p holm_same_p flip_same_p detectable repeats_needed '
+    'verdict neutrality rank rank_low rank_high rate rates_tried source'
+).split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What stands for one remedy under one law and setting.
+
+    Attributes:
+      remedy: its expression; '' is none.
+      condition: the condition.
+      rate: its learning rate.
+      tried: the rates that it was chosen from.
+    """
+
+    remedy: str
+    condition: str
+    rate: float
+    tried: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Conditions alike in everything but the remedy, and in a rate that is chosen for each.
+
+    Attributes:
+      setting: its task, and what else sets it apart from other places of its law.
+      law: spec of the law of its training targets.
+      entries: no remedy first, then remedies in the order of the study.
+    """
+
+    setting: str
+    law: str
+    entries: tuple[Entry, ...]
+
+
+def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place], list[str]]:
+    """Returns where remedies stand beside no remedy, and which conditions stand beside none.
+
+    Args:
+      study: the loaded study.
+      criterion: the column of metrics.jsonl whose mean at the last epoch chooses the rate.
+
+    Returns:
+      The places in the order of the study; and the names of conditions with a remedy that have no
+      partner without one, or that tried other rates than it.
+    """
+    settings = comparison.settings(study)
+    every = {name: settings[name] for name in study.trained}
+    errors = _validation(study, criterion)
+    of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
+    for name, own in every.items():
+        of_task.setdefault(own.get(TASK), {})[name] = own
+    found: list[Place] = []
+    lone: list[str] = []
+    for task, fields in of_task.items():
+        # A task's own: what differs between tasks, such as their budgets, is no change here.
+        changes = comparison.changes(fields)
+        rated = next((c for c in changes if RATE in c and REMEDY not in c), ())
+        rest = [c for c in changes if REMEDY not in c and c != rated]
+        alike: dict[tuple, dict[str, list[str]]] = {}
+        for name, own in fields.items():
+            key = tuple(comparison.chosen(own, change) for change in rest)
+            alike.setdefault(key, {}).setdefault(_remedy(own), []).append(name)
+        telling = [c for c in rest if comparison.LAW not in c]
+        for names in alike.values():
+            entries = [_entry(every, *item, errors) for item in names.items()]
+            none = next((entry for entry in entries if not entry.remedy), None)
+            fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
+            kept = {entry.remedy for entry in fair}
+            for remedy, those in names.items():
+                lone += those if remedy and remedy not in kept else []
+            if none and fair:
+                first = none.condition
+                parts = [str(task or '')] + [
+                    dose_response.named(study, first, c, comparison.chosen(every[first], c))
+                    for c in telling
+                ]
+                law = study.conditions[first].train.spec
+                found.append(Place(', '.join(filter(None, parts)), law, (none, *fair)))
+    return found, lone
+
+
+def _remedy(own: Mapping[str, Any]) -> str:
+    return str(own.get(REMEDY) or '')
+
+
+def _entry(
+    fields: Mapping[str, Mapping[str, Any]],
+    remedy: str,
+    names: Sequence[str],
+    errors: Mapping[str, float],
+) -> Entry:
+    """Returns that of a remedy's conditions which has the least mean validation error."""
+    rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
+    # Of conditions that differ in nothing but the name the first stands for all.
+    tried: dict[float, str] = {}
+    for name, rate in rates.items():
+        tried.setdefault(rate, name)
+    name = names[0]
+    if len(tried) > 1:
+        name = min(tried.values(), key=lambda name: errors.get(name, math.inf))
+    return Entry(remedy, name, rates[name], tuple(sorted(tried)))
+
+
+def _validation(study: FinishedStudy, criterion: str) -> dict[str, float]:
+    """Returns condition -> its mean error at the last epoch; inf where a repeat has none."""
+    rows = study.metrics
+    last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
+    means = last.groupby('condition')[criterion].agg(lambda own: np.mean(own.to_numpy(float)))
+    lost = {condition for condition, _ in study.diverged}
+    return {
+        str(name): math.inf if name in lost or not math.isfinite(mean) else float(mean)
+        for name, mean in means.items()
+    }
+
+
+def labels(specs: Iterable[str]) -> dict[str, str]:
+    """Returns remedy -> what to call it: with those of its parameters in which a study's differ.
+
+    Two that would be called the same keep their whole expressions.
+    """
+    specs = list(dict.fromkeys(specs))
+    parsed = {spec: _parts(spec) for spec in specs}
+    values: dict[tuple[str, str], set[str]] = {}
+    for parts in parsed.values():
+        for name, own in parts:
+            for key, value in own.items():
+                values.setdefault((name, key), set()).add(value)
+
+    def short(spec: str) -> str:
+        said = []
+        for name, own in parsed[spec]:
+            told = [f'{k}={v}' for k, v in own.items() if len(values[name, k]) > 1]
+            said.append(f'{name}({", ".join(told)})' if told else name)
+        return ' + '.join(said) or spec or NO_REMEDY
+
+    found = {spec: short(spec) for spec in specs}
+    counts = collections.Counter(found.values())
+    return {spec: label if counts[label] == 1 else spec for spec, label in found.items()}
+
+
+def _parts(spec: str) -> list[tuple[str, dict[str, str]]]:
+    """Returns name and parameters of each part of an expression; nothing of what is none."""
+    try:
+        tree = ast.parse(spec.strip(), mode='eval').body if spec.strip() else None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return []
+    nodes: list[ast.expr] = []
+    while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
+        nodes.insert(0, tree.right)
+        tree = tree.left
+    nodes = [*([tree] if tree else []), *nodes]
+    found = []
+    for node in nodes:
+        call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+        if not isinstance(call.func, ast.Name) or call.args:
+            return []
+        own = {str(keyword.arg): ast.unparse(keyword.value) for keyword in call.keywords}
+        found.append((call.func.id, own))
+    return found
+
+
+def metrics(study: FinishedStudy) -> list[str]:
+    """Returns the errors that remedies are compared in: all that are, and those of strata."""
+    results = study.results
+    there = set(results.loc[results['test_distribution'] != '', 'metric'].unique())
+    compared = [n for n, m in METRICS.items() if m.compared and m.better == 'less']
+    return [name for name in dict.fromkeys([*compared, *STRATA]) if name in there]
+
+
+def table(study: FinishedStudy, found: Sequence[Place], made: Ranks) -> pd.DataFrame:
+    """Compares each remedy with no remedy.
+
+    Args:
+      study: the loaded study.
+      found: its `places`.
+      made: their `ranks`.
+
+    Returns:
+      A row per place, entry, test law and metric that has values: setting, law (spec), remedy,
+      condition, test_distribution, metric, balanced (whether the law is the test law), repeats
+      (pairs; of no remedy its own), lost (repeats that diverged), mean and std of the error; then,
+      of remedies alone, ratio to no remedy, low, high (t interval), p, holm_p, flip_p, same_p,
+      holm_same_p, flip_same_p, detectable, repeats_needed, verdict and neutrality (see `judged`);
+      then of `RANKED` metrics rank, rank_low, rank_high (see `rank_interval`); rate, rates_tried,
+      source.
+    """
+    names = metrics(study)
+    source = functools.cache(functools.partial(study.source, 'cnn'))
+    keys: list[tuple[Place, Entry, str, str]] = []
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    sizes: collections.Counter = collections.Counter()
+    rows: list[dict[str, Any]] = []
+    for place in found:
+        none = place.entries[0]
+        for test in study.test_distributions:
+            for metric in names:
+                base = study.values('cnn', none.condition, test, metric)
+                for entry in place.entries:
+                    own = study.values('cnn', entry.condition, test, metric)
+                    if not len(own):
+                        continue
+                    first, second = finished.joint([own, base])[1]
+                    rows.append(_row(study, place, entry, test, metric, own.to_numpy(float)))
+                    said = [source(entry.condition, test, metric)]
+                    if entry.remedy:
+                        said.append(source(none.condition, test, metric))
+                        keys.append((place, entry, test, metric))
+                        pairs.append((first, second))
+                        sizes[place.setting, place.law, test, metric] += 1
+                    rows[-1] |= {'repeats': first.size, 'source': '; '.join(said)}
+    compared = statistics.compare_many(
+        pairs,
+        margin=comparison.margin(study),
+        level=comparison.level(study),
+        tests=[sizes[place.setting, place.law, test, metric] for place, _, test, metric in keys],
+        seed=study.option('seed', 0),
+    )
+    results = iter(compared)
+    for row in rows:
+        if row['remedy']:
+            columns = comparison.columns(next(results))
+            row |= {k: v for k, v in columns.items() if k in _TABLE} | {'ratio': columns['effect']}
+    frame = pd.DataFrame(rows, columns=_TABLE)
+    for p in ('p', 'same_p'):
+        frame[p] = frame[p].astype(float)
+        if len(frame):
+            frame[f'holm_{p}'] = frame.groupby(_KEYS)[p].transform(statistics.holm)
+    return _with_ranks(judged(frame, comparison.level(study)), made, comparison.level(study))
+
+
+def _row(
+    study: FinishedStudy, place: Place, entry: Entry, test: str, metric: str, own: np.ndarray
+) -> dict[str, Any]:
+    return {
+        'setting': place.setting,
+        'law': place.law,
+        'remedy': entry.remedy,
+        'condition': entry.condition,
+        'test_distribution': test,
+        'metric': metric,
+        'balanced': place.law == study.test_distributions[test].spec,
+        'lost': sum(condition == entry.condition for condition, _ in study.diverged),
+        'mean': own.mean(),
+        'std': own.std(ddof=1) if own.size > 1 else math.nan,
+        'rate': entry.rate,
+        'rates_tried': len(entry.tried),
+    }
+
+
+def judged(frame: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Returns a table with what each comparison shows at the level, in two ways.
+
+    `verdict` asks whether a remedy helps: better or worse (the ratio is shown to be another than
+    1), else the same within the margin, else undecided. `neutrality` asks whether it leaves alone
+    what needs no cure: the same within the margin first, however small a difference is shown. Both
+    are '' of no remedy.
+    """
+    differs, same = frame['holm_p'] < level, frame['holm_same_p'] < level
+    side = np.where(frame['ratio'].astype(float) < 1, BETTER, WORSE)
+    verdict = np.where(differs, side, np.where(same, SAME, UNDECIDED))
+    neutrality = np.where(same, SAME, np.where(differs, side, UNDECIDED))
+    of_remedy = frame['remedy'] != ''
+    return frame.assign(
+        verdict=np.where(of_remedy, verdict, ''), neutrality=np.where(of_remedy, neutrality, '')
+    )
+
+
+def least_repeats(level: float) -> int:
+    """Returns the fewest repeats of which ranks are given an interval.
+
+    Of two remedies that are equal in truth, all n repeats favour the same one with chance
+    2^(1 − n), and then so do all resamples: below, a sure winner would be no news at the level.
+    """
+    return math.ceil(1 + math.log2(1 / level))
+
+
+def resamples(study: FinishedStudy) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the repeats [n] of a study, and how often each is in each of so many resamples."""
+    repeats = np.unique([repeat for name in study.trained for repeat in study.repeats(name)])
+    rng = np.random.default_rng([study.option('seed', 0), len(repeats)])
+    share = np.full(len(repeats), 1 / max(len(repeats), 1))
+    return repeats, rng.multinomial(len(repeats), share, _RESAMPLES).astype(float)
+
+
+def resampled(logs: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Returns the ranks [b, k] of k mean log errors in each of b resamples; 1 is the least.
+
+    Args:
+      logs: [k, n] log errors, n repeats.
+      times: [b, n] how often each repeat is in a resample; without any of them ranks are NaN.
+    """
+    sums = times @ logs.T
+    found = stats.rankdata(sums, axis=1)
+    found[times.sum(axis=1) == 0] = np.nan
+    return found
+
+
+def rank_interval(found: np.ndarray, level: float) -> tuple[float, float, float]:
+    """Returns the mean of [b] ranks, and the ends between which 1 − level of them lie."""
+    known = found[np.isfinite(found)]
+    if not known.size:
+        return math.nan, math.nan, math.nan
+    low = np.quantile(known, level / 2, method='lower')
+    high = np.quantile(known, 1 - level / 2, method='higher')
+    return float(known.mean()), float(low), float(high)
+
+
+def ranks(study: FinishedStudy, found: Sequence[Place]) -> Ranks:
+    """Returns (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.
+
+    Ranked are those that lost at most half of the repeats that no remedy has, on the repeats that
+    all of them have; nothing is, of fewer repeats than `least_repeats`.
+    """
+    repeats, times = resamples(study)
+    least = least_repeats(comparison.level(study))
+    made: dict[tuple[str, str, str, str], dict[str, np.ndarray]] = {}
+    known = [metric for metric in RANKED if metric in metrics(study)]
+    for place in found:
+        for test in study.test_distributions:
+            for metric in known:
+                series = {
+                    e.remedy: study.values('cnn', e.condition, test, metric) for e in place.entries
+                }
+                base = series['']
+                kept = {r: s for r, s in series.items() if len(s) and 2 * len(s) >= len(base)}
+                if '' not in kept or len(kept) < 2:
+                    continue
+                shared, values = finished.joint(list(kept.values()))
+                if len(shared) < least or not (values > 0).all():
+                    continue
+                own = resampled(np.log(values), times[:, np.searchsorted(repeats, shared)])
+                made[place.setting, place.law, test, metric] = dict(zip(kept, own.T, strict=True))
+    return made
+
+
+def _with_ranks(frame: pd.DataFrame, made: Ranks, level: float) -> pd.DataFrame:
+    rows = [
+        rank_interval(made.get((setting, law, test, metric), {}).get(remedy, np.zeros(0)), level)
+        for setting, law, test, metric, remedy in frame[[*_KEYS, 'remedy']].itertuples(index=False)
+    ]
+    columns = ['rank', 'rank_low', 'rank_high']
+    return frame.assign(**dict(zip(columns, np.array(rows).reshape(-1, 3).T, strict=True)))
+
+
+def summary(
+    study: FinishedStudy,
+    found: Sequence[Place],
+    frame: pd.DataFrame,
+    made: Ranks,
+    test: str,
+    metric: str,
+) -> pd.DataFrame:
+    """Returns what each remedy comes to in each setting, over its laws that are imbalanced.
+
+    Args:
+      study: the loaded study.
+      found: its `places`.
+      frame: their `table`.
+      made: their `ranks`.
+      test: a test law; laws that equal it are balanced.
+      metric: an error.
+
+    Returns:
+      A row per setting and remedy, no remedy among them, the least rank first: setting, remedy,
+      laws (how many), ratio (geometric mean over laws), low, high (t interval over repeats of the
+      mean log ratio), better, worse, same, undecided (laws by verdict), rank, rank_low, rank_high
+      (mean over laws of its rank in each resample), rarest and many (geometric means over laws of
+      the ratio on the stratum that training had least of, and most), balanced (the ratio under the
+      balanced law), source.
+    """
+    confidence = 1 - comparison.level(study)
+    own = frame[frame['test_distribution'] == test]
+    strata = rarest(own[~own['balanced'].astype(bool)])
+    rows = []
+    for setting, remedy in own[['setting', 'remedy']].drop_duplicates().itertuples(index=False):
+        part = own[(own['setting'] == setting) & (own['remedy'] == remedy)]
+        main = part[(part['metric'] == metric) & ~part['balanced'].astype(bool)]
+        logs = []
+        for place in found:
+            entry = next((e for e in place.entries if e.remedy == remedy), None)
+            if place.setting == setting and entry and place.law in set(main['law']):
+                both = (entry.condition, place.entries[0].condition)
+                logs.append(_log_ratio(study, *both, test, metric))
+        mean = finished.joint(logs)[1].mean(axis=0) if logs else np.zeros(0)
+        low, high = statistics.mean_interval(mean, confidence)
+        of_laws = (made.get((setting, law, test, metric), {}) for law in main['law'])
+        ranked = [of_law[remedy] for of_law in of_laws if remedy in of_law]
+        mean_rank = np.mean(ranked, axis=0) if ranked else np.zeros(0)
+        rank = rank_interval(mean_rank, comparison.level(study))
+        counts = main['verdict'].value_counts()
+        parts = strata[(strata['setting'] == setting) & (strata['remedy'] == remedy)]
+        even = part[(part['metric'] == metric) & part['balanced'].astype(bool)]['ratio']
+        row = {
+            'setting': setting,
+            'remedy': remedy,
+            'laws': len(main),
+            'ratio': math.exp(mean.mean()) if mean.size and remedy else math.nan,
+            'low': math.exp(low) if remedy else math.nan,
+            'high': math.exp(high) if remedy else math.nan,
+            **{
+                key: counts.get(verdict, 0)
+                for key, verdict in zip(
+                    ('better', 'worse', 'same', 'undecided'),
+                    (BETTER, WORSE, SAME, UNDECIDED),
+                    strict=True,
+                )
+            },
+            **dict(zip(('rank', 'rank_low', 'rank_high'), rank, strict=True)),
+            'rarest': _geometric(parts['rarest']),
+            'many': _geometric(parts['many']),
+            'balanced': _geometric(even),
+            'source': f'results.csv: predictor=cnn, test_distribution={test}, metric={metric} and '
+            f'those of strata, conditions {", ".join(dict.fromkeys(part["condition"]))}',
+        }
+        rows.append(row)
+    made_of = pd.DataFrame(rows)
+    if not len(made_of):
+        return made_of
+    order = {setting: i for i, setting in enumerate(dict.fromkeys(made_of['setting']))}
+    made_of = made_of.assign(place=made_of['setting'].map(order))
+    # Of too few repeats there are no ranks: then by the ratio, no remedy's being 1.
+    made_of['size'] = made_of['ratio'].where(made_of['remedy'] != '', 1.0)
+    made_of = made_of.sort_values(['place', 'rank', 'size'], kind='stable')
+    return made_of.drop(columns=['place', 'size']).reset_index(drop=True)
+
+
+def _log_ratio(study: FinishedStudy, first: str, second: str, test: str, metric: str) -> pd.Series:
+    shared, (own, base) = finished.joint(
+        [study.values('cnn', name, test, metric) for name in (first, second)]
+    )
+    with np.errstate(all='ignore'):
+        return pd.Series(np.log(own) - np.log(base), index=shared)
+
+
+def _geometric(ratios: Iterable[float]) -> float:
+    values = np.array(list(ratios), float)
+    values = values[np.isfinite(values) & (values > 0)]
+    return float(np.exp(np.log(values).mean())) if values.size else math.nan
+
+
+def rarest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns ratios on what training had least of, beside those on what it had most of.
+
+    Args:
+      frame: rows of `table`.
+
+    Returns:
+      A row per setting, law, remedy and test law that has both: these, stratum (the first metric of
+      `RAREST` that the law has there), rarest, rarest_low, rarest_high, many, many_low, many_high.
+    """
+    keys = ['setting', 'law', 'remedy', 'test_distribution']
+    ends = 'rarest rarest_low rarest_high many many_low many_high'.split()
+    rows = []
+    for key, part in frame[frame['remedy'] != ''].groupby(keys, sort=False):
+        known = part[np.isfinite(part['ratio'].astype(float))].set_index('metric')
+        stratum = next((metric for metric in RAREST if metric in known.index), None)
+        if stratum is None or MANY not in known.index:
+            continue
+        of = [known.loc[m, k] for m in (stratum, MANY) for k in ('ratio', 'low', 'high')]
+        rows.append([*key, stratum, *of])
+    return pd.DataFrame(rows, columns=[*keys, 'stratum', *ends])
+
+
+def order(frame: pd.DataFrame, test: str, metric: str) -> list[str]:
+    """Returns the remedies, the least geometric mean ratio over imbalanced laws first.
+
+    Of a study without an imbalanced law, over all.
+    """
+    known = frame[
+        (frame['test_distribution'] == test) & (frame['metric'] == metric) & (frame['remedy'] != '')
+    ]
+    imbalanced = known[~known['balanced'].astype(bool)]
+    means = {
+        remedy: _geometric(part['ratio'])
+        for remedy, part in (imbalanced if len(imbalanced) else known).groupby('remedy', sort=False)
+    }
+    every = dict.fromkeys(known['remedy'])
+    return sorted(every, key=lambda remedy: np.nan_to_num(means.get(remedy, np.inf), nan=np.inf))
+
+
+def sure_winners(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of a table whose interval of the rank holds 1 alone."""
+    return frame[(frame['rank_low'] == 1) & (frame['rank_high'] == 1)]

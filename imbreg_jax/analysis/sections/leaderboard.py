@@ -1,0 +1,487 @@
+"""Remedies against imbalance beside no remedy: what they give, what they take, which is best."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import canvas, comparison, dose_response, formats, leaderboard, look
+from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.sections.comparisons import NEEDED
+
+# More would be too narrow to read beside one another, or too long below.
+_MOST_PANELS, _MOST_REMEDIES, _MOST_SCATTERS = 3, 40, 6
+# Of more points the intervals of each would hide the others.
+_MOST_INTERVALS = 12
+_MOST_SAID = 3
+_LABEL = 26
+_SHADED = 'shaded: the margin within which errors count as the same'
+
+
+def _specs(study: FinishedStudy, rows: pd.DataFrame) -> dict[str, look.Style]:
+    """Returns spec -> style of the laws of rows, in the order of the study."""
+    there = set(rows['law'])
+    laws = {c.train.spec: c.train.name for c in study.conditions.values() if c.train.spec in there}
+    return dict(zip(laws, look.styles_of(list(laws.values())), strict=True))
+
+
+def numbered(remedies: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Returns remedy -> its number and what to call it, short enough to be drawn."""
+    short = canvas.short_labels({remedy: names[remedy] for remedy in remedies}, _LABEL)
+    return {remedy: f'{short[remedy]}  {i}' for i, remedy in enumerate(remedies, 1)}
+
+
+def draw_ratios(
+    study: FinishedStudy,
+    frame: pd.DataFrame,
+    settings: Sequence[str],
+    remedies: Sequence[str],
+    names: Mapping[str, str],
+) -> Drawing:
+    """Draws ratios to no remedy, a row for each remedy, a panel for each setting.
+
+    Args:
+      study: the loaded study.
+      frame: rows of `leaderboard.table` of one test law and metric.
+      settings: what to draw, from left to right.
+      remedies: what to draw, from top to bottom.
+      names: remedy -> what to call it.
+    """
+    known = frame[(frame['remedy'] != '') & frame['ratio'].notna()]
+    shown = known[known['setting'].isin(settings) & known['remedy'].isin(remedies)]
+    laws, labels, margin = _specs(study, known), look.law_labels(study), comparison.margin(study)
+    row = 0.14 + 0.085 * len(laws)
+    drawing, grid = canvas.canvas(
+        1.2 + row * len(remedies) + look.legend_height([labels[law] for law in laws]),
+        1,
+        len(settings),
+        sharey=True,
+    )
+    rows = numbered(remedies, names)
+    ends = look.limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
+    metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
+    for axes, setting in zip(grid[0], settings, strict=True):
+        of = shown[shown['setting'] == setting]
+        for i in range(0, len(remedies), 2):
+            axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
+        for k, (law, style) in enumerate(laws.items()):
+            part = of[of['law'] == law]
+            y = np.array([remedies.index(remedy) for remedy in part['remedy']], float)
+            y += 0.8 * ((k + 0.5) / len(laws) - 0.5)
+            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
+            axes.errorbar(
+                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
+                marker=style.marker, markersize=3.6, elinewidth=1.1, label=labels[law],
+            )  # fmt: skip
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set(ylim=(len(remedies) - 0.5, -0.5))
+        axes.set_yticks(range(len(remedies)), [rows[remedy] for remedy in remedies])
+        axes.tick_params(axis='both', labelsize=8, length=2)
+        axes.grid(axis='y', visible=False)
+        axes.set_title(canvas.wrap(canvas.shorten(setting), 48 // len(settings)), fontsize=9)
+        look.logarithmic(axes, 'x', *ends)
+        if len(settings) > 1:
+            _few_ticks(axes, *ends)
+    drawing.supxlabel(f'ratio of {metric} to no remedy', fontsize=9.5)
+    look.legend(drawing, *grid[0])
+    return drawing
+
+
+def _few_ticks(axes: Axes, low: float, high: float) -> None:
+    """Gives a narrow panel 1 and the round numbers nearest to its ends."""
+    candidates = np.array(
+        [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2, 5, 10, 20, 50]
+    )
+    inside = candidates[(candidates > low) & (candidates < high)]
+    below, above = inside[inside < 1], inside[inside > 1]
+    far = 0.22 * math.log(high / low)
+    ticks = [t for t in (*below[:1], *above[-1:]) if abs(math.log(t)) > far]
+    axes.xaxis.set_major_locator(ticker.FixedLocator(sorted([*ticks, 1.0])))
+
+
+def draw_gains(
+    study: FinishedStudy,
+    frame: pd.DataFrame,
+    settings: Sequence[str],
+    remedies: Sequence[str],
+) -> Drawing:
+    """Draws the ratio on what training had least of against that on what it had most of.
+
+    Args:
+      study: the loaded study.
+      frame: rows of `leaderboard.rarest` of one test law.
+      settings: what to draw, a panel each.
+      remedies: in the order of their numbers, which stand beside points that have room for them.
+    """
+    laws, margin = _specs(study, frame), comparison.margin(study)
+    short = look.law_labels(study)
+    labels = {law: short[law] for law in laws}
+    drawing, grid = canvas.canvas(
+        0.5 + 3.5 * len(settings) + look.legend_height(list(labels.values())), len(settings)
+    )
+    sides = {
+        key: look.limits(frame, key, f'{key}_low', f'{key}_high', 1 - margin, 1 + margin)
+        for key in ('many', 'rarest')
+    }
+    if len(frame) > _MOST_INTERVALS:
+        sides = {key: look.limits(frame, key, key, key, 1 - margin, 1 + margin) for key in sides}
+    for axes, setting in zip(grid[:, 0], settings, strict=True):
+        own = frame[frame['setting'] == setting]
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.1, linewidth=0)
+        axes.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.1, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.axhline(1, color=MUTED, linewidth=0.8)
+        for law, style in laws.items():
+            part = own[own['law'] == law]
+            x, y = (part[key].to_numpy(float) for key in ('many', 'rarest'))
+            bars: dict[str, Any] = {}
+            if len(own) <= _MOST_INTERVALS:
+                bars = {
+                    side: [at - part[f'{key}_low'], part[f'{key}_high'] - at]
+                    for side, key, at in (('xerr', 'many', x), ('yerr', 'rarest', y))
+                }
+            axes.errorbar(
+                x, y, **bars, color=style.color, linestyle='', marker=style.marker, markersize=4.5,
+                elinewidth=0.9, label=labels[law],
+            )  # fmt: skip
+        look.logarithmic(axes, 'x', *sides['many'])
+        look.logarithmic(axes, 'y', *sides['rarest'])
+        colors = {law: style.color for law, style in laws.items()}
+        _number_points(axes, own, remedies, sides, colors)
+        axes.set_title(canvas.shorten(setting), fontsize=9.5, loc='left')
+        axes.set_ylabel('ratio on the rarest targets')
+        # Which corner is which, at its own end of the axes.
+        for (across, up), text in {
+            (0.01, 0.01): 'gives to both',
+            (0.99, 0.01): 'gives to rare, takes from frequent',
+            (0.01, 0.99): 'takes from rare, gives to frequent',
+            (0.99, 0.99): 'takes from both',
+        }.items():
+            axes.text(
+                across, up, text, transform=axes.transAxes, fontsize=7, color=MUTED, style='italic',
+                ha='left' if across < 0.5 else 'right', va='bottom' if up < 0.5 else 'top',
+            )  # fmt: skip
+    grid[-1, 0].set_xlabel('ratio on frequent targets (many-shot)')
+    look.legend(drawing, *grid[:, 0])
+    return drawing
+
+
+def _number_points(
+    axes: Axes,
+    frame: pd.DataFrame,
+    remedies: Sequence[str],
+    sides: Mapping[str, tuple],
+    colors: Mapping[str, str],
+) -> None:
+    """Writes a remedy's number beside its points, those far from (1, 1) first, where it is free.
+
+    Places are reckoned as shares of the panel, in which a number takes a twentieth or so.
+    """
+
+    def share(key: str, value: float) -> float:
+        low, high = sides[key]
+        return math.log(value / low) / math.log(high / low)
+
+    points = [
+        (share('many', row['many']), share('rarest', row['rarest']), row)
+        for row in frame.to_dict('records')
+        if row['remedy'] in remedies and row['many'] > 0 and row['rarest'] > 0
+    ]
+    centre = share('many', 1.0), share('rarest', 1.0)
+    points.sort(key=lambda p: -math.hypot(p[0] - centre[0], p[1] - centre[1]))
+    dots = [(x, y) for x, y, _ in points]
+    taken: list[tuple[float, float]] = []
+    for x, y, row in points:
+        for right, up in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+            at = x + 0.028 * right, y + 0.032 * up
+            near = [(a, b) for a, b in dots if (a, b) != (x, y)]
+            free = all(abs(at[0] - a) > 0.026 or abs(at[1] - b) > 0.036 for a, b in near)
+            free &= all(abs(at[0] - a) > 0.05 or abs(at[1] - b) > 0.06 for a, b in taken)
+            if free and 0.01 < at[0] < 0.99 and 0.05 < at[1] < 0.95:
+                taken.append(at)
+                axes.text(
+                    *at, str(list(remedies).index(row['remedy']) + 1), transform=axes.transAxes,
+                    ha='center', va='center', fontsize=7, color=colors[row['law']], weight='bold',
+                )  # fmt: skip
+                break
+
+
+def _figures(
+    study: FinishedStudy, frame: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
+) -> list[Figure]:
+    """Returns the figures of one test law and metric."""
+    on = study.labels[test]
+    ordered = leaderboard.order(frame, test, metric)
+    remedies = ordered[:_MOST_REMEDIES]
+    own = frame[frame['test_distribution'] == test]
+    main = own[(own['metric'] == metric) & own['ratio'].notna()]
+    settings = list(dict.fromkeys(main['setting']))
+    laws = look.law_labels(study)
+    full = {laws[c.train.spec]: c.train.label for c in study.conditions.values()}
+    drawn = canvas.short_labels({remedy: names[remedy] for remedy in remedies}, _LABEL)
+    shortened = canvas.shortened_sentence(
+        [*full.items(), *((drawn[remedy], names[remedy]) for remedy in remedies)]
+    )
+    found = []
+    for start in range(0, len(settings), _MOST_PANELS):
+        part = settings[start : start + _MOST_PANELS]
+        caption = (
+            f'Tested on {on}: ratio of {comparison.METRIC_NAMES[metric]} to no remedy under the '
+            'same law, paired by repeat, with its t interval, on a logarithmic axis; the least '
+            f'mean over imbalanced laws first; {_SHADED}. From results.csv.'
+        ) + only(len(remedies), len(ordered), 'remedies')
+        number = f'_{start // _MOST_PANELS + 1}' if start else ''
+        title = 'Remedies against no remedy' + (f': {", ".join(part)}' if number else '')
+        draw = functools.partial(draw_ratios, study, main, part, remedies, names)
+        found.append(Figure(f'leaderboard{number}', title, caption + shortened, draw))
+    gains = leaderboard.rarest(own[~own['balanced'].astype(bool)])
+    gains = gains[gains['remedy'].isin(remedies)]
+    panels = list(dict.fromkeys(gains['setting']))
+    if panels:
+        strata = gains.drop_duplicates(['law', 'stratum'])
+        rarest = '; '.join(
+            f'{laws[law]}: {comparison.METRIC_NAMES[stratum]}'
+            for law, stratum in strata[['law', 'stratum']].itertuples(index=False)
+        )
+        caption = (
+            f'Tested on {on}: ratio of MAE to no remedy on the targets that training had least of '
+            f'({rarest}) against that on those that it had most of; both below 1 is a gain for '
+            f'all. {_SHADED[:1].upper()}{_SHADED[1:]}. Numbers are the rows of the figure of '
+            'ratios, and stand where there is room. From results.csv.'
+        ) + only(min(len(panels), _MOST_SCATTERS), len(panels), 'settings')
+        shown = panels[:_MOST_SCATTERS]
+        draw = functools.partial(
+            draw_gains, study, gains[gains['setting'].isin(shown)], shown, remedies
+        )
+        title = 'What remedies give to rare targets and take from frequent ones'
+        found.append(Figure('leaderboard_gains', title, caption + shortened, draw))
+    return found
+
+
+def _called(names: Mapping[str, str]) -> Column:
+    return Column('remedy', 'remedy', labels=names)
+
+
+def _of_rank() -> list[Column]:
+    return [
+        Column('rank', 'rank', formats.ROUGH, 'source'),
+        Column(('rank_low', 'rank_high'), 'its interval', formats.INTERVAL, 'source'),
+    ]
+
+
+_RANK_NOTE = (
+    'Rank: mean over repeats that are drawn again with replacement, the same for all, with the '
+    'ends between which nearly all of its values lie; a sure first has the interval 1 to 1.'
+)
+
+
+def _summary_table(
+    study: FinishedStudy, rows: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
+) -> Table:
+    columns = [
+        Column('setting', 'task'),
+        _called(names),
+        *_of_rank(),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('laws', 'laws', formats.COUNT, 'source'),
+        *(
+            Column(key, heading, formats.COUNT, 'source')
+            for key, heading in (
+                ('better', BETTER),
+                ('worse', WORSE),
+                ('same', 'same'),
+                ('undecided', UNDECIDED),
+            )
+        ),
+        Column('rarest', 'on rare', formats.ROUGH, 'source'),
+        Column('many', 'on frequent', formats.ROUGH, 'source'),
+        Column('balanced', 'if balanced', formats.ROUGH, 'source'),
+    ]
+    notes = [
+        f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}, over laws that differ from '
+        'it: ratio to no remedy (geometric mean over laws; interval over repeats), and under how '
+        'many laws it is shown to be better, worse, the same within the margin, or neither.',
+        _RANK_NOTE + ' Ranks under several laws are averaged.',
+        'On rare, on frequent: ratio of MAE on the targets that a law has least of (none, few or a '
+        'medium number) and on those that it has many of. If balanced: under the test law itself.',
+    ]
+    return Table('leaderboard', 'Remedies against imbalance', rows, columns, notes)
+
+
+def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
+    laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+    rows = frame.sort_values(['setting', 'law', 'test_distribution', 'metric'], kind='stable')
+    columns = [
+        Column('setting', 'task'),
+        Column('law', 'trained on', labels=laws),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        _called(names),
+        Column(('mean', 'std'), 'mean ± std', formats.SPREAD, 'source'),
+        Column('verdict', 'against none', formats.STATUS),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('repeats', 'pairs', formats.COUNT, 'source'),
+        Column('lost', 'diverged', formats.COUNT, 'source'),
+        Column('p', 'p (t)', formats.P_VALUE, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_same_p', 'p (same, sign flips)', formats.P_VALUE, 'source'),
+        Column('detectable', 'detectable', formats.NUMBER, 'source'),
+        Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
+        *_of_rank(),
+        Column('rate', 'rate', formats.ROUGH, 'source'),
+        Column('rates_tried', 'rates tried', formats.COUNT, 'source'),
+    ]
+    notes = [
+        'Tests are two-sided, by Student’s t on log ratios; Holm’s correction runs over the '
+        'remedies that are held against no remedy under one law and test law, in one metric.',
+        _RANK_NOTE,
+    ]
+    return Table('leaderboard_by_law', 'Remedies by law', rows, columns, notes, folded=True)
+
+
+def _neutrality_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
+    kept = frame['balanced'].astype(bool) & (frame['remedy'] != '')
+    rows = frame[kept & frame['metric'].isin(leaderboard.RANKED)]
+    columns = [
+        Column('setting', 'task'),
+        Column('test_distribution', 'trained and tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        _called(names),
+        Column('neutrality', 'against none', formats.STATUS),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_same_p', 'p (same, sign flips)', formats.P_VALUE, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
+    ]
+    shown = [key for column in columns for key in np.atleast_1d(column.key)]
+    margin = comparison.margin(study)
+    notes = [
+        'Where training has the test law nothing is to be cured. Same: that the ratio lies within '
+        f'{1 - margin:g} and {1 + margin:g} is shown, however small a difference is shown beside.'
+    ]
+    title = 'What remedies change where there is no imbalance'
+    rows = rows[[*shown, 'condition', 'repeats', 'source']]
+    return Table('neutrality', title, rows, columns, notes)
+
+
+def _headline(
+    study: FinishedStudy, frame: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
+) -> str:
+    """Counts the verdicts under imbalanced laws, and names who was always on one side."""
+    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+    own = own[own['remedy'] != '']
+    imbalanced = own[~own['balanced'].astype(bool)]
+    what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
+    counts = imbalanced['verdict'].value_counts()
+    better, worse, same, left = (counts.get(v, 0) for v in (BETTER, WORSE, SAME, UNDECIDED))
+    plural = 's' if len(imbalanced) != 1 else ''
+    text = (
+        f'Against no remedy, of {len(imbalanced):,} comparison{plural} of {what} under imbalance '
+        f'{better:,} better, {worse:,} worse, {same:,} same within the margin, {left:,} undecided'
+    )
+    if not len(imbalanced):
+        text = f'No remedy is held against none under imbalance, in {what}'
+    wins, losses = (
+        imbalanced[imbalanced['verdict'] == verdict]['remedy'].value_counts()
+        for verdict in (BETTER, WORSE)
+    )
+    sides = [
+        ('winners', {r: n for r, n in wins.items() if r not in losses}),
+        ('losers', {r: n for r, n in losses.items() if r not in wins}),
+    ]
+    for who, counted in sides:
+        if counted:
+            text += f'; {who}: {_said(counted, imbalanced, names)}'
+    both = sum(remedy in losses for remedy in wins.index)
+    if both:
+        text += f'; {both} better in some and worse in others'
+    if len(imbalanced) and not better:
+        text += '; no remedy is shown to help'
+    balanced = own[own['balanced'].astype(bool)]
+    if len(balanced):
+        neutral = (balanced['neutrality'] == SAME).sum()
+        text += f'; without imbalance {neutral} of {len(balanced)} leave the error the same'
+    return f'{text}.'
+
+
+def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, str]) -> str:
+    totals = rows['remedy'].value_counts()
+    parts = [
+        f'{canvas.shorten(names[remedy], _LABEL)} ({count} of {totals[remedy]})'
+        for remedy, count in counted.items()
+    ]
+    more = len(parts) - _MOST_SAID
+    return ', '.join([*parts[:_MOST_SAID], *([f'and {more} more'] if more > 0 else [])])
+
+
+def _notes(study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str]) -> list[str]:
+    level = comparison.level(study)
+    tested = frame.dropna(subset='p')[['setting', 'law', 'test_distribution', 'metric']]
+    notes = [
+        'Each remedy is compared with no remedy, under the same law and in conditions alike in '
+        'everything else, paired by repeat.',
+        comparison.expected_errors(0, len(tested.drop_duplicates()), level),
+    ]
+    if (frame['rates_tried'] > 1).any():
+        most = int(frame['rates_tried'].max())
+        notes.append(
+            f'Of up to {most} learning rates each remedy, and no remedy, has the one of its least '
+            'mean validation error under its training law at the last epoch (metrics.jsonl, '
+            f'{leaderboard.CRITERION}), chosen before anything is compared.'
+        )
+    sure = leaderboard.sure_winners(frame[frame['metric'] == leaderboard.RANKED[0]])
+    if len(sure):
+        notes.append(f'A sure first in {len(sure):,} rankings; see the table by law.')
+    least = leaderboard.least_repeats(level)
+    if frame['rank'].isna().all():
+        notes.append(f'Ranks are given an interval of {least} repeats or more.')
+    if lone:
+        named = ', '.join(study.titles[name] for name in lone[:_MOST_SAID])
+        more = f' and {len(lone) - _MOST_SAID} more' if len(lone) > _MOST_SAID else ''
+        notes.append(
+            f'Not compared, for want of no remedy beside it at the same rates: {named}{more}.'
+        )
+    return list(filter(None, notes))
+
+
+def _build(study: FinishedStudy) -> Content:
+    found, lone = leaderboard.places(study)
+    made = leaderboard.ranks(study, found)
+    frame = leaderboard.table(study, found, made)
+    remedies = dict.fromkeys(entry.remedy for place in found for entry in place.entries)
+    names = leaderboard.labels(remedies)
+    test = dose_response.reference_test(study)
+    metric = frame['metric'].iloc[0]
+    rows = leaderboard.summary(study, found, frame, made, test, metric)
+    tables = [
+        _summary_table(study, rows, test, metric, names),
+        _neutrality_table(study, frame, names),
+        _law_table(study, frame, names),
+    ]
+    return Content(
+        _headline(study, frame, test, metric, names),
+        tables,
+        _figures(study, frame, test, metric, names),
+        _notes(study, frame, lone),
+    )
+
+
+SECTION = Section(
+    'leaderboard',
+    'Remedies against imbalance',
+    lambda study: bool(leaderboard.places(study)[0]),
+    _build,
+)

@@ -1,0 +1,181 @@
+"""What the report says of remedies, and that its figures show the numbers of its tables."""
+
+import warnings
+
+import numpy as np
+from absl.testing import absltest
+
+import leaderboard_test
+from imbreg_jax.analysis import canvas, comparison, leaderboard
+from imbreg_jax.analysis.registry import SECTIONS
+from imbreg_jax.analysis.sections import leaderboard as section
+
+_TASK = 'task.name'
+_BIASES = {'': 0.1, 'inverse()': 0.08, 'fds()': 0.12}
+
+
+def _bias(own):
+    return 0.1 if own['train_distribution'] == 'u1_10' else _BIASES[own['remedy']]
+
+
+def _draw(figure):
+    with canvas.settings():
+        return figure.draw()
+
+
+class LeaderboardSectionTest(absltest.TestCase):
+    def _study(self, conditions, *arguments, **options):
+        return leaderboard_test.write(self.create_tempdir().full_path, conditions, *arguments,
+                                      **options)  # fmt: skip
+
+    def test_it_stands_after_doses_and_is_of_studies_with_a_remedy_beside_none_alone(self):
+        names = [s.name for s in SECTIONS]
+        self.assertEqual(names[names.index('dose-response') + 1], 'leaderboard')
+        grid = leaderboard_test.grid
+        for remedies, expected in (
+            (('', 'a()'), True),
+            (('',), False),
+            (('a()', 'b()'), False),
+        ):
+            study = self._study(grid(remedies), repeats=1)
+            self.assertEqual(section.SECTION.applies(study), expected)
+
+    def test_the_headline_counts_and_names_what_the_tests_show(self):
+        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        self.assertEqual(
+            section.SECTION.build(study).headline,
+            'Against no remedy, of 2 comparisons of MSE on U(1, 10) under imbalance 1 better, 1 '
+            'worse, 0 same within the margin, 0 undecided; winners: inverse (1 of 1); losers: fds '
+            '(1 of 1); without imbalance 2 of 2 leave the error the same.',
+        )
+
+    def test_no_remedy_is_said_to_help_where_none_is_shown_to(self):
+        study = self._study(leaderboard_test.grid(('', 'fds()')), _bias)
+        self.assertIn('; no remedy is shown to help', section.SECTION.build(study).headline)
+        balanced = self._study(leaderboard_test.grid(('', 'fds()'), ('u1_10',)), _bias)
+        self.assertEqual(
+            section.SECTION.build(balanced).headline,
+            'No remedy is held against none under imbalance, in MSE on U(1, 10); without imbalance '
+            '1 of 1 leave the error the same.',
+        )
+
+    def test_what_is_better_here_and_worse_there_is_on_neither_side(self):
+        conditions = leaderboard_test.grid(('', 'a()'), ('u1_5', 'n5_5_1'))
+        study = self._study(
+            conditions,
+            lambda own: (
+                0.1 if not own['remedy'] else 0.08 if 'u1' in own['train_distribution'] else 0.12
+            ),
+        )
+        headline = section.SECTION.build(study).headline
+        self.assertIn('1 better in some and worse in others', headline)
+        self.assertNotRegex(headline, 'winners|losers')
+
+    def test_every_number_says_where_it_is_from(self):
+        study = self._study(leaderboard_test.grid(_BIASES), _bias, strata=leaderboard_test.strata)
+        content = section.SECTION.build(study)
+        names = ['leaderboard', 'neutrality', 'leaderboard_by_law']
+        self.assertEqual([table.name for table in content.tables], names)
+        for table in content.tables:
+            self.assertNotEmpty(table.frame)
+            for row in table.rows():
+                self.assertLen(row, len(table.columns))
+                for heading, cell in zip(table.headings, row, strict=True):
+                    if cell.kind == 'number' and cell.key != '':
+                        self.assertIn('results.csv', cell.source, f'{table.name}: {heading}')
+
+    def test_neutrality_is_of_the_law_that_is_the_test_law_alone(self):
+        study = self._study(
+            leaderboard_test.grid(('', 'a()')), test_distributions=('u1_10', 'u1_5')
+        )
+        table = next(t for t in section.SECTION.build(study).tables if t.name == 'neutrality')
+        rows = table.frame[table.frame['metric'] == 'mse']
+        # A law of missing targets misses none on itself.
+        self.assertEqual(
+            list(rows[['condition', 'test_distribution']].itertuples(index=False, name=None)),
+            [('u1_10 a()', 'u1_10'), ('u1_5 a()', 'u1_5')],
+        )
+        self.assertEqual(set(rows['neutrality']), {'same within the margin'})
+
+    def test_ratios_are_drawn_where_the_table_has_them(self):
+        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        content = section.SECTION.build(study)
+        (figure,) = content.figures
+        (axes,) = _draw(figure).axes
+        labels = [text.get_text() for text in axes.get_yticklabels()]
+        self.assertEqual(labels, ['inverse  1', 'fds  2'])
+        table = next(t for t in content.tables if t.name == 'leaderboard_by_law').frame
+        rows = table[table['metric'] == 'mse'].set_index(['law', 'remedy'])
+        self.assertLen(axes.containers, 2)
+        for container, law in zip(
+            axes.containers, ('uniform(1, 10)', 'uniform(1, 5)'), strict=True
+        ):
+            drawn = dict(
+                zip(
+                    np.round(container.lines[0].get_ydata()),
+                    container.lines[0].get_xdata(),
+                    strict=True,
+                )
+            )
+            expected = [rows.loc[(law, remedy), 'ratio'] for remedy in ('inverse()', 'fds()')]
+            np.testing.assert_array_equal([drawn[0], drawn[1]], expected)
+        margin = comparison.margin(study)
+        low, high = axes.get_xlim()
+        self.assertTrue(low < 1 - margin and high > 1 + margin)
+        self.assertEqual(axes.get_xscale(), 'log')
+
+    def test_gains_are_drawn_against_losses(self):
+        study = self._study(leaderboard_test.grid(_BIASES), strata=leaderboard_test.strata)
+        content = section.SECTION.build(study)
+        figure = content.figures[1]
+        self.assertIn('U(1, 5): MAE, zero-shot', figure.caption)
+        (axes,) = _draw(figure).axes
+        frame = next(t for t in content.tables if t.name == 'leaderboard_by_law').frame
+        expected = leaderboard.rarest(frame)[['many', 'rarest']].to_numpy(float)
+        (container,) = axes.containers
+        np.testing.assert_array_equal(container.lines[0].get_xydata(), expected)
+        # Both points have their number.
+        texts = [text.get_text() for text in axes.texts]
+        self.assertContainsSubset({'1', '2'}, texts)
+
+    def test_many_remedies_and_tasks_are_drawn_as_far_as_can_be_read(self):
+        remedies = ['', *(f'inverse(bins={k})' for k in range(2, 45))]
+        tasks = ('std', 'median', 'mean', 'disc_radius')
+        conditions = {
+            f'{task} {name}': {**own, _TASK: task}
+            for task in tasks
+            for name, own in leaderboard_test.grid(remedies, ('u1_5',)).items()
+        }
+        study = self._study(conditions, repeats=2, images=4)
+        figures = section.SECTION.build(study).figures
+        self.assertEqual([f.name for f in figures], ['leaderboard', 'leaderboard_2'])
+        self.assertIn('first 40 of 43 remedies', figures[0].caption)
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            first, second = map(_draw, figures)
+        self.assertEqual([axes.get_title() for axes in first.axes], list(tasks[:3]))
+        self.assertLen(second.axes, 1)
+        self.assertLen(first.axes[0].get_yticks(), 40)
+
+    def test_what_cannot_be_said_is_left_out(self):
+        cases = {
+            'one repeat': {'repeats': 1},
+            'a remedy diverged': {
+                'repeats': 2,
+                'diverged': [('u1_5 inverse()', 0), ('u1_5 inverse()', 1), ('u1_5 fds()', 0)],
+            },
+        }
+        for name, options in cases.items():
+            with self.subTest(name), warnings.catch_warnings():
+                warnings.simplefilter('error')
+                study = self._study(leaderboard_test.grid(_BIASES), **options)
+                content = section.SECTION.build(study)
+                self.assertRegex(content.headline, r'^[^\n]{10,}\.$')
+                self.assertNotRegex(content.headline, r'\bnan\b|n/a')
+                self.assertIn('Ranks are given an interval of 6 repeats or more.', content.notes)
+                for figure in content.figures:
+                    canvas.finish(figure.name, figure.title, figure.caption, _draw(figure))
+
+
+if __name__ == '__main__':
+    absltest.main()

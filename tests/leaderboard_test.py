@@ -1,0 +1,378 @@
+"""Which remedies are held against no remedy, and what is said of them."""
+
+import json
+import math
+import pathlib
+import warnings
+import zlib
+
+import numpy as np
+import pandas as pd
+from absl.testing import absltest, parameterized
+from scipy import stats
+
+import simulated_study
+from imbreg_jax.analysis import leaderboard, loading, statistics
+
+_RATE = leaderboard.RATE
+_KEY = ['remedy', 'law', 'test_distribution', 'metric']
+
+
+def of(remedy='', law='u1_10', **fields):
+    """Returns the fields of a condition; '__' stands for '.'."""
+    return {
+        'remedy': remedy,
+        'train_distribution': law,
+        **{k.replace('__', '.'): v for k, v in fields.items()},
+    }
+
+
+def grid(remedies, laws=('u1_10', 'u1_5'), **fields):
+    """Returns a condition for each remedy under each law."""
+    return {f'{law} {r or "none"}': of(r, law, **fields) for law in laws for r in remedies}
+
+
+def write(workdir, conditions, bias=lambda own: 0.1, strata=None, validation=None, **options):
+    """Writes a study whose networks predict (1 − bias) of the target, each with noise of its own.
+
+    Args:
+      workdir: its folder.
+      conditions: condition -> its fields.
+      bias: fields of a condition -> its bias.
+      strata: (fields of a condition, metric of a stratum) -> factor on its MAE, None for no such
+        target; without, there are no metrics of strata.
+      validation: fields of a condition -> its validation MSE at the last epoch.
+      options: those of `simulated_study.write`.
+    """
+    workdir = pathlib.Path(workdir)
+    networks = {name: (1 - bias(own), 0.004, 0.01) for name, own in conditions.items()}
+    options = {'repeats': 8, 'images': 40, 'test_distributions': ('u1_10',), **options}
+    simulated_study.write(workdir, conditions, networks, **options)
+    path = workdir / 'results.csv'
+    frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
+    # No network repeats another's noise.
+    keys = frame[['condition', 'repeat', 'metric']].astype(str).agg('/'.join, axis=1)
+    own = keys.map(lambda key: zlib.crc32(key.encode()) / 2**32)
+    shown = frame['predictor'].str.startswith('cnn') & (frame['metric'] != 'diverged_epoch')
+    frame['value'] = frame['value'] * np.where(shown, np.exp(0.02 * (own - 0.5)), 1)
+    parts = [frame]
+    for metric in leaderboard.STRATA if strata else ():
+        rows = frame[(frame['metric'] == 'mae') & (frame['predictor'] == 'cnn')]
+        factors = {name: strata(fields, metric) for name, fields in conditions.items()}
+        factor = rows['condition'].map(factors).astype(float)
+        parts.append(rows.assign(metric=metric, value=rows['value'] * factor))
+    pd.concat(parts).to_csv(path, index=False)
+    if validation:
+        path = workdir / 'metrics.jsonl'
+        rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
+        for row in rows:
+            if row['epoch'] == 15:
+                row['validation_mse'] = validation(conditions[row['condition']])
+        path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), 'utf-8')
+    simulated_study.seal(workdir)
+    return loading.load([workdir])
+
+
+def strata(own, metric):
+    """Factors of a remedy that gives to what is missing and takes from what is frequent."""
+    if own['train_distribution'] == 'u1_10':
+        return 1.0 if metric == 'mae_many' else None
+    factors = {'mae_many': 1.25, 'mae_zero': 0.5, 'mae_extrapolation': 0.5}
+    return factors.get(metric) if own['remedy'] else 1.0 if metric in factors else None
+
+
+class LeaderboardTest(parameterized.TestCase):
+    def _study(self, conditions, *arguments, **options):
+        return write(self.create_tempdir().full_path, conditions, *arguments, **options)
+
+    def _table(self, study):
+        found, _ = leaderboard.places(study)
+        return leaderboard.table(study, found, leaderboard.ranks(study, found))
+
+    def test_remedies_stand_beside_none_alike_in_everything_else(self):
+        budgets = {
+            f'{task} {r or "none"}': of(r, task__name=task, training__learning_rate=rate)
+            for task, rate in (('std', 1e-6), ('median', 1e-3))
+            for r in ('', 'inverse()')
+        }
+        cases = {
+            'two laws': (
+                grid(('', 'inverse()', 'fds()')),
+                [('std', 'uniform(1, 10)', 2), ('std', 'uniform(1, 5)', 2)],
+                [],
+            ),
+            # What a task's budget sets is no change within it.
+            'tasks with budgets': (
+                budgets,
+                [('std', 'uniform(1, 10)', 1), ('median', 'uniform(1, 10)', 1)],
+                [],
+            ),
+            'another setting': (
+                {
+                    f'{r or "none"} {rate}': of(r, model__conv_dropout_rate=rate)
+                    for rate in (0, 0.5)
+                    for r in ('', 'inverse()')
+                },
+                [
+                    ('std, conv_dropout_rate = 0.5', 'uniform(1, 10)', 1),
+                    ('std, conv_dropout_rate = 0', 'uniform(1, 10)', 1),
+                ],
+                [],
+            ),
+            'two changes at once': (
+                {
+                    'none': of(),
+                    'a': of('inverse()'),
+                    'b': of('fds()', model__conv_dropout_rate=0.1),
+                },
+                [('std', 'uniform(1, 10)', 1)],
+                ['b'],
+            ),
+            'no partner of its law': (
+                {**grid(('', 'inverse()'), ('u1_10',)), 'alone': of('fds()', 'u1_5')},
+                [('std', 'uniform(1, 10)', 1)],
+                ['alone'],
+            ),
+            'no remedy': (grid(('',)), [], []),
+            'remedies alone': (grid(('inverse()', 'fds()'), ('u1_10',)), [], None),
+        }
+        for name, (conditions, expected, lone) in cases.items():
+            with self.subTest(name):
+                study = self._study(conditions, repeats=1)
+                found, left = leaderboard.places(study)
+                shown = [(p.setting, p.law, len(p.entries) - 1) for p in found]
+                if name == 'two changes at once':
+                    # Told apart from the other value of the setting.
+                    shown = [(s.partition(',')[0], *more) for s, *more in shown]
+                self.assertEqual(shown, expected)
+                for place in found:
+                    self.assertEqual(place.entries[0].remedy, '')
+                self.assertEqual(left, list(conditions) if lone is None else lone)
+
+    def test_a_rate_is_chosen_by_validation_before_anything_is_compared(self):
+        best = {'': 1e-3, 'inverse()': 1e-2}
+        conditions = {
+            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
+            for r in best
+            for rate in (1e-4, 1e-3, 1e-2)
+        }
+        study = self._study(
+            conditions,
+            # On test images other rates are best: none of it may count.
+            lambda own: 0.05 if own[_RATE] == 1e-4 else 0.1,
+            validation=lambda own: 1.0 if own[_RATE] == best[own['remedy']] else 2.0,
+        )
+        ((place,), lone) = leaderboard.places(study)
+        self.assertEmpty(lone)
+        for entry in place.entries:
+            self.assertEqual(entry.rate, best[entry.remedy])
+            self.assertEqual(entry.condition, f'{entry.remedy or "none"} {entry.rate}')
+            self.assertEqual(entry.tried, (1e-4, 1e-3, 1e-2))
+        self.assertEqual(set(self._table(study)['rates_tried']), {3})
+
+    def test_a_rate_at_which_a_repeat_diverges_is_not_chosen(self):
+        conditions = {
+            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
+            for r in ('', 'inverse()')
+            for rate in (1e-3, 1e-2)
+        }
+        study = self._study(
+            conditions,
+            validation=lambda own: 1.0 if own[_RATE] == 1e-2 else 2.0,
+            diverged=[('inverse() 0.01', 0)],
+        )
+        ((place,), _) = leaderboard.places(study)
+        self.assertEqual([entry.rate for entry in place.entries], [1e-2, 1e-3])
+
+    def test_other_rates_than_no_remedy_had_are_no_fair_comparison(self):
+        conditions = {
+            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
+            for r, rates in (('', (1e-3,)), ('inverse()', (1e-3,)), ('fds()', (1e-3, 1e-2)))
+            for rate in rates
+        }
+        study = self._study(conditions, repeats=2)
+        ((place,), lone) = leaderboard.places(study)
+        self.assertEqual([entry.remedy for entry in place.entries], ['', 'inverse()'])
+        self.assertEqual(lone, ['fds() 0.001', 'fds() 0.01'])
+
+    def test_ratios_and_their_tests_are_paired_by_repeat_and_corrected_within_a_family(self):
+        biases = {'': 0.1, 'inverse()': 0.09, 'fds()': 0.12, 'wercs()': 0.1}
+        study = self._study(grid(biases), lambda own: biases[own['remedy']])
+        frame = self._table(study).set_index(_KEY)
+        for law, spec in (('u1_10', 'uniform(1, 10)'), ('u1_5', 'uniform(1, 5)')):
+            base = study.values('cnn', f'{law} none', 'u1_10', 'mse').to_numpy()
+            p_values = []
+            for remedy in list(biases)[1:]:
+                row = frame.loc[remedy, spec, 'u1_10', 'mse']
+                own = study.values('cnn', f'{law} {remedy}', 'u1_10', 'mse').to_numpy()
+                steps = np.log(own) - np.log(base)
+                interval = stats.t.interval(0.95, 7, steps.mean(), stats.sem(steps))
+                np.testing.assert_allclose(
+                    np.log([row['low'], row['ratio'], row['high']]),
+                    [interval[0], steps.mean(), interval[1]],
+                )
+                self.assertAlmostEqual(row['p'], stats.ttest_1samp(steps, 0).pvalue)
+                flips = stats.permutation_test((steps,), np.mean, permutation_type='samples')
+                self.assertAlmostEqual(row['flip_p'], flips.pvalue)
+                self.assertAlmostEqual(row['mean'], own.mean())
+                self.assertIn('; ', row['source'])
+                p_values.append(row['p'])
+            found = [frame.loc[r, spec, 'u1_10', 'mse']['holm_p'] for r in list(biases)[1:]]
+            np.testing.assert_allclose(found, statistics.holm(p_values))
+            verdicts = [frame.loc[r, spec, 'u1_10', 'mse']['verdict'] for r in biases]
+            self.assertEqual(verdicts[:3], ['', 'better', 'worse'])
+            self.assertIn(verdicts[3], ['same within the margin', 'better', 'worse'])
+            self.assertEqual(frame.loc['', spec, 'u1_10', 'mse']['balanced'], law == 'u1_10')
+
+    def test_a_small_difference_helps_and_is_neutral_all_the_same(self):
+        frame = pd.DataFrame(
+            [
+                ('a', 0.98, 0.01, 0.01),
+                ('a', 1.02, 0.01, 0.01),
+                ('a', 0.7, 0.01, 0.9),
+                ('a', 1.4, 0.01, 0.9),
+                ('a', 1.0, 0.8, 0.01),
+                ('a', 1.2, 0.3, 0.8),
+                ('a', math.nan, math.nan, math.nan),
+                ('', math.nan, math.nan, math.nan),
+            ],
+            columns=['remedy', 'ratio', 'holm_p', 'holm_same_p'],
+        )
+        found = leaderboard.judged(frame, 0.05)
+        same = 'same within the margin'
+        verdicts = ['better', 'worse', 'better', 'worse', same, 'undecided', 'undecided', '']
+        self.assertEqual(list(found['verdict']), verdicts)
+        neutral = [same, same, 'better', 'worse', same, 'undecided', 'undecided', '']
+        self.assertEqual(list(found['neutrality']), neutral)
+
+    def test_ranks_are_over_the_same_resampled_repeats(self):
+        rng = np.random.default_rng(0)
+        common = rng.standard_normal(10)
+        # The first is always below the others, whatever all share; these two cannot be told apart.
+        logs = np.stack([common, common + 0.1, common + 0.1 + 1e-3 * rng.standard_normal(10)])
+        times = rng.multinomial(10, np.full(10, 0.1), 500).astype(float)
+        found = leaderboard.resampled(logs, times)
+        self.assertEqual(leaderboard.rank_interval(found[:, 0], 0.05), (1, 1, 1))
+        np.testing.assert_allclose(found.sum(axis=1), 6)
+        for k in (1, 2):
+            mean, low, high = leaderboard.rank_interval(found[:, k], 0.05)
+            self.assertEqual((low, high), (2, 3))
+            self.assertBetween(mean, 2, 3)
+        np.testing.assert_array_equal(leaderboard.resampled(logs[[1, 1]], times), 1.5)
+        again = leaderboard.resampled(np.zeros((2, 1)), np.array([[0.0], [1.0]]))
+        np.testing.assert_array_equal(again, [[np.nan, np.nan], [1.5, 1.5]])
+        nothing = leaderboard.rank_interval(np.array([np.nan]), 0.05)
+        self.assertTrue(np.isnan(nothing).all())
+
+    def test_a_rank_has_an_interval_where_chance_alone_makes_no_sure_winner(self):
+        self.assertEqual(leaderboard.least_repeats(0.05), 6)
+        self.assertEqual(leaderboard.least_repeats(0.5), 2)
+        biases = {'': 0.1, 'inverse()': 0.08, 'fds()': 0.12}
+        for repeats, known in ((5, False), (6, True)):
+            study = self._study(grid(biases), lambda own: biases[own['remedy']], repeats=repeats)
+            frame = self._table(study)
+            mse = frame[frame['metric'] == 'mse']
+            self.assertEqual(mse['rank'].notna().all(), known)
+            first = leaderboard.sure_winners(mse)
+            self.assertEqual(set(first['remedy']), {'inverse()'} if known else set())
+            self.assertTrue(frame[frame['metric'] == 'mae']['rank'].isna().all())
+
+    def test_ranks_are_the_same_each_time_and_another_seed_draws_others(self):
+        conditions = grid(('', 'inverse()'))
+        study = self._study(conditions)
+        repeats, times = leaderboard.resamples(study)
+        np.testing.assert_array_equal(repeats, range(8))
+        np.testing.assert_array_equal(times, leaderboard.resamples(study)[1])
+        np.testing.assert_array_equal(times.sum(axis=1), 8)
+        study.headers[0]['config']['analysis']['seed'] = 1
+        self.assertTrue((times != leaderboard.resamples(study)[1]).any())
+
+    def test_what_diverges_often_is_compared_where_it_did_not_and_leaves_others_their_ranks(self):
+        lost = [('u1_10 fds()', k) for k in range(5)]
+        study = self._study(grid(('', 'inverse()', 'fds()'), ('u1_10',)), diverged=lost)
+        frame = self._table(study).set_index(['remedy', 'metric'])
+        row = frame.loc['fds()', 'mse']
+        self.assertEqual((row['repeats'], row['lost']), (3, 5))
+        self.assertTrue(math.isfinite(row['ratio']) and math.isnan(row['rank']))
+        self.assertTrue(math.isfinite(frame.loc['inverse()', 'mse']['rank']))
+
+    def test_strata_say_what_is_given_and_what_is_taken(self):
+        study = self._study(grid(('', 'inverse()')), strata=strata)
+        frame = self._table(study)
+        (row,) = leaderboard.rarest(frame).to_dict('records')
+        self.assertEqual((row['law'], row['stratum']), ('uniform(1, 5)', 'mae_zero'))
+        # Noise of one percent of its own, over eight repeats.
+        self.assertAlmostEqual(row['rarest'], 0.5, delta=0.02)
+        self.assertAlmostEqual(row['many'], 1.25, delta=0.05)
+        self.assertLess(row['many_low'], row['many'])
+        found, _ = leaderboard.places(study)
+        rows = leaderboard.summary(
+            study, found, frame, leaderboard.ranks(study, found), 'u1_10', 'mse'
+        ).set_index('remedy')
+        self.assertEqual(rows.loc['inverse()', 'rarest'], row['rarest'])
+        self.assertEqual(rows.loc['inverse()', 'many'], row['many'])
+        self.assertTrue(math.isnan(rows.loc['', 'rarest']))
+
+    def test_the_summary_is_over_imbalanced_laws_with_the_balanced_one_beside(self):
+        laws = ('u1_10', 'u1_5', 'n5_5_1')
+        biases = {
+            ('', 'u1_10'): 0.1, ('', 'u1_5'): 0.1, ('', 'n5_5_1'): 0.1,
+            ('a()', 'u1_10'): 0.2, ('a()', 'u1_5'): 0.05, ('a()', 'n5_5_1'): 0.08,
+            ('b()', 'u1_10'): 0.1, ('b()', 'u1_5'): 0.12, ('b()', 'n5_5_1'): 0.13,
+        }  # fmt: skip
+        study = self._study(
+            grid(('', 'a()', 'b()'), laws),
+            lambda own: biases[own['remedy'], own['train_distribution']],
+        )
+        found, _ = leaderboard.places(study)
+        made = leaderboard.ranks(study, found)
+        frame = leaderboard.table(study, found, made)
+        rows = leaderboard.summary(study, found, frame, made, 'u1_10', 'mse')
+        self.assertEqual(list(rows['remedy']), ['a()', '', 'b()'])
+        a, _, b = rows.to_dict('records')
+        self.assertEqual((a['laws'], a['better'], a['worse']), (2, 2, 0))
+        self.assertEqual((b['better'], b['worse'], b['undecided'] + b['same']), (0, 2, 0))
+        self.assertEqual((a['rank'], a['rank_low'], a['rank_high']), (1, 1, 1))
+        steps = [
+            np.log(
+                study.values('cnn', f'{law} a()', 'u1_10', 'mse')
+                / study.values('cnn', f'{law} none', 'u1_10', 'mse')
+            )
+            for law in laws[1:]
+        ]
+        mean = np.mean(steps, axis=0)
+        interval = stats.t.interval(0.95, 7, mean.mean(), stats.sem(mean))
+        np.testing.assert_allclose(
+            np.log([a['low'], a['ratio'], a['high']]), [interval[0], mean.mean(), interval[1]]
+        )
+        self.assertGreater(a['balanced'], 2)
+        self.assertEqual(leaderboard.order(frame, 'u1_10', 'mse'), ['a()', 'b()'])
+
+    @parameterized.parameters(
+        (
+            ['', 'inverse(bins=20, power=1.0)', 'inverse(bins=20, power=0.5)'],
+            ['no remedy', 'inverse(power=1.0)', 'inverse(power=0.5)'],
+        ),
+        (
+            ['', 'fds(bins=20) + inverse(bins=20)', 'fds(bins=20)'],
+            ['no remedy', 'fds + inverse', 'fds'],
+        ),
+        (['inverse(', 'a(3)', 'a.b()'], ['inverse(', 'a(3)', 'a.b()']),
+        # Alike but for the order of what they are made of, and therefore whole.
+        (['a(x=1)', 'a( x = 1 )'], ['a(x=1)', 'a( x = 1 )']),
+    )
+    def test_a_remedy_is_called_what_tells_it_apart(self, specs, expected):
+        self.assertEqual(leaderboard.labels(specs), dict(zip(specs, expected, strict=True)))
+
+    def test_one_repeat_and_networks_that_all_diverge_leave_nothing_to_warn_of(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            frame = self._table(self._study(grid(('', 'inverse()')), repeats=1))
+            self.assertEqual(set(frame['verdict']), {'', 'undecided'})
+            lost = [('u1_10 none', 0), ('u1_10 none', 1)]
+            study = self._study(grid(('', 'a()'), ('u1_10',)), repeats=2, diverged=lost)
+            self.assertEmpty(leaderboard.places(study)[0])
+
+
+if __name__ == '__main__':
+    absltest.main()
