@@ -24,6 +24,7 @@ import small_study
 from imbreg_jax import report, studies, study
 from imbreg_jax.data.pixel_laws import PIXEL_LAWS
 from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.remedies import REMEDIES
 from imbreg_jax.study import command_line, laws
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -190,6 +191,10 @@ class CommandsTest(absltest.TestCase):
 
     def test_every_task_and_pixel_law_stands_in_it(self):
         for name in (*TASKS, *PIXEL_LAWS):
+            self.assertIn(f'`{name}`', _README)
+
+    def test_every_remedy_stands_in_it(self):
+        for name in REMEDIES:
             self.assertIn(f'`{name}`', _README)
 
     def test_every_config_stands_in_it(self):
