@@ -63,7 +63,7 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
     _check_sizes(fields, named, network)
     _check_statistics(fields, named, network)
     _check_room(fields, named, task)
-    _check_remedy(fields, named, task)
+    _check_needs(fields, named, task)
     widest = network.widest
     for field in ('training.batch_size', 'evaluation.batch_size'):
         if fields[field] * widest > _MOST_BATCH_VALUES:
@@ -181,7 +181,7 @@ def _check_room(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) 
     )
 
 
-def _check_remedy(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) -> None:
+def _check_needs(fields: Mapping[str, Any], named: Mapping[str, str], task: Any) -> None:
     """Refuses a remedy that the task or the length of training leaves nothing to."""
     remedy = looked_up(FIELDS['remedy'].of.registry)(fields['remedy'])
     least = remedy.least_epochs
