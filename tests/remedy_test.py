@@ -78,7 +78,7 @@ class RemedyTest(absltest.TestCase):
         )
 
     def test_programs_are_shared_where_arrays_and_dials_are_all(self):
-        self.assertEqual(_study().programs(), ((0, 1), (2,), (3,), (4,), (5,)))
+        self.assertEqual(_study().programs(), ((0, 1), (2,), (3,), (4,), (5,), (6,)))
 
     def test_none(self):
         self._assert_as_plain('none')
