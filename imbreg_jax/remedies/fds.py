@@ -126,6 +126,11 @@ class FDS(Remedy):
     name = 'fds'
     folds = True
 
+    @property
+    def least_epochs(self) -> int:  # type: ignore[override]
+        """The first in which features are moved: they take the statistics of an epoch before."""
+        return 3 if self.variant == 'published' else 2
+
     def __post_init__(self) -> None:
         """Refuses a kernel that the bins cannot be reflected for.
 
