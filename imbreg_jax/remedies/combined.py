@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from imbreg_jax.study import Distribution
-from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Remedy, Schedule
+from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Images, Remedy, Schedule
 
 # What only one of several may have, in words for who asks for more.
 _ALONE = {
@@ -90,6 +90,16 @@ class Combined(Remedy):
         """Whether any part has an end-of-epoch pass."""
         return any(part.folds for part in self.parts)
 
+    @property
+    def sees_images(self) -> bool:  # type: ignore[override]
+        """Whether any part makes its tables of the images too."""
+        return any(part.sees_images for part in self.parts)
+
+    @property
+    def relabels(self) -> bool:  # type: ignore[override]
+        """Whether any part has targets measured."""
+        return any(part.relabels for part in self.parts)
+
     def dials(self) -> dict[str, float]:
         """Those of the parts, each under its part's name."""
         return {
@@ -114,15 +124,25 @@ class Combined(Remedy):
             dials=self._of(part, batch.dials),
         )
 
+    def check(self, targets: np.ndarray) -> None:
+        """Refuses what any part refuses."""
+        for part in self.parts:
+            part.check(targets)
+
     def tables(
-        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
     ) -> dict[str, np.ndarray]:
         """Weights multiplied and brought to mean 1; a training set of one part; the parts' own."""
         made: dict[str, np.ndarray] = {}
         weights = np.ones(len(targets))
         # The others look at the training set that resampling made.
         for part in sorted(self.parts, key=_resamples, reverse=True):
-            found = part.tables(targets, law, generator)
+            seen = (images,) if part.sees_images else ()
+            found = part.tables(targets, law, generator, *seen)
             weights = weights * found.pop('weights', 1.0)
             if _resamples(part):
                 targets = found['target'] if 'target' in found else targets[found['first']]

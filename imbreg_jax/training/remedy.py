@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,23 @@ class Batch(NamedTuple):
     losses: Callable[[jax.Array], jax.Array]
 
 
+class Images(Protocol):
+    """A run's training images on the host, drawn when they are asked for."""
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        """The images [n, H, W, channels] float32 with these indices [n]."""
+        ...
+
+    def measured(self, recipe: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray:
+        """The targets [n] float32 that images of a recipe have by their own pixels.
+
+        Args:
+          recipe: its arrays [N]; see `Remedy.tables`.
+          index: [n], which of them.
+        """
+        ...
+
+
 class Schedule(NamedTuple):
     """What holds in which epoch.
 
@@ -80,6 +97,9 @@ class Remedy:
         noise on it; 'mix', a mixture of two with noise.
       resamples: whether `first` is another than every image once.
       folds: whether it has an end-of-epoch pass.
+      sees_images: whether its tables are made of the images too, and not of their targets alone.
+      relabels: whether it has targets measured on images that it makes, which is only right where
+        a task measures its targets so.
     """
 
     name = ''
@@ -88,6 +108,8 @@ class Remedy:
     recipe = 'index'
     resamples = False
     folds = False
+    sees_images = False
+    relabels = False
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -120,8 +142,23 @@ class Remedy:
 
     # --- on the host ----------------------------------------------------------------------------
 
+    def check(self, targets: np.ndarray) -> None:
+        """Refuses training targets that it can do nothing with, before anything is trained.
+
+        Args:
+          targets: [n] quantiles of the law of training targets.
+
+        Raises:
+          ValueError: with a sentence.
+        """
+        del targets
+
     def tables(
-        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
     ) -> dict[str, np.ndarray]:
         """Arrays for a run.
 
@@ -129,14 +166,19 @@ class Remedy:
           targets: [N] float64 training targets.
           law: their law.
           generator: of the repeat's own random numbers.
+          images: the training images, handed to a remedy that `sees_images` and to no other, which
+            need not take them.
 
         Returns:
           Any of `weights` [N], of mean 1; `first` [N], which image takes the place of image m;
           with recipe 'mix' `second` [N] and `share` [N] of the first; with 'noise' and 'mix'
           `noise` [N], in standard deviations of the image's own pixels, and `target` [N]; and
           arrays of its own.
+
+        Raises:
+          ValueError: with a sentence, where it can do nothing with these targets.
         """
-        del targets, law, generator
+        del targets, law, generator, images
         return {}
 
     def schedule(self, epochs: int, layers: list[str]) -> Schedule:

@@ -1,0 +1,229 @@
+"""Training sets drawn from a training set, of its size: which targets are alike, and how many of each.
+
+Images are alike in a bin of targets or, as Torgo et al., "Resampling strategies for regression"
+(Expert Systems 2015), and the package UBL (paobranco/UBL) have it, in a bump: a stretch of the
+sorted targets whose relevance lies above a threshold (rare) or below it (normal). The package makes
+sets larger or smaller; here all have as many images as the set they are drawn from, so that
+training takes as many steps. A set that would be smaller occurs as often as it fits, every image
+as often as any other or once more, and one that would be larger has the same shares of everything.
+
+For anybody's arrays:
+
+    groups = resampling.of_relevance(targets, relevance, threshold=0.5)
+    goals = resampling.balanced(groups)                                  # [G], of sum N
+    made = resampling.filled(targets, groups, goals, generator, make)    # {'first': [N], ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from imbreg_jax.remedies import bins as bins_lib
+
+# What a training set is made of, in the names of `training.remedy.Remedy.tables`.
+Recipe = dict[str, np.ndarray]
+# (places [n] of a group's images, how many more are wanted) to these, a recipe.
+Make = Callable[[np.ndarray, int], Recipe]
+
+# Shares of rare images among which `rebagg` draws (UBL's ReBaggRegress, "variation").
+REBAGG_SHARES = (1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3)
+
+
+class Groups(NamedTuple):
+    """Images whose targets are alike.
+
+    Attributes:
+      places: [N] int, each image's group, from 0; every group has an image.
+      rare: [G] bool, whether a group is one of rare targets.
+    """
+
+    places: np.ndarray
+    rare: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """[G] int: the images of each group."""
+        return np.bincount(self.places, minlength=len(self.rare))
+
+    def members(self, group: int) -> np.ndarray:
+        """[n] int: the images of a group."""
+        return np.flatnonzero(self.places == group)
+
+
+def of_bins(targets: np.ndarray, bins: int) -> Groups:
+    """Groups by bins that have an image; rare are those with fewer than an even share.
+
+    Args:
+      targets: [N].
+      bins: evenly spaced from the least to the greatest target.
+    """
+    _, places = np.unique(bins_lib.places(targets, bins), return_inverse=True)
+    counts = np.bincount(places)
+    return Groups(places, counts < counts.mean())
+
+
+def of_relevance(targets: np.ndarray, relevance: np.ndarray, threshold: float) -> Groups:
+    """Groups by bumps of relevance, in the order of their targets.
+
+    Args:
+      targets: [N].
+      relevance: [N] in [0, 1], of each target.
+      threshold: the least relevance of a rare target.
+
+    Raises:
+      ValueError: with a sentence, where no target is rare or none is normal.
+    """
+    targets, relevance = np.asarray(targets), np.asarray(relevance)
+    if not np.nan_to_num(relevance).any():
+        raise ValueError(
+            'no training target is relevant: a box plot of them draws none beyond its whiskers, as '
+            'of a uniform law; give points of relevance by hand'
+        )
+    rare = relevance >= threshold
+    if rare.all() or not rare.any():
+        kind = 'normal' if rare.all() else 'rare'
+        raise ValueError(
+            f'a threshold of {threshold:g} leaves no {kind} training target: their relevance lies '
+            f'between {relevance.min():.3g} and {relevance.max():.3g}'
+        )
+    order = np.argsort(targets, kind='stable')
+    change = np.diff(rare[order].astype(int)) != 0
+    places = np.empty(len(targets), int)
+    places[order] = np.concatenate([[0], np.cumsum(change)])
+    first = np.concatenate([[True], change])
+    return Groups(places, rare[order][first])
+
+
+# --- how many of each group -------------------------------------------------------------------
+
+
+def split(amounts: np.ndarray, size: int) -> np.ndarray:
+    """[G] int: images of each group, so many together, in proportion to amounts [G]."""
+    whole = np.cumsum(np.asarray(amounts, np.float64))
+    return np.diff(np.round(whole / whole[-1] * size).astype(int), prepend=0)
+
+
+def balanced(groups: Groups) -> np.ndarray:
+    """[G] int: as many images of every group (UBL's "balance")."""
+    return split(np.ones(len(groups.rare)), len(groups.places))
+
+
+def extreme(groups: Groups) -> np.ndarray:
+    """[G] int: the more images of a group the fewer there are (UBL's "extreme"), as 1/count."""
+    return split(1.0 / groups.counts, len(groups.places))
+
+
+GOALS: dict[str, Callable[[Groups], np.ndarray]] = {'balance': balanced, 'extreme': extreme}
+
+
+# --- which of them ----------------------------------------------------------------------------
+
+
+def repeated(images: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """[count] of images [n], each as often as any other or once more; of fewer a part of them."""
+    whole, left = divmod(count, len(images))
+    return np.concatenate([np.repeat(images, whole), generator.permutation(images)[:left]])
+
+
+def drawn(rare: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """A bootstrap sample with a given share of rare images: one of rebagg's.
+
+    Args:
+      rare: [N] bool, of every image.
+      share: of rare images in the sample; `REBAGG_SHARES` has the ones that vary.
+      generator: of the draws, with replacement.
+
+    Returns:
+      [N] int32: which images.
+    """
+    count = round(share * len(rare))
+    parts = (np.flatnonzero(rare), count), (np.flatnonzero(~rare), len(rare) - count)
+    return np.concatenate([generator.choice(*part) for part in parts]).astype(np.int32)
+
+
+def plain(targets: np.ndarray, images: np.ndarray) -> Recipe:
+    """The recipe of images [n] as they are: `mixed` with nothing and without noise."""
+    return mixed(targets, images, images, np.ones(len(images)))
+
+
+def mixed(
+    targets: np.ndarray, first: np.ndarray, second: np.ndarray, share: np.ndarray
+) -> Recipe:
+    """The recipe of mixtures of two images [n], with the same mixtures of their targets.
+
+    Args:
+      targets: [N] of the training set.
+      first, second: [n] int, which images.
+      share: [n] of the first.
+
+    Returns:
+      `first`, `second` [n] int32; `share`, `noise`, `target` [n] float32.
+    """
+    target = share * targets[first] + (1.0 - share) * targets[second]
+    return {
+        'first': first.astype(np.int32),
+        'second': second.astype(np.int32),
+        'share': share.astype(np.float32),
+        'noise': np.zeros(len(first), np.float32),
+        'target': target.astype(np.float32),
+    }
+
+
+def noisy(
+    targets: np.ndarray,
+    images: np.ndarray,
+    noise: np.ndarray,
+    spread: float,
+    generator: np.random.Generator,
+) -> Recipe:
+    """The recipe of images [n] with noise, and with noise on their targets.
+
+    Args:
+      targets: [N] of the training set.
+      images: [n] int, which.
+      noise: [n], in standard deviations of an image's pixels and of targets.
+      spread: the standard deviation of targets.
+      generator: of the noise on targets; that on pixels is drawn where images are.
+    """
+    made = plain(targets, images)
+    target = targets[images] + generator.normal(0.0, 1.0, len(images)) * noise * spread
+    return made | {'noise': noise.astype(np.float32), 'target': target.astype(np.float32)}
+
+
+def spread(targets: np.ndarray) -> float:
+    """The standard deviation of targets [n] as R has it, and 0 of a single one."""
+    return float(np.std(targets, ddof=1)) if len(targets) > 1 else 0.0
+
+
+def filled(
+    targets: np.ndarray,
+    groups: Groups,
+    goals: np.ndarray,
+    generator: np.random.Generator,
+    make: Make,
+) -> Recipe:
+    """A training set with so many images of each group.
+
+    A group that has too many gives a part of them, each at most once; one that has too few gives
+    all, and further ones are made of them.
+
+    Args:
+      targets: [N].
+      groups: of the images.
+      goals: [G] int, wanted of each group.
+      generator: of which are left out.
+      make: further ones of a group.
+
+    Returns:
+      The recipe [sum of goals]; see `mixed`.
+    """
+    parts = []
+    for group, goal in enumerate(goals):
+        members = groups.members(group)
+        parts.append(plain(targets, generator.permutation(members)[:goal]))
+        if goal > len(members):
+            parts.append(make(members, goal - len(members)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,76 @@
+"""SMOGN: rare targets occur again, mixed with a near neighbour or, where it is far, with noise.
+
+Branco, Torgo and Ribeiro, "SMOGN: a pre-processing approach for imbalanced regression" (LIDTA 2017),
+and its package UBL (paobranco/UBL, SMOGNRegress). A seed and one of its k nearest neighbours in its
+group are mixed as in `smoter` where they are nearer to each other than half the median distance of
+the seed to its group; else the seed's pixels and its target get Gaussian noise of `perturbation`
+standard deviations, or of that half distance if it is less.
+
+Where the package differs from the paper or from here:
+
+- Its argument `pert` is read nowhere: 0.02, the paper's, is written into the code.
+- The half distance, in the features' unit, is taken for a number of standard deviations. It is
+  so here too, and of no effect: distances of images are far above 0.02.
+- A pixel's noise is in standard deviations of its own image, not of that pixel over the group.
+- Of a group with no more than k images it reads memory that is not there; here it is refused.
+
+**How often images are mixed.** Two images of noise of sizes a and b and p pixels lie
+sqrt(p (a**2 + b**2)) apart, to a few percent. A seed of size a has a near neighbour of size b if
+a**2 + b**2 < (a**2 + m**2) / 4, with m the group's median: only where its group's median is more
+than sqrt(3) times its own size, and none of those that a box plot calls rare is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from imbreg_jax.remedies import neighbours as neighbours_lib
+from imbreg_jax.remedies import resampling, smoter
+from imbreg_jax.remedies.neighbours import Nearest
+from imbreg_jax.remedies.resampling import Groups, Recipe
+
+
+def near(found: Nearest, seed: np.ndarray, pick: np.ndarray) -> np.ndarray:
+    """[c] bool: whether seeds [c] are mixed with the neighbours [c] that were picked."""
+    return found.distances[seed, pick] < found.median[seed] / 2.0
+
+
+def recipe(
+    targets: np.ndarray,
+    images: Any,
+    groups: Groups,
+    goals: np.ndarray,
+    generator: np.random.Generator,
+    k: int = 5,
+    perturbation: float = 0.02,
+) -> Recipe:
+    """A training set of groups of wanted sizes, small ones filled up as the module says.
+
+    Args:
+      targets, images, groups, goals, generator, k: as in `smoter.recipe`.
+      perturbation: noise at most, in standard deviations of a group's targets and of an image's
+        pixels.
+
+    Returns:
+      As `smoter.recipe`, with `noise` [M] in standard deviations of an image's pixels.
+
+    Raises:
+      ValueError: with a sentence, where a group that grows has no more than k images.
+    """
+
+    def make(members: np.ndarray, count: int) -> Recipe:
+        found = neighbours_lib.nearest(images[members], k)
+        seed = smoter.seeds(len(members), count, generator)
+        pick = generator.integers(k, size=count)
+        way = generator.uniform(size=count)
+        mixed = smoter.interpolated(targets, members, found, seed, pick, way)
+        noise = np.minimum(perturbation, found.median[seed] / 2.0)
+        spread = resampling.spread(targets[members])
+        noisy = resampling.noisy(targets, members[seed], noise, spread, generator)
+        mixes = near(found, seed, pick)
+        return {name: np.where(mixes, mixed[name], noisy[name]) for name in mixed}
+
+    targets = np.asarray(targets, np.float64)
+    return resampling.filled(targets, groups, goals, generator, make)
