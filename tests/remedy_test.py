@@ -16,6 +16,7 @@ from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.remedies import balanced_mse
 from imbreg_jax.remedies.registry import REMEDIES
+from imbreg_jax.study import ConfigError
 from imbreg_jax.training.remedy import Schedule
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -128,6 +129,76 @@ class RemedyTest(absltest.TestCase):
         )
         state = trained.engine.axis.fetch(trained.state.remedy['fds'])
         self.assertEqual(int(state.epochs[run]), 2)
+
+
+class ImagesTest(absltest.TestCase):
+    """What a remedy may see of a run's images, against those of a plain loop."""
+
+    def _seen(self, tables):
+        """The study of a remedy that makes its tables with a function of targets and images."""
+
+        @dataclasses.dataclass(frozen=True)
+        class Seeing(remedies.Remedy):
+            name = 'seeing_of_this_test'
+            recipe = 'mix'
+            sees_images = True
+
+            def tables(self, targets, law, generator, images=None):
+                return tables(targets, images)
+
+        self.addCleanup(REMEDIES.pop, Seeing.name)
+        self.addCleanup(remedies.parse.cache_clear)
+        remedies.register(Seeing)
+        condition = {'remedy': Seeing.name, 'train_distribution': 'exponential(1, 2)'}
+        study = small_study.study({'seeing': condition}, repeats=2)
+        with small_study.precision():
+            return study, small_study.engine(study, devices=1)
+
+    def test_are_drawn_and_measured_as_they_are_trained_on(self):
+        count = 24
+        second = np.roll(np.arange(count), 1)
+        made = {
+            'first': np.arange(count, dtype=np.int32),
+            'second': second.astype(np.int32),
+            'share': np.linspace(0, 1, count, dtype=np.float32),
+            'noise': np.where(np.arange(count) % 2, 0.5, 0.0).astype(np.float32),
+        }
+        chosen = np.array([23, 4, 5, 5])
+        seen = []
+
+        def tables(targets, images):
+            recipe = made | {'target': targets.astype(np.float32)}
+            seen.append((targets, images[chosen], images.measured(recipe, chosen)))
+            return recipe
+
+        study, engine = self._seen(tables)
+        self.assertLen(seen, 2)
+        for repeat, (targets, pictures, measured) in enumerate(seen):
+            wanted, true = plain_training.training_set(study, study.conditions[0], repeat)
+            wanted = np.asarray(wanted)
+            np.testing.assert_allclose(targets, true, rtol=1e-6)
+            np.testing.assert_allclose(pictures, wanted[chosen], rtol=1e-6, atol=1e-6)
+            share = made['share'][:, None, None, None]
+            mixed = share * wanted + (1 - share) * wanted[second]
+            key = purpose_key(randomness.root_key(study.seed), repeat, Purpose.RECIPE_NOISE)
+            noise = np.stack([
+                jax.random.normal(jax.random.fold_in(key, i), mixed.shape[1:])
+                for i in range(count)
+            ])  # fmt: skip
+            size = made['noise'] * mixed.std((1, 2, 3))
+            mixed = mixed + size[:, None, None, None] * noise
+            np.testing.assert_allclose(measured, mixed.std((1, 2, 3))[chosen], rtol=1e-5)
+        held = engine.axis.fetch(engine.lessons.tables['second'])
+        np.testing.assert_array_equal(held, [second, second])
+
+    def test_what_a_remedy_refuses_names_the_condition(self):
+        def tables(targets, images):
+            raise ValueError('there is nothing to be done')
+
+        with self.assertRaisesRegex(
+            ConfigError, 'remedy = .*: in condition seeing, repeat 0, there is nothing to be done'
+        ):
+            self._seen(tables)
 
 
 @pytest.mark.slow

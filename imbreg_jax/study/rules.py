@@ -20,6 +20,8 @@ _MOST_BATCH_VALUES = 2**31 - 1
 # Of a law's targets, the share that may lie where a task has none.
 _MOST_OUTSIDE = 1e-6
 _PAPER_PIXELS = 52 * 52
+# Of a law, that a remedy is shown.
+_MOST_QUANTILES = 10_000
 
 
 def check_study(flat: Mapping[str, Any], condition_count: int) -> None:
@@ -74,6 +76,7 @@ def check_condition(fields: Mapping[str, Any], named: Mapping[str, str], parse: 
                 f'images and this network it must be at most {_MOST_BATCH_VALUES // widest}',
             )
     _check_domain(fields, named, task, parse)
+    _check_remedy(fields, named, task, parse)
 
 
 def _refused(
@@ -212,6 +215,30 @@ def _check_domain(
                 field,
                 f'targets of the task {fields["task.name"]} lie between {low:g} and {high:g}',
             )
+
+
+def _check_remedy(
+    fields: Mapping[str, Any], named: Mapping[str, str], task: Any, parse: Parse
+) -> None:
+    """Refuses a remedy that could do nothing with such targets, or not measure them."""
+    remedy = looked_up('imbreg_jax.remedies:parse')(fields['remedy'])
+    if remedy.relabels and (task.measure is None or fields['task.target'] == 'generating'):
+        raise _refused(
+            fields,
+            named,
+            'remedy',
+            'with relabel=True it measures the targets of the images that it makes, and here '
+            f"targets of the task {fields['task.name']} are generating values, which nothing "
+            'measures',
+        )
+    law = parse(fields['train_distribution'])
+    if not law.known:
+        return
+    count = min(fields['data.train_size'], _MOST_QUANTILES)
+    try:
+        remedy.check(law.ppf((np.arange(count) + 0.5) / count))
+    except ValueError as error:
+        raise _refused(fields, named, 'remedy', f'of {law.name}, {error}') from None
 
 
 def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> None:
