@@ -12,8 +12,9 @@ from absl.testing import absltest
 import small_study
 from imbreg_jax.data import images, randomness, synthetic
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.evaluation import evaluator, references, relevance
+from imbreg_jax.evaluation import evaluator, references
 from imbreg_jax.evaluation.evaluator import MOMENTS
+from imbreg_jax.study import relevance
 from imbreg_jax.training.step import TrainState
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -172,7 +173,7 @@ class ReferencesTest(absltest.TestCase):
             np.testing.assert_allclose(out['best_constant'][place], targets.mean(), rtol=1e-6)
             # Of a few hundred pixels to the rounding of float32.
             np.testing.assert_allclose(
-                out['relevance_points'][place], relevance.points(targets), rtol=1e-6
+                out['relevance_points'][place], relevance.whiskers(targets), rtol=1e-6
             )
             noise = small_study.noise(study, repeat, Purpose.TEST_IMAGES, study.test_size)
             tests = [_scaled(row, noise) for row in out['test_generating'][place]]

@@ -17,8 +17,8 @@ from imbreg_jax.compute.memory import EVALUATED_AT_ONCE, evaluated_at_once
 from imbreg_jax.data import images
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.data.source import Place
-from imbreg_jax.evaluation import relevance
 from imbreg_jax.evaluation.references import linear, pixel_moments
+from imbreg_jax.study import relevance
 from imbreg_jax.training import programs as training_lib
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import RunData, place
@@ -178,7 +178,7 @@ class Evaluator:
           [runs, T, n], `dense_target`, `dense_prediction` [runs, M], `validation_target`,
           `validation_prediction`, `moments` [runs, len(MOMENTS)] float64; and of the training set
           `best_constant` [runs], `linear_moments` [runs, T, n] and
-          `relevance_points` [runs, 3] float64, see `references` and `relevance`.
+          `relevance_points` [runs, 3] float64, see `references` and `study.relevance`.
         """
         engine = self.engine
         out = self._finished((state.params, engine.run_data, engine.targets['train']))
@@ -193,7 +193,7 @@ class Evaluator:
                     for x, y, other in zip(train, targets, test, strict=True)
                 ]
             ),
-            'relevance_points': relevance.points(targets),
+            'relevance_points': relevance.whiskers(targets),
         }
         return (
             out

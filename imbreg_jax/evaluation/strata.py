@@ -31,7 +31,7 @@ def strata(
         any stratum.
       tests: the T test laws.
       generating: [T, n] generating values of test images.
-      relevance: [T, n] of their targets, see `evaluation.relevance`.
+      relevance: [T, n] of their targets, see `study.relevance`.
 
     Returns:
       [T, n] each. Masks by what training had of the generating value: `seen` and `unseen`, whether

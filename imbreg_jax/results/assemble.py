@@ -11,10 +11,9 @@ import pandas as pd
 from imbreg_jax.evaluation import baseline, evaluator
 from imbreg_jax.evaluation.metrics import metrics
 from imbreg_jax.evaluation.references import FITTED, floors
-from imbreg_jax.evaluation.relevance import relevance
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, Study, relevance
 
 
 class Outcome(NamedTuple):
@@ -135,7 +134,7 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         factor = calibration(parts['validation_prediction'], parts['validation_target'])
         # A unit that an earlier version finished has no references and no points.
         points = parts.get('relevance_points', np.full(3, np.nan))
-        relevances = relevance(parts['test_target'], points)
+        relevances = relevance.by_whiskers(parts['test_target'], points)
         known = strata(condition.distribution, laws, parts['test_generating'], relevances)
         score = functools.partial(_scores, study, targets=parts['test_target'], known=known)
         predicted = np.asarray(parts['test_prediction'], np.float64)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from imbreg_jax.study import laws, sweep
+from imbreg_jax.study import laws, relevance, sweep
 from imbreg_jax.study.errors import MISSING, ConfigError, short_text
 from imbreg_jax.study.suggestions import nearest
 
@@ -75,7 +75,7 @@ class Kind:
 
     Attributes:
         name: one of int, float, bool, str, name, distribution, distributions, ints, signals, entry,
-            remedy, sweep.
+            remedy, points, sweep.
         options: the values allowed, where they are few.
         registry: 'module:attribute' of the mapping whose keys are allowed, for an entry. Its room
             comes after this one, so it is looked up when it is needed.
@@ -116,6 +116,7 @@ class Kind:
             'distributions': lambda: 'one or more target distributions, each once: ' + laws.usage(),
             'signals': lambda: f'any of {", ".join(STOP_SIGNALS)}, each once',
             'remedy': lambda: looked_up(self.registry, 'usage')(),
+            'points': lambda: f'empty, or {relevance.RULE}',
             'sweep': lambda: f'empty, or fields and their values, such as {sweep.EXAMPLE!r}',
         }[self.name]()
 
@@ -174,6 +175,8 @@ LAW = Kind('distribution')
 LAWS = Kind('distributions')
 SIGNALS = Kind('signals')
 SWEEP = Kind('sweep')
+# Control points of relevance; see `relevance.control_points`.
+POINTS = Kind('points')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,6 +331,16 @@ def _to_remedy(name: str, value: Any, kind: Kind) -> Any:
         raise ConfigError(name, value, str(error)) from None
 
 
+def _to_points(name: str, value: Any, kind: Kind) -> Any:
+    del name, kind
+    if isinstance(value, list | tuple) and not value:
+        return ()
+    try:
+        return tuple((float(target), float(phi)) for target, phi in relevance.checked(value))
+    except ValueError:
+        return MISSING
+
+
 def _to_sweep(name: str, value: Any, kind: Kind) -> Any:
     del kind
     if not isinstance(value, str) or len(value) > _LONGEST_SWEEP or '\0' in value:
@@ -351,6 +364,7 @@ _CONVERTERS: Mapping[str, Callable[[str, Any, Kind], Any]] = {
     'ints': _to_ints,
     'signals': _to_signals,
     'remedy': _to_remedy,
+    'points': _to_points,
     'sweep': _to_sweep,
 }
 

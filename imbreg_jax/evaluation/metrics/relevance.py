@@ -14,6 +14,6 @@ def sera(predictions: np.ndarray, targets: np.ndarray, strata: Mapping) -> np.nd
     The area below the squared error of the images of at least so much relevance, over all
     thresholds from 0 to 1. An image is counted up to its own relevance, so the area is exactly the
     sum of squared errors times relevances. Relevance follows from the training targets, see
-    `evaluation.relevance`; nan where they have no extremes.
+    `study.relevance`; nan where they have no extremes.
     """
     return np.sum(strata['relevance'] * (predictions - targets) ** 2, axis=-1)
