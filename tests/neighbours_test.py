@@ -36,7 +36,7 @@ class NearestTest(absltest.TestCase):
         np.testing.assert_array_equal(found.median, [1, 1, 2, 4])
 
     def test_too_few_images_are_refused(self):
-        with self.assertRaisesRegex(ValueError, '5 has no 5 neighbours; take a smaller k'):
+        with self.assertRaisesRegex(ValueError, '5 alike training images have no 5 neigh'):
             neighbours.nearest(np.zeros((5, 3)), 5)
 
 

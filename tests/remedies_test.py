@@ -33,6 +33,8 @@ class ParseTest(parameterized.TestCase):
             self.assertIn(f'{parameter}=', found.spec)
         config = study.default_config()
         config.remedy = name
+        # A law with extremes, without which some remedies can do nothing.
+        config.train_distribution = 'exponential(1, 2)'
         self.assertEqual(study.resolve(config).conditions[0].remedy, found)
 
     @parameterized.parameters(
@@ -89,6 +91,8 @@ class ProgramTest(absltest.TestCase):
 
     def test_of_arrays(self):
         self.assertEqual(self._programs('', 'inverse', 'inverse(bins=7, power=0.5)'), ((0, 1, 2),))
+        drawn = self._programs('', 'random_over', 'random_under(most=0.2)', 'inverse')
+        self.assertEqual(drawn, ((0, 1, 2, 3),))
         two = self._programs('gaussian_noise', 'gaussian_noise(bins=7, perturbation=0.3)')
         self.assertEqual(two, ((0, 1),))
 

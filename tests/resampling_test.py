@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest
 
 import ubl
+from imbreg_jax import remedies, study
 from imbreg_jax.remedies import resampling
 
 
@@ -112,6 +113,112 @@ class DrawsTest(absltest.TestCase):
         np.testing.assert_array_equal(found['target'][9:], 0.25 * 9 + 0.75 * 11)
         for name, kind in (('first', np.int32), ('second', np.int32), ('target', np.float32)):
             self.assertEqual(found[name].dtype, kind)
+
+
+class RemedyTest(absltest.TestCase):
+    """What the remedies have in common."""
+
+    def setUp(self):
+        super().setUp()
+        self.targets = 1 + np.random.default_rng(0).exponential(2.0, 4000)
+
+    def _tables(self, spec, images=None):
+        return remedies.parse(spec).tables(self.targets, None, _generator(), images)
+
+    def test_all_have_the_sets_size_and_more_rare_images(self):
+        rare = resampling.of_relevance(
+            self.targets, remedies.parse('wercs').relevance(self.targets), 0.5
+        ).places
+        share = {
+            'random_over': None,
+            'random_over(by="relevance", share=0.25)': 0.25,
+            'random_under': None,
+            'random_under(by="relevance", share=0.25)': 0.25,
+            'wercs': None,
+            'smoter(neighbours="target")': 0.5,
+            'smogn(neighbours="target")': 0.5,
+            'gaussian_noise(by="relevance")': 0.5,
+        }
+        for spec, wanted in share.items():
+            with self.subTest(spec):
+                found = self._tables(spec)['first']
+                self.assertLen(found, 4000)
+                self.assertGreater(rare[found].mean(), 1.2 * rare.mean())
+                if wanted:
+                    self.assertAlmostEqual(rare[found].mean(), wanted, delta=0.001)
+
+    def test_points_by_hand_and_sides_say_what_is_rare(self):
+        low = remedies.parse('smoter(points=((2, 1), (4, 0)))').groups(self.targets)
+        np.testing.assert_array_equal(low.rare, [True, False])
+        self.assertAlmostEqual(self.targets[low.places == 0].max(), 3, delta=0.01)
+        with self.assertRaisesRegex(ValueError, 'below the lower'):
+            remedies.parse('smoter(sides="low")').groups(self.targets)
+
+    def test_relabelled_asks_for_new_images_alone(self):
+        class Images:
+            """Images whose measured targets are their places."""
+
+            def measured(self, recipe, index):
+                return index.astype(np.float32)
+
+        for spec in ('smoter', 'smogn'):
+            given = self._tables(f'{spec}(neighbours="target")')
+            measured = self._tables(f'{spec}(neighbours="target", relabel=True)', Images())
+            new = (given['share'] < 1) | (given['noise'] > 0)
+            self.assertBetween(new.mean(), 0.2, 0.5)
+            np.testing.assert_array_equal(
+                measured['target'], np.where(new, np.arange(4000), given['target'])
+            )
+        given = self._tables('gaussian_noise')
+        measured = self._tables('gaussian_noise(relabel=True)', Images())
+        new = given['noise'] > 0
+        np.testing.assert_array_equal(
+            measured['target'], np.where(new, np.arange(4000), given['target'])
+        )
+
+    def test_without_images_those_that_see_some_say_so(self):
+        for spec in ('smoter', 'smogn', 'gaussian_noise(relabel=True)'):
+            with self.assertRaisesRegex(ValueError, 'none are given'):
+                self._tables(spec)
+
+
+class RefusalTest(absltest.TestCase):
+    """What the config refuses before anything is trained."""
+
+    def _resolve(self, spec, law='exponential(1, 2)', **fields):
+        config = study.default_config()
+        config.update_from_flattened_dict({'remedy': spec, 'train_distribution': law} | fields)
+        return study.resolve(config)
+
+    def test_of_laws_and_tasks(self):
+        by_hand = 'points=((5, 0), (10, 1))'
+        for spec, law, fields, message in (
+            ('smogn', 'u1_10', {}, 'no training target lies outside of the whiskers'),
+            ('wercs', 'u1_10', {}, 'no training target lies outside of the whiskers'),
+            ('random_over(by="relevance")', 'u1_10', {}, 'outside of the whiskers'),
+            ('smoter(points=((1, 0.6), (9, 1)))', 'u1_10', {}, 'leaves no normal training target'),
+            ('smoter(points=((1, 0), (99, 1)))', 'u1_10', {}, 'leaves no rare training target'),
+            ('wercs(points=((11, 0), (12, 1)))', 'u1_10', {}, 'no training target is relevant'),
+            ('smoter(k=500)', 'n5_5_1', {'data.train_size': 2000}, 'alike training images have no 500 neigh'),
+            (
+                f'smoter({by_hand}, relabel=True)', 'u1_10', {'task.target': 'generating'},
+                'are generating values, which nothing measures',
+            ),
+            (
+                f'inverse + gaussian_noise({by_hand}, relabel=True)', 'u1_10',
+                {'task.target': 'generating'}, 'are generating values, which nothing measures',
+            ),
+        ):  # fmt: skip
+            with self.subTest(spec), self.assertRaisesRegex(study.ConfigError, message):
+                self._resolve(spec, law, **fields)
+        for spec in (f'smoter({by_hand}, relabel=True)', f'wercs({by_hand})', 'random_under'):
+            self._resolve(spec, 'u1_10')
+
+    def test_names_the_condition(self):
+        config = study.default_config()
+        config.conditions = {'rare': {'remedy': 'smoter'}}
+        with self.assertRaisesRegex(study.ConfigError, r'rare.*remedy.*of U\(1, 10\)|rare.*whisk'):
+            study.resolve(config)
 
 
 if __name__ == '__main__':

@@ -76,7 +76,7 @@ class RecipeTest(absltest.TestCase):
         self.assertCountEqual(seen.asked, np.flatnonzero(self.groups.places != 1))
 
     def test_fewer_images_than_neighbours_are_refused(self):
-        with self.assertRaisesRegex(ValueError, '8 has no 8 neighbours'):
+        with self.assertRaisesRegex(ValueError, '8 alike training images have no 8 neigh'):
             self._made(k=8)
 
 

@@ -11,7 +11,19 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 `imbreg_jax.training.remedy.Remedy` for what it may give.
 """
 
-from imbreg_jax.remedies import balanced_mse, fds, gaussian_noise, inverse
+from imbreg_jax.remedies import (
+    balanced_mse,
+    fds,
+    gaussian_noise,
+    inverse,
+    neighbours,
+    random_over,
+    random_under,
+    resampling,
+    smogn,
+    smoter,
+    wercs,
+)
 from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
 
@@ -23,7 +35,14 @@ __all__ = [
     'fds',
     'gaussian_noise',
     'inverse',
+    'neighbours',
     'parse',
+    'random_over',
+    'random_under',
     'register',
+    'resampling',
+    'smogn',
+    'smoter',
     'usage',
+    'wercs',
 ]

@@ -124,10 +124,10 @@ class Combined(Remedy):
             dials=self._of(part, batch.dials),
         )
 
-    def check(self, targets: np.ndarray) -> None:
+    def check(self, law: Distribution, count: int) -> None:
         """Refuses what any part refuses."""
         for part in self.parts:
-            part.check(targets)
+            part.check(law, count)
 
     def tables(
         self,

@@ -24,6 +24,19 @@ class Nearest(NamedTuple):
     median: np.ndarray
 
 
+def require(count: int, k: int) -> None:
+    """Refuses to look for k neighbours among so many images.
+
+    Raises:
+      ValueError: with a sentence, where there are not as many others.
+    """
+    if count <= k:
+        raise ValueError(
+            f'{count} alike training images have no {k} neighbours each; take a smaller k, another '
+            'threshold of relevance, or more training images'
+        )
+
+
 def nearest(images: np.ndarray, k: int) -> Nearest:
     """The k nearest others to each image, by Euclidean distance.
 
@@ -35,11 +48,7 @@ def nearest(images: np.ndarray, k: int) -> Nearest:
       ValueError: with a sentence, where there are too few images.
     """
     count = len(images)
-    if count <= k:
-        raise ValueError(
-            f'an image of {count} has no {k} neighbours; take a smaller k, a lower threshold of '
-            'relevance, or more training images'
-        )
+    require(count, k)
     rows = np.asarray(images).reshape(count, -1)
     # Products of what lies about 0 lose the fewest digits.
     rows = rows - rows.mean(0)

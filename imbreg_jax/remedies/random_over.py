@@ -11,10 +11,16 @@ images as there are rare ones.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from imbreg_jax.remedies import resampling
-from imbreg_jax.remedies.resampling import Groups
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import ByGroups, Groups
+from imbreg_jax.study import Distribution
+from imbreg_jax.study.fields import TABLE, field, number, one_of
+from imbreg_jax.training.remedy import Images
 
 
 def goals(groups: Groups, share: float = 0.5, variant: str = 'paper') -> np.ndarray:
@@ -58,3 +64,36 @@ def indices(groups: Groups, wanted: np.ndarray, generator: np.random.Generator) 
         parts.append(generator.permutation(members)[:count])
         parts.append(generator.choice(members, max(0, count - len(members))))
     return np.concatenate(parts).astype(np.int32)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class RandomOver(ByGroups):
+    """Random over-sampling, of bins to the same number each or of rare images to a share."""
+
+    share: float = field(
+        0.5, number(0.0, 1.0, open_low=True, open_high=True),
+        'share of rare images, by relevance', TABLE,
+    )  # fmt: skip
+    variant: str = field(
+        'paper', one_of('paper', 'published'), 'how many copies, by relevance', TABLE
+    )
+
+    name = 'random_over'
+    resamples = True
+
+    def tables(
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Which image [N] takes the place of each."""
+        del law, images
+        groups = self.groups(targets)
+        if self.by == 'bins':
+            wanted = resampling.balanced(groups)
+        else:
+            wanted = goals(groups, self.share, self.variant)
+        return {'first': indices(groups, wanted, generator)}

@@ -11,10 +11,16 @@ of normal targets is gone.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from imbreg_jax.remedies import resampling
-from imbreg_jax.remedies.resampling import Groups
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import ByGroups, Groups
+from imbreg_jax.study import Distribution
+from imbreg_jax.study.fields import TABLE, field, number
+from imbreg_jax.training.remedy import Images
 
 
 def kept(groups: Groups, share: float = 0.5) -> np.ndarray:
@@ -60,8 +66,41 @@ def indices(groups: Groups, left: np.ndarray, generator: np.random.Generator) ->
     Returns:
       [N] int32: which images.
     """
-    parts = [
-        generator.permutation(groups.members(group))[:count] for group, count in enumerate(left)
-    ]
-    found = resampling.repeated(np.concatenate(parts), len(groups.places), generator)
-    return found.astype(np.int32)
+    parts = []
+    for group, goal in enumerate(resampling.split(left, len(groups.places))):
+        distinct = generator.permutation(groups.members(group))[: left[group]]
+        parts.append(resampling.repeated(distinct, goal, generator))
+    return np.concatenate(parts).astype(np.int32)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class RandomUnder(ByGroups):
+    """Random under-sampling, of bins to a number each or of normal images to a share."""
+
+    share: float = field(
+        0.5, number(0.0, 1.0, open_low=True, open_high=True),
+        'share of rare images, by relevance', TABLE,
+    )  # fmt: skip
+    most: float = field(
+        0.1, number(0.0, 1.0), 'images that a bin keeps at most, in even shares', TABLE
+    )
+
+    name = 'random_under'
+    resamples = True
+
+    def tables(
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Which image [N] takes the place of each."""
+        del law, images
+        groups = self.groups(targets)
+        if self.by == 'bins':
+            left = kept_of_bins(groups, self.most)
+        else:
+            left = kept(groups, self.share)
+        return {'first': indices(groups, left, generator)}

@@ -16,12 +16,16 @@ For anybody's arrays:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from imbreg_jax.remedies import bins as bins_lib
+from imbreg_jax.study import Distribution, relevance
+from imbreg_jax.study.fields import POINTS, SWITCH, TABLE, field, integer, number, one_of, positive
+from imbreg_jax.training.remedy import Images, Remedy
 
 # What a training set is made of, in the names of `training.remedy.Remedy.tables`.
 Recipe = dict[str, np.ndarray]
@@ -65,29 +69,26 @@ def of_bins(targets: np.ndarray, bins: int) -> Groups:
     return Groups(places, counts < counts.mean())
 
 
-def of_relevance(targets: np.ndarray, relevance: np.ndarray, threshold: float) -> Groups:
+def of_relevance(targets: np.ndarray, phi: np.ndarray, threshold: float) -> Groups:
     """Groups by bumps of relevance, in the order of their targets.
 
     Args:
       targets: [N].
-      relevance: [N] in [0, 1], of each target.
+      phi: [N] in [0, 1], the relevance of each target.
       threshold: the least relevance of a rare target.
 
     Raises:
       ValueError: with a sentence, where no target is rare or none is normal.
     """
-    targets, relevance = np.asarray(targets), np.asarray(relevance)
-    if not np.nan_to_num(relevance).any():
-        raise ValueError(
-            'no training target is relevant: a box plot of them draws none beyond its whiskers, as '
-            'of a uniform law; give points of relevance by hand'
-        )
-    rare = relevance >= threshold
+    targets, phi = np.asarray(targets), np.asarray(phi)
+    if not np.nan_to_num(phi).any():
+        raise ValueError('no training target is relevant; give control points of relevance by hand')
+    rare = phi >= threshold
     if rare.all() or not rare.any():
         kind = 'normal' if rare.all() else 'rare'
         raise ValueError(
             f'a threshold of {threshold:g} leaves no {kind} training target: their relevance lies '
-            f'between {relevance.min():.3g} and {relevance.max():.3g}'
+            f'between {phi.min():.3g} and {phi.max():.3g}'
         )
     order = np.argsort(targets, kind='stable')
     change = np.diff(rare[order].astype(int)) != 0
@@ -227,3 +228,90 @@ def filled(
         if goal > len(members):
             parts.append(make(members, goal - len(members)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def relabelled(made: Recipe, images: Images | None) -> Recipe:
+    """A recipe [N] whose new images have the targets that are measured on them.
+
+    Raises:
+      ValueError: with a sentence, where there are no images.
+    """
+    if images is None:
+        raise ValueError('targets are measured on images, and none are given')
+    new = np.flatnonzero((made['share'] < 1) | (made['noise'] > 0))
+    target = made['target'].copy()
+    target[new] = images.measured(made, new)
+    return made | {'target': target}
+
+
+# --- what remedies have in common -------------------------------------------------------------
+
+# Quantiles of a law that stand for its targets at most.
+_MOST_QUANTILES = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class ByRelevance(Remedy):
+    """A remedy that goes by the relevance of training targets."""
+
+    points: tuple[tuple[float, float], ...] = field(
+        (), POINTS, 'control points of relevance; empty: of a box plot of the targets', TABLE
+    )
+    sides: str = field(
+        'both', one_of('both', 'low', 'high'), 'which extremes are relevant', TABLE
+    )
+    reach: float = field(1.5, positive(100.0), "of a box plot's whiskers, in its heights", TABLE)
+    adjusted: bool = field(False, SWITCH, 'whether whiskers follow skewness', TABLE)
+
+    def relevance(self, targets: np.ndarray) -> np.ndarray:
+        """The relevance [N] of training targets [N].
+
+        Raises:
+          ValueError: with a sentence, where a box plot leaves it undefined.
+        """
+        found = relevance.control_points(
+            targets, self.points, self.sides, self.reach, self.adjusted
+        )
+        return relevance.relevance(targets, found)
+
+    def check(self, law: Distribution, count: int) -> None:
+        """Refuses laws whose targets would be refused."""
+        count = min(count, _MOST_QUANTILES)
+        self.check_targets(law.ppf((np.arange(count) + 0.5) / count))
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Refuses training targets [N].
+
+        Raises:
+          ValueError: with a sentence.
+        """
+        self.relevance(targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class ByBumps(ByRelevance):
+    """A remedy that goes by bumps of relevance."""
+
+    threshold: float = field(
+        0.5, number(0.0, 1.0, open_low=True), 'least relevance of a rare target', TABLE
+    )
+
+    def groups(self, targets: np.ndarray) -> Groups:
+        """The groups of training images [N] of these targets."""
+        return of_relevance(targets, self.relevance(targets), self.threshold)
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Refuses training targets that are not some rare and some normal."""
+        self.groups(targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class ByGroups(ByBumps):
+    """A remedy that goes by bins of targets or by bumps of relevance."""
+
+    by: str = field('bins', one_of('bins', 'relevance'), 'by which images are grouped', TABLE)
+    bins: int = field(20, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
+
+    def groups(self, targets: np.ndarray) -> Groups:
+        """The groups of training images [N] of these targets."""
+        return of_bins(targets, self.bins) if self.by == 'bins' else super().groups(targets)

@@ -22,6 +22,7 @@ than sqrt(3) times its own size, and none of those that a box plot calls rare is
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ import numpy as np
 from imbreg_jax.remedies import neighbours as neighbours_lib
 from imbreg_jax.remedies import resampling, smoter
 from imbreg_jax.remedies.neighbours import Nearest
-from imbreg_jax.remedies.resampling import Groups, Recipe
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import GOALS, Groups, Recipe
+from imbreg_jax.study.fields import TABLE, field, positive
 
 
 def near(found: Nearest, seed: np.ndarray, pick: np.ndarray) -> np.ndarray:
@@ -74,3 +77,22 @@ def recipe(
 
     targets = np.asarray(targets, np.float64)
     return resampling.filled(targets, groups, goals, generator, make)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Smogn(smoter.Synthetic):
+    """Mixtures of near rare images, and noisy copies of others; see the module."""
+
+    perturbation: float = field(
+        0.02, positive(10.0), 'noise at most, in standard deviations', TABLE
+    )
+
+    name = 'smogn'
+
+    def made(
+        self, targets: np.ndarray, near: Any, groups: Groups, generator: np.random.Generator
+    ) -> Recipe:
+        """See `recipe`."""
+        goals = GOALS[self.goal](groups)
+        return recipe(targets, near, groups, goals, generator, self.k, self.perturbation)

@@ -20,6 +20,7 @@ of all.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,11 @@ import numpy as np
 from imbreg_jax.remedies import neighbours as neighbours_lib
 from imbreg_jax.remedies import resampling
 from imbreg_jax.remedies.neighbours import Nearest
-from imbreg_jax.remedies.resampling import Groups, Recipe
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import GOALS, ByBumps, Groups, Recipe
+from imbreg_jax.study import Distribution
+from imbreg_jax.study.fields import SWITCH, TABLE, field, integer, one_of
+from imbreg_jax.training.remedy import Images
 
 
 def seeds(members: int, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -95,3 +100,69 @@ def recipe(
 
     targets = np.asarray(targets, np.float64)
     return resampling.filled(targets, groups, goals, generator, make)
+
+
+@dataclasses.dataclass(frozen=True)
+class Synthetic(ByBumps):
+    """A remedy that makes new images of rare ones and their neighbours."""
+
+    goal: str = field('balance', one_of(*GOALS), 'how many images each bump has', TABLE)
+    k: int = field(5, integer(1, 1000), 'neighbours', TABLE)
+    neighbours: str = field(
+        'image', one_of('image', 'target'), 'by whose distance images are neighbours', TABLE
+    )
+    relabel: bool = field(False, SWITCH, 'whether targets of new images are measured', TABLE)
+
+    recipe = 'mix'
+
+    @property
+    def sees_images(self) -> bool:  # type: ignore[override]
+        """Where neighbours or targets are of images."""
+        return self.relabel or self.neighbours == 'image'
+
+    @property
+    def relabels(self) -> bool:  # type: ignore[override]
+        """Whether targets of new images are measured."""
+        return self.relabel
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Refuses training targets of which too few are rare."""
+        groups = self.groups(targets)
+        growing = GOALS[self.goal](groups) > groups.counts
+        for count in groups.counts[growing]:
+            neighbours_lib.require(count, self.k)
+
+    def made(
+        self, targets: np.ndarray, near: Any, groups: Groups, generator: np.random.Generator
+    ) -> Recipe:
+        """The recipe [N], by neighbours in whatever `near` [N, ...] has of each image."""
+        raise NotImplementedError
+
+    def tables(
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
+    ) -> dict[str, np.ndarray]:
+        """What each training image is made of."""
+        del law
+        if self.neighbours == 'image' and images is None:
+            raise ValueError(f'{self.name} finds neighbours among images, and none are given')
+        near = images if self.neighbours == 'image' else targets
+        found = self.made(targets, near, self.groups(targets), generator)
+        return resampling.relabelled(found, images) if self.relabel else found
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Smoter(Synthetic):
+    """Mixtures of rare images in the place of frequent ones; see the module."""
+
+    name = 'smoter'
+
+    def made(
+        self, targets: np.ndarray, near: Any, groups: Groups, generator: np.random.Generator
+    ) -> Recipe:
+        """See `recipe`."""
+        return recipe(targets, near, groups, GOALS[self.goal](groups), generator, self.k)

@@ -15,18 +15,25 @@ is least normal stays; that form is not here.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from imbreg_jax.remedies import resampling
+from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import ByRelevance
+from imbreg_jax.study import Distribution
+from imbreg_jax.study.fields import TABLE, field, number, positive
+from imbreg_jax.training.remedy import Images
 
 
 def resampled(
-    relevance: np.ndarray, generator: np.random.Generator, over: float = 0.5, under: float = 0.5
+    phi: np.ndarray, generator: np.random.Generator, over: float = 0.5, under: float = 0.5
 ) -> np.ndarray:
     """The set that the package makes, of whatever size.
 
     Args:
-      relevance: [N] in [0, 1], of the training targets.
+      phi: [N] in [0, 1], the relevance of the training targets.
       generator: of the draws.
       over: images added, as a share of N.
       under: draws of what is taken out, as a share of N.
@@ -37,27 +44,58 @@ def resampled(
     Raises:
       ValueError: with a sentence, where all targets are relevant or none is.
     """
-    relevance = np.asarray(relevance, np.float64)
-    count = len(relevance)
-    added = generator.choice(count, int(over * count), p=_shares(relevance, 'relevant'))
-    out = generator.choice(count, int(under * count), p=_shares(1.0 - relevance, 'normal'))
+    phi = np.asarray(phi, np.float64)
+    count = len(phi)
+    more, less = shares(phi)
+    added = generator.choice(count, int(over * count), p=more)
+    out = generator.choice(count, int(under * count), p=less)
     return np.concatenate([np.setdiff1d(np.arange(count), out), added])
 
 
-def _shares(weights: np.ndarray, kind: str) -> np.ndarray:
-    total = np.nan_to_num(weights).sum()
-    if not total > 0:
-        raise ValueError(
-            f'no training target is {kind} at all: a box plot of them draws none beyond its '
-            'whiskers, as of a uniform law, or relevance is that everywhere; give points of '
-            'relevance by hand'
-        )
-    return weights / total
+def shares(phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [N] of being added, and of being taken out, by relevance [N].
+
+    Raises:
+      ValueError: with a sentence, where all targets are wholly relevant or none is at all.
+    """
+    for weights, kind in ((phi, 'relevant'), (1.0 - phi, 'normal')):
+        if not np.nan_to_num(weights).sum() > 0:
+            raise ValueError(
+                f'no training target is {kind} at all; give control points of relevance by hand'
+            )
+    return phi / phi.sum(), (1.0 - phi) / (1.0 - phi).sum()
 
 
 def indices(
-    relevance: np.ndarray, generator: np.random.Generator, over: float = 0.5, under: float = 0.5
+    phi: np.ndarray, generator: np.random.Generator, over: float = 0.5, under: float = 0.5
 ) -> np.ndarray:
     """[N] int32: a training set of as many images; see `resampled`."""
-    found = resampled(relevance, generator, over, under)
-    return resampling.repeated(found, len(relevance), generator).astype(np.int32)
+    found = resampled(phi, generator, over, under)
+    return resampling.repeated(found, len(phi), generator).astype(np.int32)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Wercs(ByRelevance):
+    """Over- and under-sampling weighted by relevance; see the module."""
+
+    over: float = field(0.5, positive(100.0), 'images added, as a share of all', TABLE)
+    under: float = field(0.5, number(0.0, 1.0), 'draws of images taken out, as a share', TABLE)
+
+    name = 'wercs'
+    resamples = True
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Refuses training targets that are all wholly relevant or not at all."""
+        shares(self.relevance(targets))
+
+    def tables(
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Which image [N] takes the place of each."""
+        del law, images
+        return {'first': indices(self.relevance(targets), generator, self.over, self.under)}

@@ -20,8 +20,6 @@ _MOST_BATCH_VALUES = 2**31 - 1
 # Of a law's targets, the share that may lie where a task has none.
 _MOST_OUTSIDE = 1e-6
 _PAPER_PIXELS = 52 * 52
-# Of a law, that a remedy is shown.
-_MOST_QUANTILES = 10_000
 
 
 def check_study(flat: Mapping[str, Any], condition_count: int) -> None:
@@ -234,9 +232,8 @@ def _check_remedy(
     law = parse(fields['train_distribution'])
     if not law.known:
         return
-    count = min(fields['data.train_size'], _MOST_QUANTILES)
     try:
-        remedy.check(law.ppf((np.arange(count) + 0.5) / count))
+        remedy.check(law, fields['data.train_size'])
     except ValueError as error:
         raise _refused(fields, named, 'remedy', f'of {law.name}, {error}') from None
 

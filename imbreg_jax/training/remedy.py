@@ -142,16 +142,17 @@ class Remedy:
 
     # --- on the host ----------------------------------------------------------------------------
 
-    def check(self, targets: np.ndarray) -> None:
-        """Refuses training targets that it can do nothing with, before anything is trained.
+    def check(self, law: Distribution, count: int) -> None:
+        """Refuses a law of training targets that it can do nothing with, before anything is drawn.
 
         Args:
-          targets: [n] quantiles of the law of training targets.
+          law: of the training targets, one that is known.
+          count: how many there are.
 
         Raises:
           ValueError: with a sentence.
         """
-        del targets
+        del law, count
 
     def tables(
         self,
