@@ -199,10 +199,14 @@ class RefusalTest(absltest.TestCase):
             ('smoter(points=((1, 0.6), (9, 1)))', 'u1_10', {}, 'leaves no normal training target'),
             ('smoter(points=((1, 0), (99, 1)))', 'u1_10', {}, 'leaves no rare training target'),
             ('wercs(points=((11, 0), (12, 1)))', 'u1_10', {}, 'no training target is relevant'),
-            ('smoter(k=500)', 'n5_5_1', {'data.train_size': 2000}, 'alike training images have no 500 neigh'),
+            ('smoter(k=500)', 'n5_5_1', {'data.train_size': 2000}, 'have no 500 neighbours each'),
             (
                 f'smoter({by_hand}, relabel=True)', 'u1_10', {'task.target': 'generating'},
                 'are generating values, which nothing measures',
+            ),
+            (
+                f'smogn({by_hand}, relabel=True)', 'u1_10', {'task.name': 'disc_radius'},
+                'targets of the task disc_radius are generating values',
             ),
             (
                 f'inverse + gaussian_noise({by_hand}, relabel=True)', 'u1_10',

@@ -80,8 +80,10 @@ class NoiseTest(absltest.TestCase):
     def test_images_of_noise_are_not_mixed(self):
         """Unless a group's median is more than sqrt(3) times a target of its own."""
         generator = np.random.default_rng(0)
-        for targets, some in ((generator.uniform(7, 12, 200), False), (np.r_[
-            generator.uniform(1, 1.2, 40), generator.uniform(6, 8, 160)], True)):
+        for targets, some in (
+            (generator.uniform(7, 12, 200), False),
+            (np.r_[generator.uniform(1, 1.2, 40), generator.uniform(6, 8, 160)], True),
+        ):
             images = targets[:, None] * generator.normal(size=(200, 2704))
             found = smogn.neighbours_lib.nearest(images, 5)
             mixes = found.distances < found.median[:, None] / 2

@@ -49,8 +49,9 @@ class RecipeTest(absltest.TestCase):
         self.assertEqual(new.sum(), sum(len(g['smote']['rows']) for g in self.case['groups']))
         for group in self.case['groups']:
             members = np.array(group['members'])
-            near = dict(zip(members.tolist(), members[np.array(group['near'])].tolist(),
-                            strict=True))
+            near = dict(
+                zip(members.tolist(), members[np.array(group['near'])].tolist(), strict=True)
+            )
             chosen = new & np.isin(first, members)
             for one, other in zip(first[chosen], second[chosen], strict=True):
                 self.assertIn(other, near[one])

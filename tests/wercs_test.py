@@ -43,8 +43,11 @@ class WercsTest(absltest.TestCase):
             self.assertEqual(found.dtype, np.int32)
 
     def test_says_what_is_wrong(self):
-        for relevance, kind in ((np.full(5, np.nan), 'relevant'), (np.zeros(5), 'relevant'),
-                                (np.ones(5), 'normal')):
+        for relevance, kind in (
+            (np.full(5, np.nan), 'relevant'),
+            (np.zeros(5), 'relevant'),
+            (np.ones(5), 'normal'),
+        ):
             with self.assertRaisesRegex(ValueError, f'no training target is {kind}.*by hand'):
                 wercs.indices(relevance, np.random.default_rng(0))
 

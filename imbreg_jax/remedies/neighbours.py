@@ -54,6 +54,7 @@ def nearest(images: np.ndarray, k: int) -> Nearest:
     rows = rows - rows.mean(0)
     squares = (rows * rows).sum(1)
     block = max(1, _AT_ONCE // count)
+    middle = [(count - 1) // 2, count // 2]
     places, medians = [], []
     for start in range(0, count, block):
         here = np.arange(start, min(start + block, count))
@@ -61,7 +62,7 @@ def nearest(images: np.ndarray, k: int) -> Nearest:
         np.maximum(found, 0.0, out=found)
         own = np.arange(len(here)), here
         found[own] = 0.0
-        medians.append(np.median(np.sqrt(found), axis=1))
+        medians.append(np.sqrt(np.partition(found, middle, axis=1)[:, middle]).mean(1))
         found[own] = np.inf
         near = np.sort(np.argpartition(found, k - 1, axis=1)[:, :k], axis=1)
         closest = np.argsort(np.take_along_axis(found, near, 1), axis=1, kind='stable')

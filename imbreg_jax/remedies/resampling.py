@@ -1,4 +1,4 @@
-"""Training sets drawn from a training set, of its size: which targets are alike, and how many of each.
+"""Training sets drawn from a training set, of its size: groups of alike targets, so many of each.
 
 Images are alike in a bin of targets or, as Torgo et al., "Resampling strategies for regression"
 (Expert Systems 2015), and the package UBL (paobranco/UBL) have it, in a bump: a stretch of the
@@ -150,14 +150,13 @@ def plain(targets: np.ndarray, images: np.ndarray) -> Recipe:
     return mixed(targets, images, images, np.ones(len(images)))
 
 
-def mixed(
-    targets: np.ndarray, first: np.ndarray, second: np.ndarray, share: np.ndarray
-) -> Recipe:
+def mixed(targets: np.ndarray, first: np.ndarray, second: np.ndarray, share: np.ndarray) -> Recipe:
     """The recipe of mixtures of two images [n], with the same mixtures of their targets.
 
     Args:
       targets: [N] of the training set.
-      first, second: [n] int, which images.
+      first: [n] int, which images.
+      second: [n] int, which others.
       share: [n] of the first.
 
     Returns:
@@ -257,9 +256,7 @@ class ByRelevance(Remedy):
     points: tuple[tuple[float, float], ...] = field(
         (), POINTS, 'control points of relevance; empty: of a box plot of the targets', TABLE
     )
-    sides: str = field(
-        'both', one_of('both', 'low', 'high'), 'which extremes are relevant', TABLE
-    )
+    sides: str = field('both', one_of('both', 'low', 'high'), 'which extremes are relevant', TABLE)
     reach: float = field(1.5, positive(100.0), "of a box plot's whiskers, in its heights", TABLE)
     adjusted: bool = field(False, SWITCH, 'whether whiskers follow skewness', TABLE)
 

@@ -1,23 +1,29 @@
 """SMOGN: rare targets occur again, mixed with a near neighbour or, where it is far, with noise.
 
-Branco, Torgo and Ribeiro, "SMOGN: a pre-processing approach for imbalanced regression" (LIDTA 2017),
-and its package UBL (paobranco/UBL, SMOGNRegress). A seed and one of its k nearest neighbours in its
-group are mixed as in `smoter` where they are nearer to each other than half the median distance of
-the seed to its group; else the seed's pixels and its target get Gaussian noise of `perturbation`
-standard deviations, or of that half distance if it is less.
+Branco, Torgo and Ribeiro, "SMOGN: a pre-processing approach for imbalanced regression" (LIDTA
+2017), and its package UBL (paobranco/UBL, SMOGNRegress). A seed and one of its k nearest neighbours
+in its group are mixed as in `smoter` where they are nearer to each other than half the median
+distance of the seed to its group; else the seed's pixels and its target get Gaussian noise of
+`perturbation` standard deviations, or of that half distance if it is less.
 
-Where the package differs from the paper or from here:
+Where the package differs from its documents or from here:
 
-- Its argument `pert` is read nowhere: 0.02, the paper's, is written into the code.
+- Its argument `pert` is read nowhere: 0.02 is written into the code.
 - The half distance, in the features' unit, is taken for a number of standard deviations. It is
   so here too, and of no effect: distances of images are far above 0.02.
-- A pixel's noise is in standard deviations of its own image, not of that pixel over the group.
+- A pixel's noise is in standard deviations of that pixel over the group, here of its own image.
 - Of a group with no more than k images it reads memory that is not there; here it is refused.
 
-**How often images are mixed.** Two images of noise of sizes a and b and p pixels lie
-sqrt(p (a**2 + b**2)) apart, to a few percent. A seed of size a has a near neighbour of size b if
-a**2 + b**2 < (a**2 + m**2) / 4, with m the group's median: only where its group's median is more
-than sqrt(3) times its own size, and none of those that a box plot calls rare is.
+**How often images are mixed.** Two images of p pixels of noise of sizes a and b lie
+sqrt(p (a**2 + b**2)) apart, to a few percent. With m the median size of its group, a seed of size a
+has a neighbour of size b within reach if a**2 + b**2 < (a**2 + m**2) / 4: only where the median is
+more than sqrt(3) times its own size. Measured among the rare images of 10,000 of the law
+exponential(1, 2), threshold 0.5, k = 5: of `std` 0.00 of the pairs of seed and neighbour, and as
+much of the five other sizes of noise that were tried; of `mean` 0.18. Among 4,000 of the drawn
+tasks `disc_radius` (10,000), `grating_period`, `needle_angle`, `blob_count` 0.00, whose pixels have
+noise too: the nearest of their images are at 0.64 to 0.95 of the median distance; and of
+`signal_to_noise`, whose largest targets are images of a large constant, 0.90. So here it is
+resampling with 2 % of noise, nearly `random_over`. By the distance of targets all are mixed.
 """
 
 from __future__ import annotations
@@ -52,7 +58,12 @@ def recipe(
     """A training set of groups of wanted sizes, small ones filled up as the module says.
 
     Args:
-      targets, images, groups, goals, generator, k: as in `smoter.recipe`.
+      targets: [N].
+      images: [N, ...], or whatever gives them for indices; see `smoter.recipe`.
+      groups: of alike targets.
+      goals: [G] int, wanted of each.
+      generator: of all draws.
+      k: neighbours.
       perturbation: noise at most, in standard deviations of a group's targets and of an image's
         pixels.
 

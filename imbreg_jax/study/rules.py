@@ -226,7 +226,7 @@ def _check_remedy(
             named,
             'remedy',
             'with relabel=True it measures the targets of the images that it makes, and here '
-            f"targets of the task {fields['task.name']} are generating values, which nothing "
+            f'targets of the task {fields["task.name"]} are generating values, which nothing '
             'measures',
         )
     law = parse(fields['train_distribution'])

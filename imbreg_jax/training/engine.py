@@ -34,9 +34,7 @@ class RunImages:
     def measured(self, recipe: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray:
         """The targets [n] float32 of images of a recipe by their own pixels."""
         held = dict(recipe)
-        return self._walk(
-            lambda i: self._programs.remeasure(self._run, self._root, held, i), index
-        )
+        return self._walk(lambda i: self._programs.remeasure(self._run, self._root, held, i), index)
 
     def _walk(self, visit: Callable[[np.ndarray], jax.Array], index: np.ndarray) -> np.ndarray:
         """Values of so many images, of which the device sees a batch at a time."""
