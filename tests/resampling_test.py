@@ -122,8 +122,8 @@ class RemedyTest(absltest.TestCase):
         super().setUp()
         self.targets = 1 + np.random.default_rng(0).exponential(2.0, 4000)
 
-    def _tables(self, spec, images=None):
-        return remedies.parse(spec).tables(self.targets, None, _generator(), images)
+    def _tables(self, spec, *images):
+        return remedies.parse(spec).tables(self.targets, None, _generator(), *images)
 
     def test_all_have_the_sets_size_and_more_rare_images(self):
         rare = resampling.of_relevance(

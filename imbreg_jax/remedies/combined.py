@@ -141,8 +141,9 @@ class Combined(Remedy):
         weights = np.ones(len(targets))
         # The others look at the training set that resampling made.
         for part in sorted(self.parts, key=_resamples, reverse=True):
+            tables: Any = part.tables
             seen = (images,) if part.sees_images else ()
-            found = part.tables(targets, law, generator, *seen)
+            found = tables(targets, law, generator, *seen)
             weights = weights * found.pop('weights', 1.0)
             if _resamples(part):
                 targets = found['target'] if 'target' in found else targets[found['first']]

@@ -20,7 +20,6 @@ from imbreg_jax.remedies.registry import register
 from imbreg_jax.remedies.resampling import ByGroups, Groups
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, number, one_of
-from imbreg_jax.training.remedy import Images
 
 
 def goals(groups: Groups, share: float = 0.5, variant: str = 'paper') -> np.ndarray:
@@ -83,14 +82,10 @@ class RandomOver(ByGroups):
     resamples = True
 
     def tables(
-        self,
-        targets: np.ndarray,
-        law: Distribution,
-        generator: np.random.Generator,
-        images: Images | None = None,
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Which image [N] takes the place of each."""
-        del law, images
+        del law
         groups = self.groups(targets)
         if self.by == 'bins':
             wanted = resampling.balanced(groups)

@@ -20,7 +20,6 @@ from imbreg_jax.remedies.registry import register
 from imbreg_jax.remedies.resampling import ByGroups, Groups
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, number
-from imbreg_jax.training.remedy import Images
 
 
 def kept(groups: Groups, share: float = 0.5) -> np.ndarray:
@@ -90,14 +89,10 @@ class RandomUnder(ByGroups):
     resamples = True
 
     def tables(
-        self,
-        targets: np.ndarray,
-        law: Distribution,
-        generator: np.random.Generator,
-        images: Images | None = None,
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Which image [N] takes the place of each."""
-        del law, images
+        del law
         groups = self.groups(targets)
         if self.by == 'bins':
             left = kept_of_bins(groups, self.most)

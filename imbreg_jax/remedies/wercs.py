@@ -24,7 +24,6 @@ from imbreg_jax.remedies.registry import register
 from imbreg_jax.remedies.resampling import ByRelevance
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, number, positive
-from imbreg_jax.training.remedy import Images
 
 
 def resampled(
@@ -90,12 +89,8 @@ class Wercs(ByRelevance):
         shares(self.relevance(targets))
 
     def tables(
-        self,
-        targets: np.ndarray,
-        law: Distribution,
-        generator: np.random.Generator,
-        images: Images | None = None,
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Which image [N] takes the place of each."""
-        del law, images
+        del law
         return {'first': indices(self.relevance(targets), generator, self.over, self.under)}

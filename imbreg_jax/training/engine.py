@@ -164,11 +164,10 @@ class Engine:
         """The arrays of a run's remedy."""
         found = self.study.conditions[condition]
         seeds = [self.study.seed, repeat, int(Purpose.RESAMPLING)]
+        tables: Any = found.remedy.tables
         seen = (self._images(condition, repeat),) if found.remedy.sees_images else ()
         try:
-            return found.remedy.tables(
-                targets, found.distribution, np.random.default_rng(seeds), *seen
-            )
+            return tables(targets, found.distribution, np.random.default_rng(seeds), *seen)
         except ValueError as error:
             message = f'in condition {found.name}, repeat {repeat}, {error}'
             raise ConfigError('remedy', found.remedy.spec, message) from error

@@ -155,20 +155,16 @@ class Remedy:
         del law, count
 
     def tables(
-        self,
-        targets: np.ndarray,
-        law: Distribution,
-        generator: np.random.Generator,
-        images: Images | None = None,
+        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Arrays for a run.
+
+        A remedy that `sees_images` takes the training images, `Images`, as a fourth argument.
 
         Args:
           targets: [N] float64 training targets.
           law: their law.
           generator: of the repeat's own random numbers.
-          images: the training images, handed to a remedy that `sees_images` and to no other, which
-            need not take them.
 
         Returns:
           Any of `weights` [N], of mean 1; `first` [N], which image takes the place of image m;
@@ -179,7 +175,7 @@ class Remedy:
         Raises:
           ValueError: with a sentence, where it can do nothing with these targets.
         """
-        del targets, law, generator, images
+        del targets, law, generator
         return {}
 
     def schedule(self, epochs: int, layers: list[str]) -> Schedule:
