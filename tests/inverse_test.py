@@ -1,9 +1,17 @@
 """Tests of imbreg_jax.remedies.inverse."""
 
+import json
+import pathlib
+
 import numpy as np
 from absl.testing import absltest
 
 from imbreg_jax.remedies import inverse
+
+# make_weight_fixtures.py says where they are from.
+_AGES = json.loads(
+    pathlib.Path(__file__).with_name('testdata').joinpath('weights.json').read_text()
+)['ages']
 
 
 class InverseTest(absltest.TestCase):
@@ -25,6 +33,21 @@ class InverseTest(absltest.TestCase):
         np.testing.assert_allclose(
             published[[0, 9000, -1]] / published[0], 1000 / np.array([1000, 5, 998]), rtol=1e-12
         )
+
+    def test_published_are_the_repositorys(self):
+        counts = np.array(_AGES['counts'])
+        places = np.repeat(np.arange(len(counts)), counts)
+        powers = {'sqrt_inv': 0.5, 'inverse': 1.0}
+        for case in _AGES['cases']:
+            if case['smoothing'] is None:
+                power = powers.pop(case['reweight'])
+                tempered = inverse.tempered(counts, power, 0.0, 1.0, 'published')
+                wanted = [case['weights'][str(age)] for age in places]
+                # Theirs are of float32, of which each weight and their mean have a rounding.
+                np.testing.assert_allclose(
+                    inverse.inverted(tempered, places), wanted, rtol=2 * np.finfo(np.float32).eps
+                )
+        self.assertEmpty(powers)
 
     def test_are_of_mean_one_and_even_where_targets_are(self):
         even = inverse.weights(np.linspace(1, 10, 2000), bins=20)

@@ -147,9 +147,9 @@ class ControlPointsTest(parameterized.TestCase):
         np.testing.assert_array_equal(control_points(np.ones(3), given), given)
 
     @parameterized.parameters(
-        ('both', 'of a box plot, so that none'),
-        ('low', 'of a box plot below the lower, so'),
-        ('high', 'of a box plot above the upper, so'),
+        ('both', 'no training target lies outside of the whiskers of a box plot'),
+        ('low', 'no training target lies below the lower whisker'),
+        ('high', 'no training target lies above the upper whisker'),
     )
     def test_uniform_targets_have_none(self, sides, words):
         targets = np.linspace(1, 10, 1001)

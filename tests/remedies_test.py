@@ -32,9 +32,8 @@ class ParseTest(parameterized.TestCase):
         for parameter in declared(type(found)):
             self.assertIn(f'{parameter}=', found.spec)
         config = study.default_config()
+        config.train_distribution = 'exponential(1, 2)'  # which no remedy refuses
         config.remedy = name
-        # A law with extremes, without which some remedies can do nothing.
-        config.train_distribution = 'exponential(1, 2)'
         self.assertEqual(study.resolve(config).conditions[0].remedy, found)
 
     @parameterized.parameters(
@@ -51,6 +50,8 @@ class ParseTest(parameterized.TestCase):
         ('fds + fds', 'fds is there twice'),
         ('inverse(bins=3, bins=4)', 'it is no expression|inverse has bins twice'),
         ('inverse(low=0.5, high=0.01)', 'it must be below its high'),
+        ('relevance(points=((2, 0), (1, 1)))', 'it must be empty, or two or more pairs'),
+        ('relevance(points="")', 'it must be empty, or two or more pairs'),
         ('+'.join(['fds'] * 800), 'nested too deeply|no expression|twice'),
         ('-' * 900 + 'x', 'nested too deeply|no expression|no remedy'),
         ('inverse(bins=' + '-' * 900 + '1)', 'nested too deeply|no expression|must be'),
@@ -81,6 +82,27 @@ class ParseTest(parameterized.TestCase):
             make('inverse')
 
 
+class CheckTest(absltest.TestCase):
+    def _resolve(self, law, remedy, **fields):
+        config = study.default_config()
+        config.train_distribution, config.remedy = law, remedy
+        config.update(fields)
+        return study.resolve(config)
+
+    def test_a_law_that_a_remedy_can_do_nothing_with_is_refused(self):
+        for spec in ('relevance', 'inverse + relevance'):
+            with self.assertRaisesRegex(study.ConfigError, 'config.remedy = .*: 0 of 50000 train'):
+                self._resolve('u1_10', spec)
+            self._resolve('n5_5_1', spec)
+
+    def test_by_hand_any_law_will_do(self):
+        points = 'points=((1, 1), (5.5, 0), (10, 1))'
+        made = self._resolve('u1_10', f'relevance({points})')
+        self.assertIn(
+            'points=((1.0, 1.0), (5.5, 0.0), (10.0, 1.0))', made.conditions[0].remedy.spec
+        )
+
+
 class ProgramTest(absltest.TestCase):
     """Remedies that are arrays only share the program of none; the others have one each."""
 
@@ -90,7 +112,11 @@ class ProgramTest(absltest.TestCase):
         return study.resolve(config).programs()
 
     def test_of_arrays(self):
-        self.assertEqual(self._programs('', 'inverse', 'inverse(bins=7, power=0.5)'), ((0, 1, 2),))
+        points = 'points=((1, 1), (5.5, 0), (10, 1))'
+        weights = ('inverse', 'inverse(bins=7, power=0.5)', 'lds', "lds(kernel='laplace', size=3)")
+        weights += ('dense_weight(alpha=0.5)', f'relevance({points})', 'lds + dense_weight')
+        found = self._programs('', *weights)
+        self.assertEqual(found, (tuple(range(1 + len(weights))),))
         drawn = self._programs('', 'random_over', 'random_under(most=0.2)', 'inverse')
         self.assertEqual(drawn, ((0, 1, 2, 3),))
         two = self._programs('gaussian_noise', 'gaussian_noise(bins=7, perturbation=0.3)')

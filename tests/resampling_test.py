@@ -193,12 +193,12 @@ class RefusalTest(absltest.TestCase):
     def test_of_laws_and_tasks(self):
         by_hand = 'points=((5, 0), (10, 1))'
         for spec, law, fields, message in (
-            ('smogn', 'u1_10', {}, 'no training target lies outside of the whiskers'),
-            ('wercs', 'u1_10', {}, 'no training target lies outside of the whiskers'),
+            ('smogn', 'u1_10', {}, 'outside of the whiskers'),
+            ('wercs', 'u1_10', {}, 'outside of the whiskers'),
             ('random_over(by="relevance")', 'u1_10', {}, 'outside of the whiskers'),
             ('smoter(points=((1, 0.6), (9, 1)))', 'u1_10', {}, 'leaves no normal training target'),
             ('smoter(points=((1, 0), (99, 1)))', 'u1_10', {}, 'leaves no rare training target'),
-            ('wercs(points=((11, 0), (12, 1)))', 'u1_10', {}, 'no training target is relevant'),
+            ('wercs(points=((11, 0), (12, 1)))', 'u1_10', {}, 'targets any relevance'),
             ('smoter(k=500)', 'n5_5_1', {'data.train_size': 2000}, 'have no 500 neighbours each'),
             (
                 f'smoter({by_hand}, relabel=True)', 'u1_10', {'task.target': 'generating'},

@@ -2,9 +2,9 @@
 
 The host parts and the losses are plain functions, of use for anybody's arrays and networks:
 
-    from imbreg_jax.remedies import balanced_mse, inverse
+    from imbreg_jax.remedies import balanced_mse, lds
 
-    weights = inverse.weights(targets, bins=20)              # [N], of mean 1
+    weights = lds.weights(targets, bins=100)                 # [N], of mean 1
     loss = balanced_mse.batch_loss(predictions, targets, 1)  # [B], [B] -> []
 
 A remedy of one's own is a frozen dataclass with a name, made known by `register`; see
@@ -13,12 +13,15 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 
 from imbreg_jax.remedies import (
     balanced_mse,
+    dense_weight,
     fds,
     gaussian_noise,
     inverse,
+    lds,
     neighbours,
     random_over,
     random_under,
+    relevance,
     resampling,
     smogn,
     smoter,
@@ -32,14 +35,17 @@ __all__ = [
     'REMEDIES',
     'Remedy',
     'balanced_mse',
+    'dense_weight',
     'fds',
     'gaussian_noise',
     'inverse',
+    'lds',
     'neighbours',
     'parse',
     'random_over',
     'random_under',
     'register',
+    'relevance',
     'resampling',
     'smogn',
     'smoter',

@@ -125,7 +125,7 @@ class Combined(Remedy):
         )
 
     def check(self, law: Distribution, count: int) -> None:
-        """Refuses what any part refuses."""
+        """What any of the parts refuses."""
         for part in self.parts:
             part.check(law, count)
 

@@ -272,9 +272,16 @@ class ByRelevance(Remedy):
         return relevance.relevance(targets, found)
 
     def check(self, law: Distribution, count: int) -> None:
-        """Refuses laws whose targets would be refused."""
+        """Refuses laws whose targets would be refused, or of which it may be that they would."""
+        if not law.known:
+            return
+        self.check_relevance(law, count)
         count = min(count, _MOST_QUANTILES)
         self.check_targets(law.ppf((np.arange(count) + 0.5) / count))
+
+    def check_relevance(self, law: Distribution, count: int) -> None:
+        """Refuses laws of whose targets a box plot may leave none relevant."""
+        relevance.check_law(law, count, self.points, self.sides, self.reach, self.adjusted)
 
     def check_targets(self, targets: np.ndarray) -> None:
         """Refuses training targets [N].
@@ -308,6 +315,11 @@ class ByGroups(ByBumps):
 
     by: str = field('bins', one_of('bins', 'relevance'), 'by which images are grouped', TABLE)
     bins: int = field(20, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
+
+    def check_relevance(self, law: Distribution, count: int) -> None:
+        """Refuses laws of whose targets none may be relevant, where that matters."""
+        if self.by == 'relevance':
+            super().check_relevance(law, count)
 
     def groups(self, targets: np.ndarray) -> Groups:
         """The groups of training images [N] of these targets."""

@@ -19,6 +19,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from imbreg_jax.study.laws import Distribution
+
 # (target, relevance) of each control point.
 Points: TypeAlias = Sequence[tuple[float, float]] | np.ndarray
 
@@ -34,7 +36,20 @@ RULE = (
     'two or more pairs (target, relevance), targets rising, relevance from 0 to 1 and somewhere '
     'above 0, such as ((1, 1), (5.5, 0), (10, 1))'
 )
+NOWHERE = (
+    'the control points give none of the training targets any relevance; give others, or none for '
+    'those of a box plot'
+)
 _SIDES = {'both': (True, True), 'low': (True, False), 'high': (False, True)}
+_BEYOND = {
+    'both': 'outside of the whiskers of a box plot',
+    'low': 'below the lower whisker of a box plot',
+    'high': 'above the upper whisker of a box plot',
+}
+# Of so many expected there is none with a probability of e**-14, a millionth.
+_FEWEST = 14
+# A law as a box plot sees it.
+_LEVELS = (np.arange(1001) + 0.5) / 1001
 
 
 def control_points(
@@ -66,13 +81,54 @@ def control_points(
     low, high = _SIDES[sides]
     found = _of_whiskers(lower if low else np.nan, median, upper if high else np.nan)
     if len(found) == 1:
-        where = {'both': '', 'low': ' below the lower', 'high': ' above the upper'}[sides]
-        raise ValueError(
-            f'no training target lies outside of the whiskers of a box plot{where}, so that none '
-            f'is relevant; give control points by hand, as in points='
-            f'(({targets.min():.4g}, 1), ({median:.4g}, 0), ({targets.max():.4g}, 1))'
-        )
+        raise _none(f'no training target lies {_BEYOND[sides]}', targets)
     return found
+
+
+def _none(what: str, targets: np.ndarray) -> ValueError:
+    """What is said where a box plot gives no relevance, with points for such targets [N]."""
+    low, median, high = targets.min(), np.median(targets), targets.max()
+    return ValueError(
+        f'{what}, and a box plot calls nothing else relevant; give control points by hand, as in '
+        f'points=(({low:.4g}, 1), ({median:.4g}, 0), ({high:.4g}, 1))'
+    )
+
+
+def check_law(
+    law: Distribution,
+    count: int,
+    by_hand: Points = (),
+    sides: str = 'both',
+    reach: float = REACH,
+    adjusted: bool = False,
+) -> None:
+    """Refuses a law of whose training targets a box plot may leave none relevant.
+
+    Args:
+      law: of the training targets.
+      count: how many they are.
+      by_hand: see `control_points`.
+      sides: see there.
+      reach: see there.
+      adjusted: see there.
+
+    Raises:
+      ValueError: with a sentence, where so few are expected outside of the whiskers that there may
+        be none, with a probability of more than a millionth; or points by hand leave all at 0.
+    """
+    if not law.known:
+        return
+    shown = law.ppf(_LEVELS)
+    if len(by_hand):
+        if not relevance(shown, checked(by_hand)).any():
+            raise ValueError(NOWHERE)
+        return
+    low, _, high = np.ravel(fences(shown, reach=reach, adjusted=adjusted))
+    below, above = _SIDES[sides]
+    share = below * float(law.cdf(low)) + above * (1.0 - float(law.cdf(high)))
+    if share * count < _FEWEST:
+        expected = f'{share * count:.2g} of {count} training targets are expected to lie'
+        raise _none(f'{expected} {_BEYOND[sides]}', shown)
 
 
 def checked(points: Points) -> np.ndarray:
@@ -189,21 +245,32 @@ def whiskers(
       beyond which there is no target.
     """
     targets = np.asarray(targets, np.float64)
-    low, median, high = _quartiles(targets, quartiles)
-    height = high - low
-    down = up = np.full(low.shape, float(reach))
-    if adjusted:
-        skewness = np.apply_along_axis(medcouple, -1, targets)[..., None]
-        short, far = np.exp(-_NEAR * np.abs(skewness)), np.exp(_FAR * np.abs(skewness))
-        down = reach * np.where(skewness >= 0, short, far)
-        up = reach * np.where(skewness >= 0, far, short)
-    below, above = targets < low - down * height, targets > high + up * height
+    low, median, high = fences(targets, reach, quartiles, adjusted)
+    below, above = targets < low, targets > high
     whisker = np.where(below, np.inf, targets).min(-1), np.where(above, -np.inf, targets).max(-1)
     lower, upper = (
         np.where(beyond.any(-1), end, np.nan)
         for beyond, end in zip((below, above), whisker, strict=True)
     )
     return np.stack([lower, median[..., 0], upper], axis=-1)
+
+
+def fences(
+    targets: ArrayLike,
+    reach: float = REACH,
+    quartiles: str = 'midpoint',
+    adjusted: bool = False,
+) -> np.ndarray:
+    """[3, ..., 1]: where targets [..., N] begin to be extreme below, their median, and above."""
+    targets = np.asarray(targets, np.float64)
+    low, median, high = _quartiles(targets, quartiles)
+    down = up = np.full(low.shape, float(reach))
+    if adjusted:
+        skewness = np.apply_along_axis(medcouple, -1, targets)[..., None]
+        short, far = np.exp(-_NEAR * np.abs(skewness)), np.exp(_FAR * np.abs(skewness))
+        down = reach * np.where(skewness >= 0, short, far)
+        up = reach * np.where(skewness >= 0, far, short)
+    return np.stack([low - down * (high - low), median, high + up * (high - low)])
 
 
 def _quartiles(targets: np.ndarray, how: str) -> np.ndarray:
@@ -225,7 +292,7 @@ def medcouple(targets: ArrayLike) -> float:
     """
     values = np.asarray(targets, np.float64)
     values = values - np.median(values)
-    above, below = values[values >= 0], np.sort(-values[values <= 0])
+    above, below = np.sort(values[values >= 0]), np.sort(-values[values <= 0])
     # Of pairs of two targets on the median as many count -1 as 1; a target with itself counts 0.
     level = int((values == 0).sum())
     apart = level * (level - 1) // 2
@@ -249,4 +316,5 @@ def medcouple(targets: ArrayLike) -> float:
         return high
 
     pairs = above.size * below.size
-    return (ranked((pairs + 1) // 2) + ranked(pairs // 2 + 1)) / 2
+    middle = ranked((pairs + 1) // 2)
+    return middle if pairs % 2 else (middle + ranked(pairs // 2 + 1)) / 2

@@ -219,7 +219,7 @@ def _check_remedy(
     fields: Mapping[str, Any], named: Mapping[str, str], task: Any, parse: Parse
 ) -> None:
     """Refuses a remedy that could do nothing with such targets, or not measure them."""
-    remedy = looked_up('imbreg_jax.remedies:parse')(fields['remedy'])
+    remedy = looked_up(FIELDS['remedy'].of.registry)(fields['remedy'])
     if remedy.relabels and (task.measure is None or fields['task.target'] == 'generating'):
         raise _refused(
             fields,
@@ -229,13 +229,10 @@ def _check_remedy(
             f'targets of the task {fields["task.name"]} are generating values, which nothing '
             'measures',
         )
-    law = parse(fields['train_distribution'])
-    if not law.known:
-        return
     try:
-        remedy.check(law, fields['data.train_size'])
+        remedy.check(parse(fields['train_distribution']), fields['data.train_size'])
     except ValueError as error:
-        raise _refused(fields, named, 'remedy', f'of {law.name}, {error}') from None
+        raise _refused(fields, named, 'remedy', str(error)) from None
 
 
 def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> None:

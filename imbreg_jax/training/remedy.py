@@ -143,10 +143,10 @@ class Remedy:
     # --- on the host ----------------------------------------------------------------------------
 
     def check(self, law: Distribution, count: int) -> None:
-        """Refuses a law of training targets that it can do nothing with, before anything is drawn.
+        """Refuses so many training targets of a law, if it can do nothing with them.
 
         Args:
-          law: of the training targets, one that is known.
+          law: of the training targets; it may be unknown.
           count: how many there are.
 
         Raises:
