@@ -6,7 +6,7 @@ from absl.testing import absltest
 import ubl
 from imbreg_jax.remedies import wercs
 
-_REPEATS = 4000
+_REPEATS = 1000
 
 
 class WercsTest(absltest.TestCase):
