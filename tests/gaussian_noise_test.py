@@ -3,11 +3,15 @@
 import numpy as np
 from absl.testing import absltest
 
-from imbreg_jax.remedies import bins, gaussian_noise
+import ubl
+from imbreg_jax import remedies
+from imbreg_jax.remedies import bins, gaussian_noise, resampling
 
 
-def _made(targets, **parameters):
-    return gaussian_noise.recipe(targets, np.random.default_rng(5), **parameters)
+def _made(targets, bins):
+    groups = resampling.of_bins(targets, bins)
+    goals = resampling.balanced(groups)
+    return gaussian_noise.recipe(targets, groups, goals, np.random.default_rng(5))
 
 
 class RecipeTest(absltest.TestCase):
@@ -40,12 +44,37 @@ class RecipeTest(absltest.TestCase):
         np.testing.assert_allclose(noise[noise > 0], 0.1)
         for place in np.unique(self.places):
             copies = (noise > 0) & (self.places[first] == place)
-            spread = self.targets[self.places == place].std()
+            spread = self.targets[self.places == place].std(ddof=1)
             if copies.sum() < 100 or spread == 0:
                 continue
             moved = target[copies] - self.targets[first[copies]]
             error = 5 / np.sqrt(2 * copies.sum())
             self.assertAlmostEqual(moved.std() / (0.1 * spread), 1, delta=error)
+
+            # Each image is copied as often as any other or once more.
+            counts = np.bincount(first[copies])[np.unique(first[copies])]
+            self.assertLessEqual(np.ptp(counts), 1)
+
+    def test_bumps_have_as_many_images_as_in_the_package(self):
+        for case in ubl.CASES.values():
+            _, targets = ubl.data(case)
+            groups = ubl.groups(case)
+            found = gaussian_noise.recipe(
+                targets, groups, resampling.balanced(groups), np.random.default_rng(5)
+            )
+            counts = np.bincount(groups.places[found['first']])
+            even = case['whole']['noise'] / len(counts)
+            self.assertLessEqual(np.abs(counts - even).max(), 1)
+            self.assertLen(found['first'], 80)
+
+    def test_goes_by_bumps_of_relevance(self):
+        method = remedies.parse('gaussian_noise(by="relevance")')
+        found = method.tables(self.targets, None, np.random.default_rng(5))
+        self.assertCountEqual(found, ['first', 'noise', 'target'])
+        groups = method.groups(self.targets)
+        np.testing.assert_array_equal(groups.rare, [False, True])
+        np.testing.assert_array_equal(np.bincount(groups.places[found['first']]), 1500)
+        self.assertFalse((found['noise'][groups.places[found['first']] == 0] > 0).any())
 
     def test_depends_on_its_generator_alone(self):
         again = _made(self.targets, bins=10)

@@ -117,6 +117,8 @@ class ProgramTest(absltest.TestCase):
         weights += ('dense_weight(alpha=0.5)', f'relevance({points})', 'lds + dense_weight')
         found = self._programs('', *weights)
         self.assertEqual(found, (tuple(range(1 + len(weights))),))
+        drawn = self._programs('', 'random_over', 'random_under(most=0.2)', 'inverse')
+        self.assertEqual(drawn, ((0, 1, 2, 3),))
         two = self._programs('gaussian_noise', 'gaussian_noise(bins=7, perturbation=0.3)')
         self.assertEqual(two, ((0, 1),))
 

@@ -17,6 +17,7 @@ from imbreg_jax.data import randomness
 from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.remedies import balanced_mse, conr, ranksim
 from imbreg_jax.remedies.registry import REMEDIES
+from imbreg_jax.study import ConfigError
 from imbreg_jax.training.remedy import Schedule
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -27,8 +28,9 @@ _SPECS = {
     'features': 'inverse(bins=4, high=1.0) + fds(bins=4, size=3, momentum=0.5)',
     'views': 'inverse(bins=4, high=1.0) + conr(strength=0.5, window=2.0)'
     ' + ranksim(strength=3.0, interpolation=2.0)',
-    'recipe': 'gaussian_noise(bins=4, perturbation=0.3)',
     'varied': 'scale_augmentation(low=2.0, high=4.0)',
+    'noise': 'gaussian_noise(bins=4, perturbation=0.3)',
+    'mix': 'smogn(points=((1, 0), (7, 1)), k=2, perturbation=0.3, neighbours="target")',
 }
 
 
@@ -49,6 +51,19 @@ def _trained(program):
     return small_study.train(
         dataclasses.replace(study, conditions=tuple(study.conditions[c] for c in group))
     )
+
+
+def _made_of(pictures, tables, seed, repeat):
+    """The images [N, H, W, 1] of a recipe, from those of the training set."""
+    first = pictures[tables['first']]
+    if 'share' in tables:
+        share = tables['share'][:, None, None, None]
+        first = share * first + (1 - share) * pictures[tables['second']]
+    key = purpose_key(randomness.root_key(seed), repeat, Purpose.RECIPE_NOISE)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(first)))
+    noise = jax.vmap(lambda k: jax.random.normal(k, first.shape[1:]))(keys)
+    spread = first.std((1, 2), keepdims=True) * tables['noise'][:, None, None, None]
+    return first + spread * noise
 
 
 class RemedyTest(absltest.TestCase):
@@ -78,7 +93,7 @@ class RemedyTest(absltest.TestCase):
         )
 
     def test_programs_are_shared_where_arrays_and_dials_are_all(self):
-        self.assertEqual(_study().programs(), ((0, 1), (2,), (3,), (4,), (5,), (6,)))
+        self.assertEqual(_study().programs(), ((0, 1), *((i,) for i in range(2, len(_SPECS)))))
 
     def test_none(self):
         self._assert_as_plain('none')
@@ -126,22 +141,18 @@ class RemedyTest(absltest.TestCase):
         self._assert_as_plain('views', weights=weights, views=seen, penalty=penalty)
 
     @pytest.mark.slow
-    def test_recipe(self):
-        tables = self._tables('recipe')
-        self.assertNotEmpty(np.flatnonzero(tables['noise']))
+    def test_recipes(self):
+        for name in ('noise', 'mix'):
+            tables = self._tables(name)
+            self.assertNotEmpty(np.flatnonzero(tables['noise' if name == 'noise' else 'share'] % 1))
 
-        def recipe(pictures, targets):
-            root = randomness.root_key(_study().seed)
-            key = purpose_key(root, 1, Purpose.RECIPE_NOISE)
-            first = pictures[tables['first']]
-            noise = [
-                jax.random.normal(jax.random.fold_in(key, i), pictures.shape[1:])
-                for i in range(len(first))
-            ]
-            spread = first.std((1, 2), keepdims=True) * tables['noise'][:, None, None, None]
-            return first + spread * jnp.stack(noise), jnp.asarray(tables['target'])
+            def recipe(pictures, targets, tables=tables):
+                del targets
+                return (
+                    _made_of(pictures, tables, _study().seed, 1), jnp.asarray(tables['target'])
+                )  # fmt: skip
 
-        self._assert_as_plain('recipe', recipe=recipe)
+            self._assert_as_plain(name, recipe=recipe)
 
     def test_state_with_an_end_of_epoch_pass_and_a_map_of_features(self):
         method = remedies.parse('fds(bins=4, size=3)')
@@ -165,6 +176,91 @@ class RemedyTest(absltest.TestCase):
         )
         state = trained.engine.axis.fetch(trained.state.remedy['fds'])
         self.assertEqual(int(state.epochs[run]), 2)
+
+
+class ImagesTest(absltest.TestCase):
+    """What a remedy may see of a run's images, against those of a plain loop."""
+
+    def _seen(self, tables):
+        """The study of a remedy that makes its tables with a function of targets and images."""
+
+        @dataclasses.dataclass(frozen=True)
+        class Seeing(remedies.Remedy):
+            name = 'seeing_of_this_test'
+            recipe = 'mix'
+            sees_images = True
+
+            def tables(self, targets, law, generator, images=None):
+                return tables(targets, images)
+
+        self.addCleanup(REMEDIES.pop, Seeing.name)
+        self.addCleanup(remedies.parse.cache_clear)
+        remedies.register(Seeing)
+        condition = {'remedy': Seeing.name, 'train_distribution': 'exponential(1, 2)'}
+        study = small_study.study({'seeing': condition}, repeats=2)
+        with small_study.precision():
+            return study, small_study.engine(study, devices=1)
+
+    def test_are_drawn_and_measured_as_they_are_trained_on(self):
+        count = 24
+        second = np.roll(np.arange(count), 1)
+        made = {
+            'first': np.arange(count, dtype=np.int32),
+            'second': second.astype(np.int32),
+            'share': np.linspace(0, 1, count, dtype=np.float32),
+            'noise': np.where(np.arange(count) % 2, 0.5, 0.0).astype(np.float32),
+        }
+        chosen = np.array([23, 4, 5, 5])
+        seen = []
+
+        def tables(targets, images):
+            recipe = made | {'target': targets.astype(np.float32)}
+            seen.append((targets, images[chosen], images.measured(recipe, chosen)))
+            return recipe
+
+        study, engine = self._seen(tables)
+        self.assertLen(seen, 2)
+        for repeat, (targets, pictures, measured) in enumerate(seen):
+            wanted, true = plain_training.training_set(study, study.conditions[0], repeat)
+            np.testing.assert_allclose(targets, true, rtol=1e-6)
+            np.testing.assert_allclose(pictures, wanted[chosen], rtol=1e-6, atol=1e-6)
+            mixed = np.asarray(_made_of(wanted, made, study.seed, repeat))
+            np.testing.assert_allclose(measured, mixed.std((1, 2, 3))[chosen], rtol=1e-5)
+        held = engine.axis.fetch(engine.lessons.tables['second'])
+        np.testing.assert_array_equal(held, [second, second])
+
+    def test_mixtures_of_images_have_measured_targets_where_that_is_asked_for(self):
+        spec = 'smoter(points=((1, 0), (4, 1)), k=2, relabel={})'
+        conditions = {
+            name: {'remedy': spec.format(name), 'train_distribution': 'exponential(1, 2)'}
+            for name in ('False', 'True')
+        }
+        study = small_study.study(conditions, repeats=1)
+        self.assertLen(study.programs(), 1)
+        with small_study.precision():
+            engine = small_study.engine(study, devices=1)
+        tables = engine.axis.fetch(engine.lessons.tables)
+        for name in ('first', 'second', 'share'):
+            np.testing.assert_array_equal(*tables[name])
+        new = tables['share'][0] < 1
+        self.assertNotEmpty(np.flatnonzero(new))
+        pictures, _ = plain_training.training_set(study, study.conditions[0], 0)
+        made = {name: values[0] for name, values in tables.items()}
+        mixed = np.asarray(_made_of(pictures, made, study.seed, 0))
+        published, measured = tables['target']
+        np.testing.assert_array_equal(published[~new], measured[~new])
+        np.testing.assert_allclose(measured, mixed.std((1, 2, 3)), rtol=1e-5)
+        # As mixtures of noise they are weaker than their published targets.
+        self.assertLess((measured[new] / published[new]).max(), 1)
+
+    def test_what_a_remedy_refuses_names_the_condition(self):
+        def tables(targets, images):
+            raise ValueError('there is nothing to be done')
+
+        with self.assertRaisesRegex(
+            ConfigError, 'remedy = .*: in condition seeing, repeat 0, there is nothing to be done'
+        ):
+            self._seen(tables)
 
 
 @pytest.mark.slow

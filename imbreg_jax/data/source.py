@@ -85,3 +85,7 @@ class Source(Protocol):
     def examples(self, at: Place, split: str, index: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Traced: the images [..., b, H, W, channels] with these indices [b], and their targets."""
         ...
+
+    def measured(self, at: Place, images: jax.Array) -> jax.Array:
+        """Traced: the targets [b] that images [b, H, W, channels] have by their own pixels."""
+        ...

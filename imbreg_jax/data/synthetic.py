@@ -124,6 +124,10 @@ class Synthetic:
         pictures = self._images(at, split, generating, index)
         return pictures, self.task.targets(pictures, generating, at.dials)
 
+    def measured(self, at: Place, images: jax.Array) -> jax.Array:
+        """The targets [b] that images [b, H, W, channels] have by their own pixels."""
+        return self.task.measured(images, at.dials)
+
     def _images(self, at: Place, split: str, generating: jax.Array, index: jax.Array) -> jax.Array:
         key, place = self._found(at.root, at.repeat, split, index)
         if split in at.resident:

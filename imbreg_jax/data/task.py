@@ -161,8 +161,17 @@ class Task:
         """
         if self.measure is None:
             return generating
-        measured = self.measure(images, *(dials[f'task.{name}'] for name in self.dials))
-        return jnp.where(dials['task.target'] > 0, generating, measured)
+        return jnp.where(dials['task.target'] > 0, generating, self.measured(images, dials))
+
+    def measured(self, images: jax.Array, dials: Mapping[str, Any]) -> jax.Array:
+        """The statistic [...] of images [..., H, W, channels], whatever they were made of.
+
+        Raises:
+          ValueError: the task has none.
+        """
+        if self.measure is None:
+            raise ValueError(f'the task {self.name!r} has no statistic of pixels')
+        return self.measure(images, *(dials[f'task.{name}'] for name in self.dials))
 
 
 TASKS: dict[str, Task] = {}

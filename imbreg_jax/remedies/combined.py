@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from imbreg_jax.study import Distribution
-from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Remedy, Schedule
+from imbreg_jax.training.remedy import NONE, RECIPE, Batch, Images, Remedy, Schedule
 
 # What only one of several may have, in words for who asks for more.
 _ALONE = {
@@ -139,6 +139,16 @@ class Combined(Remedy):
         """Of a training that all parts can act on."""
         return max(part.least_epochs for part in self.parts)
 
+    @property
+    def sees_images(self) -> bool:  # type: ignore[override]
+        """Whether any part makes its tables of the images too."""
+        return any(part.sees_images for part in self.parts)
+
+    @property
+    def relabels(self) -> bool:  # type: ignore[override]
+        """Whether any part has targets measured."""
+        return any(part.relabels for part in self.parts)
+
     def dials(self) -> dict[str, float]:
         """Those of the parts, each under its part's name."""
         return {
@@ -165,14 +175,20 @@ class Combined(Remedy):
         )
 
     def tables(
-        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
     ) -> dict[str, np.ndarray]:
         """Weights multiplied and brought to mean 1; a training set of one part; the parts' own."""
         made: dict[str, np.ndarray] = {}
         weights = np.ones(len(targets))
         # The others look at the training set that resampling made.
         for part in sorted(self.parts, key=_resamples, reverse=True):
-            found = part.tables(targets, law, generator)
+            tables: Any = part.tables
+            seen = (images,) if part.sees_images else ()
+            found = tables(targets, law, generator, *seen)
             weights = weights * found.pop('weights', 1.0)
             if _resamples(part):
                 targets = found['target'] if 'target' in found else targets[found['first']]

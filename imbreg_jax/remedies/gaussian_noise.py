@@ -1,11 +1,15 @@
 """Introduction of Gaussian noise: rare targets occur again with noise, frequent ones less often.
 
 Branco et al., "Pre-processing approaches for imbalanced distributions in regression"
-(Neurocomputing 2019), and its package UBL (paobranco/UBL, GaussNoiseRegress). Here rare and
-frequent are bins of targets, and the training set keeps its size: each bin that has an image gets
-the same number of them. A copy's target moves by noise of `perturbation` times the standard
-deviation of its bin's targets, and each of its pixels by noise of `perturbation` times that of its
-own image's.
+(Neurocomputing 2019), and its package UBL (paobranco/UBL, GaussNoiseRegress), which goes by bumps
+of relevance; bins of targets serve laws without extremes too. The training set keeps its size: each
+group that has an image gets the same number of them. A copy's target moves by noise of
+`perturbation` times the standard deviation of its group's targets, and each of its pixels by noise
+of `perturbation` times that of its own image's; in the package it is times the standard deviation
+of that pixel over the group. Each image of a group is copied as often as any other or once more.
+
+Noise p on the pixels of an image of noise makes its standard deviation sqrt(1 + p**2) times as
+large, which the published target does not know; with `relabel` it is measured.
 """
 
 from __future__ import annotations
@@ -14,63 +18,80 @@ import dataclasses
 
 import numpy as np
 
-from imbreg_jax.remedies import bins as bins_lib
+from imbreg_jax.remedies import resampling
 from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.resampling import GOALS, ByGroups, Groups, Recipe
 from imbreg_jax.study import Distribution
-from imbreg_jax.study.fields import TABLE, field, integer, positive
-from imbreg_jax.training.remedy import Remedy
+from imbreg_jax.study.fields import SWITCH, TABLE, field, one_of, positive
+from imbreg_jax.training.remedy import Images
 
 
 def recipe(
-    targets: np.ndarray, generator: np.random.Generator, bins: int = 20, perturbation: float = 0.1
-) -> dict[str, np.ndarray]:
-    """A training set of the same size in which all bins have the same number of images.
+    targets: np.ndarray,
+    groups: Groups,
+    goals: np.ndarray,
+    generator: np.random.Generator,
+    perturbation: float = 0.1,
+) -> Recipe:
+    """A training set of groups of wanted sizes, small ones filled up with noisy copies.
 
     Args:
       targets: [N] training targets.
+      groups: of alike targets.
+      goals: [G] int, wanted of each.
       generator: of which images are left out or copied, and of noise on targets.
-      bins: evenly spaced from the least to the greatest target.
-      perturbation: noise, in standard deviations of a bin's targets and of an image's pixels.
+      perturbation: noise, in standard deviations of a group's targets and of an image's pixels.
 
     Returns:
-      `first` [N] int32, which image; `noise` [N] float32, in standard deviations of its pixels, 0
-      for an image as it is; `target` [N] float32.
+      `first` [M] int32, which image; `noise` [M] float32, in standard deviations of its pixels, 0
+      for an image as it is; `target` [M] float32; and `second` and `share`, which say that nothing
+      is mixed. M is the sum of the goals.
     """
     targets = np.asarray(targets, np.float64)
-    places = bins_lib.places(targets, bins)
-    occupied = np.unique(places)
-    # Shares of N that differ by at most one image.
-    wanted = np.diff(np.round(np.linspace(0, len(targets), len(occupied) + 1)).astype(int))
-    first, noise, target = [], [], []
-    for place, count in zip(occupied, wanted, strict=True):
-        members = np.flatnonzero(places == place)
-        kept = generator.permutation(members)[:count]
-        copies = generator.choice(members, count - len(kept))
-        moved = generator.normal(0.0, perturbation * targets[members].std(), len(copies))
-        first += [kept, copies]
-        noise += [np.zeros(len(kept)), np.full(len(copies), perturbation)]
-        target += [targets[kept], targets[copies] + moved]
-    return {
-        'first': np.concatenate(first).astype(np.int32),
-        'noise': np.concatenate(noise).astype(np.float32),
-        'target': np.concatenate(target).astype(np.float32),
-    }
+
+    def make(members: np.ndarray, count: int) -> Recipe:
+        copies = resampling.repeated(members, count, generator)
+        noise = np.full(count, perturbation)
+        return resampling.noisy(
+            targets, copies, noise, resampling.spread(targets[members]), generator
+        )
+
+    return resampling.filled(targets, groups, goals, generator, make)
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class GaussianNoise(Remedy):
+class GaussianNoise(ByGroups):
     """Resampling to balance, copies with noise; see `recipe`."""
 
-    bins: int = field(20, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
+    goal: str = field('balance', one_of(*GOALS), 'how many images each group has', TABLE)
     perturbation: float = field(0.1, positive(10.0), 'noise, in standard deviations', TABLE)
+    relabel: bool = field(False, SWITCH, 'whether targets of copies are measured', TABLE)
 
     name = 'gaussian_noise'
     recipe = 'noise'
 
+    @property
+    def sees_images(self) -> bool:  # type: ignore[override]
+        """Where targets are measured."""
+        return self.relabel
+
+    @property
+    def relabels(self) -> bool:  # type: ignore[override]
+        """Whether targets of copies are measured."""
+        return self.relabel
+
     def tables(
-        self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
+        self,
+        targets: np.ndarray,
+        law: Distribution,
+        generator: np.random.Generator,
+        images: Images | None = None,
     ) -> dict[str, np.ndarray]:
         """What each training image is made of."""
         del law
-        return recipe(targets, generator, self.bins, self.perturbation)
+        groups = self.groups(targets)
+        found = recipe(targets, groups, GOALS[self.goal](groups), generator, self.perturbation)
+        if self.relabel:
+            found = resampling.relabelled(found, images)
+        return {name: found[name] for name in ('first', 'noise', 'target')}

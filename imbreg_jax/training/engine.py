@@ -1,5 +1,6 @@
 """One unit's arrays on the devices, and its training."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,11 +10,39 @@ from imbreg_jax.compute import units
 from imbreg_jax.compute.plan import Plan
 from imbreg_jax.compute.run_axis import RunAxis
 from imbreg_jax.data import randomness
+from imbreg_jax.data.images import WALK_BATCH
 from imbreg_jax.data.randomness import Purpose
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, ConfigError, Run, Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
 from imbreg_jax.training.remedy import COMMON, Remedy
 from imbreg_jax.training.step import TrainState
+
+
+class RunImages:
+    """The training images of one run on the host; see `remedy.Images`."""
+
+    def __init__(self, programs: Programs, run: RunData):
+        """Args: the run's programs, and its data, which has no run axis here."""
+        self._programs = programs
+        self._run = run
+        self._root = randomness.root_key(programs.study.seed)
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        """The images [n, H, W, channels] float32 with these indices [n]."""
+        return self._walk(lambda i: self._programs.pictures(self._run, self._root, i), index)
+
+    def measured(self, recipe: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray:
+        """The targets [n] float32 of images of a recipe by their own pixels."""
+        held = dict(recipe)
+        return self._walk(lambda i: self._programs.remeasure(self._run, self._root, held, i), index)
+
+    def _walk(self, visit: Callable[[np.ndarray], jax.Array], index: np.ndarray) -> np.ndarray:
+        """Values of so many images, of which the device sees a batch at a time."""
+        whole = -(-max(1, len(index)) // WALK_BATCH) * WALK_BATCH
+        padded = np.zeros(whole, np.int32)
+        padded[: len(index)] = index
+        parts = [np.asarray(visit(batch)) for batch in padded.reshape(-1, WALK_BATCH)]
+        return np.concatenate(parts)[: len(index)]
 
 
 class Engine:
@@ -111,7 +140,7 @@ class Engine:
 
     def _lessons(self) -> Lessons:
         """What each run is trained on, as its remedy has it."""
-        study, source = self.study, self.programs.learner.source
+        source = self.programs.learner.source
         count = source.count('train')
         found = self._remedies()
         # Fetched only where a remedy looks at them.
@@ -128,14 +157,7 @@ class Engine:
         for i, (run, remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
             made = dict(plain)
             if targets is not None and remedy.name:
-                # The first member's are those of a single network.
-                member = [run.member] if run.member else []
-                seeds = [study.seed, run.repeat, int(Purpose.RESAMPLING), *member]
-                made |= remedy.tables(
-                    np.asarray(targets[i], np.float64),
-                    conditions[i].distribution,
-                    np.random.default_rng(seeds),
-                )
+                made |= self._tables(run, np.asarray(targets[i], np.float64))
             tables.append({k: v for k, v in made.items() if has_code or k in COMMON})
             schedules.append(remedy.schedule(self.training.epochs, sorted(layers)))
         whole = {name: np.stack([made[name] for made in tables]) for name in tables[0]}
@@ -143,6 +165,31 @@ class Engine:
         schedule = [np.stack(parts) for parts in zip(*schedules, strict=True)]
         spread = self.axis.spread((whole, *schedule))
         return Lessons(self.targets['train'], *spread)
+
+    def _tables(self, run: Run, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """The arrays of a run's remedy."""
+        found = self.study.conditions[run.condition_index]
+        # The first member's are those of a single network.
+        member = [run.member] if run.member else []
+        seeds = [self.study.seed, run.repeat, int(Purpose.RESAMPLING), *member]
+        seen = (self._images(run),) if found.remedy.sees_images else ()
+        try:
+            return found.remedy.tables(
+                targets, found.distribution, np.random.default_rng(seeds), *seen
+            )
+        except ValueError as error:
+            message = f'in condition {found.name}, repeat {run.repeat}, {error}'
+            raise ConfigError('remedy', found.remedy.spec, message) from error
+
+    def _images(self, run: Run) -> RunImages:
+        found = self.study.conditions[run.condition_index]
+        rows = self.programs.learner.source.rows(found, run.repeat)
+        dials = {name: np.float32(value) for name, value in found.dials().items()}
+        data = RunData(
+            np.int32(run.repeat), np.int32(run.member), np.int32(0),
+            {'train': rows['train']}, dials,
+        )  # fmt: skip
+        return RunImages(self.programs, data)
 
     def initialize(self) -> TrainState:
         """Every run's state before training."""

@@ -87,6 +87,7 @@ class Programs:
       chunk_steps: training steps in a chunk; an epoch's last one may be shorter.
       resident, measure, initialize, shuffle, chunk, fold, redraw: functions of one run over all
         runs of a unit, compiled at their first call (see `Layout.compile`).
+      pictures, remeasure: of one run and `WALK_BATCH` of its images, for remedies that see them.
     """
 
     def __init__(
@@ -134,6 +135,8 @@ class Programs:
         self.chunk = self.compile(self._chunk)
         self.fold = self.compile(self._fold, at_once=max(1, EVALUATED_AT_ONCE // WALK_BATCH))
         self.redraw = self.compile(self._redraw)
+        self.pictures = jax.jit(self._pictures)
+        self.remeasure = jax.jit(self._remeasure)
 
     def _resident(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
         return self.learner.source.resident(shared['root'], repeat)
@@ -146,6 +149,19 @@ class Programs:
             return images.walk(source.count(split), lambda i: source.examples(at, split, i)[1])
 
         return {split: targets(split) for split in KEPT}
+
+    def _pictures(self, run: RunData, root: jax.Array, index: jax.Array) -> jax.Array:
+        """The training images [b, H, W, channels] with these indices [b], drawn anew."""
+        at = place(run, {}, {'root': root})
+        return self.learner.source.images(at, 'train', index)
+
+    def _remeasure(
+        self, run: RunData, root: jax.Array, recipe: dict[str, jax.Array], index: jax.Array
+    ) -> jax.Array:
+        """The targets [b] of images of a recipe by their own pixels."""
+        at = place(run, {}, {'root': root})
+        pictures, _ = step.pictures_of(self.learner, at, recipe['target'], recipe, index)
+        return self.learner.source.measured(at, pictures)
 
     def _initial_params(self, key: jax.Array) -> Any:
         shape = (1, self.image_size, self.image_size, self.learner.source.channels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,23 @@ class Batch(NamedTuple):
     predict: Callable[[jax.Array], jax.Array] = _first
 
 
+class Images(Protocol):
+    """A run's training images on the host, drawn when they are asked for."""
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        """The images [n, H, W, channels] float32 with these indices [n]."""
+        ...
+
+    def measured(self, recipe: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray:
+        """The targets [n] float32 that images of a recipe have by their own pixels.
+
+        Args:
+          recipe: its arrays [N]; see `Remedy.tables`.
+          index: [n], which of them.
+        """
+        ...
+
+
 class Schedule(NamedTuple):
     """What holds in which epoch.
 
@@ -98,6 +115,9 @@ class Remedy:
       moves_pixels: whether its views are of images with their pixels moved, for which the task has
         to keep its targets in some way.
       least_epochs: of a training that it can act on.
+      sees_images: whether its tables are made of the images too, and not of their targets alone.
+      relabels: whether it has targets measured on images that it makes, which is only right where
+        a task measures its targets so.
     """
 
     name = ''
@@ -111,6 +131,8 @@ class Remedy:
     sets: ClassVar[Mapping[str, Any]] = {}
     moves_pixels = False
     least_epochs = 1
+    sees_images = False
+    relabels = False
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -144,7 +166,7 @@ class Remedy:
         Args:
           fields: the condition's dotted fields, with those that the remedy sets.
           task: the condition's `data.task.Task`.
-          law: of its training targets.
+          law: of its training targets; it may be unknown.
 
         Raises:
           ValueError: with the end of a sentence on the remedy.
@@ -160,6 +182,12 @@ class Remedy:
                 f'{self.name} looks at images with their pixels moved, and the task {task.name} '
                 'says of no way to do so that it keeps its targets (Task.keeps)'
             )
+        if self.relabels and (task.measure is None or fields['task.target'] == 'generating'):
+            raise ValueError(
+                f'with relabel=True {self.name} measures the targets of the images that it makes, '
+                f'and here targets of the task {task.name} are generating values, which nothing '
+                'measures'
+            )
 
     # --- on the host ----------------------------------------------------------------------------
 
@@ -167,6 +195,8 @@ class Remedy:
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Arrays for a run.
+
+        A remedy that `sees_images` takes the training images, `Images`, as a fourth argument.
 
         Args:
           targets: [N] float64 training targets.
@@ -178,6 +208,9 @@ class Remedy:
           with recipe 'mix' `second` [N] and `share` [N] of the first; with 'noise' and 'mix'
           `noise` [N], in standard deviations of the image's own pixels, and `target` [N]; and
           arrays of its own.
+
+        Raises:
+          ValueError: with a sentence, where it can do nothing with these targets.
         """
         del targets, law, generator
         return {}
