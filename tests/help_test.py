@@ -5,7 +5,7 @@ import pathlib
 
 from absl.testing import absltest
 
-from imbreg_jax import study
+from imbreg_jax import remedies, study
 from imbreg_jax.study import help, laws
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -35,6 +35,11 @@ class HelpTest(absltest.TestCase):
             if 'table(' not in form:
                 laws.parse(example)
                 self.assertEqual(form.split('(')[0], example.split('(')[0])
+
+    def test_lists_the_remedies_with_what_they_take(self):
+        text = ' '.join(help.help_text('').split())
+        for name, parameters in remedies.forms():
+            self.assertEqual(text.count(f' {name}: {parameters}'), 1, name)
 
     def test_lists_the_configs_at_hand_and_runs_none(self):
         os.chdir(_ROOT)

@@ -40,7 +40,7 @@ from imbreg_jax.remedies import (
     uvote,
     wercs,
 )
-from imbreg_jax.remedies.registry import REMEDIES, parse, register, usage
+from imbreg_jax.remedies.registry import REMEDIES, forms, parse, register, usage
 from imbreg_jax.training.remedy import NONE, Remedy
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     'evidential',
     'fds',
     'focal_r',
+    'forms',
     'gaussian_noise',
     'homogeneous',
     'huber',

@@ -33,13 +33,20 @@ def register(method: _Method) -> _Method:
 
 def usage() -> str:
     """What would be right, as the end of the sentence 'the field must be …'."""
+    names = ', '.join(sorted(REMEDIES))
+    return f'empty, or one or more of {names}, joined by +, such as rrt + inverse(bins=20)'
 
-    def form(name: str, kind: type[Remedy]) -> str:
-        parts = (f'{part}={field.default!r}' for part, field in declared(kind).items())
-        return f'{name}({", ".join(parts)})'
 
-    forms = [form(name, kind) for name, kind in REMEDIES.items()]
-    return f'empty, or one or more of {", ".join(forms)}, joined by +'
+def forms() -> list[tuple[str, str]]:
+    """(name, its parameters with their defaults) of each remedy, for a list of them."""
+    return [
+        (
+            name,
+            ', '.join(f'{part}={field.default!r}' for part, field in declared(kind).items())
+            or 'no parameters',
+        )
+        for name, kind in sorted(REMEDIES.items())
+    ]
 
 
 @functools.cache

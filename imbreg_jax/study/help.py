@@ -8,7 +8,7 @@ from pathlib import Path
 
 import imbreg_jax
 from imbreg_jax.study import laws, reading
-from imbreg_jax.study.fields import Field
+from imbreg_jax.study.fields import Field, looked_up
 from imbreg_jax.study.settings import FIELDS, SECTIONS
 
 _WIDTH = 100
@@ -39,6 +39,13 @@ def help_text(usage: str) -> str:
         '',
         'Several conditions in one study: config.conditions = '
         "{'name': {field: value}, …} in the config file.",
+        '',
+        'Remedies, for remedy, with their parameters and defaults:',
+        *(
+            line
+            for name, parameters in looked_up(FIELDS['remedy'].of.registry, 'forms')()
+            for line in _wrapped(f'{name}: {parameters}')
+        ),
         '',
         'Laws, for train_distribution and test_distributions (numbers by position or by name):',
         *_columns(
@@ -77,10 +84,15 @@ def _first_line(path: str) -> str:
 def _field(name: str, field: Field) -> list[str]:
     law = field.kind in ('distribution', 'distributions')
     rule = {'distribution': 'a law (see below)', 'distributions': 'laws (see below), each once'}
-    return textwrap.wrap(
+    return _wrapped(
         f'--config.{name}: {field.meaning} ({field.default!r}); '
-        f'{rule[field.kind] if law else field.rule}',
-        _WIDTH, initial_indent='  ', subsequent_indent='      ', break_on_hyphens=False,
+        f'{rule[field.kind] if law else field.rule}'
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent='  ', subsequent_indent='      ', break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
 
