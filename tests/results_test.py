@@ -1,5 +1,6 @@
 """Tests of results/: what the README says of the committed values, they say."""
 
+import gzip
 import json
 import pathlib
 
@@ -20,7 +21,10 @@ _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 def _study(folder: pathlib.Path) -> FinishedStudy:
     """A study as its config and results alone tell it, without the arrays of its runs."""
     path = folder / 'results.csv'
-    rows = reader.result_rows(path, path.read_bytes())
+    # Large ones are kept compressed.
+    packed = folder / 'results.csv.gz'
+    content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+    rows = reader.result_rows(path, content)
     header = json.loads((folder / 'config.json').read_text('utf-8'))
     trained = rows[rows['predictor'] == 'cnn'][['condition', 'repeat']].drop_duplicates()
     nothing = Run({}, {}, {}, *[np.zeros(0)] * 5, calibration_factor=np.nan, moments={})
@@ -71,6 +75,60 @@ class BudgetsTest(absltest.TestCase):
         self.assertEqual((worse > 6).sum().to_dict(), {3e-4: 0, 1e-3: 0, 3e-3: 0, 1e-2: 7})
         rates = worse.drop(columns=1e-2).idxmin(axis=1)
         self.assertEqual(rates.to_dict(), {t: TASKS[t].budget.learning_rate for t in rates.index})
+
+
+class MapTest(absltest.TestCase):
+    def test_the_readme_says_what_symmetry_goes_with_which_cost(self):
+        study = _study(_ROOT / 'results' / 'imbalance_by_task')
+        found = dose_response.SECTION.build(study).tables[0].frame
+        self.assertEqual(len(set(found['group'])), len(TASKS))
+        rows = found[(found['metric'] == 'mse') & (found['group'] != 'mean_absolute_deviation')]
+        degree = rows['group'].map(lambda name: TASKS[name].degree)
+        of_pixels = rows[(degree == 1) & (rows['symmetry'] == 'a factor')]
+        self.assertEqual(
+            sorted(set(of_pixels['group'])),
+            ['interquartile_range', 'maximum', 'ninth_decile', 'std'],
+        )
+        squared = rows[degree == 2]
+        drawn = rows[degree.isna()]
+        for part, text in (
+            (
+                of_pixels,
+                f'at most {of_pixels["ratio"].max():.2f} times, with intervals that reach '
+                f'{of_pixels["high"].max():.2f}',
+            ),
+            (squared, f'up to {squared["ratio"].max():.1f} times'),
+            (drawn, f'up to {drawn["ratio"].max():.0f} times'),
+        ):
+            self.assertNotEmpty(part)
+            self.assertTrue(text in _README, text)
+
+        blobs = rows[rows['group'] == 'blob_count'].set_index('law')
+        told = [
+            f'{law}{costs} {row["ratio"]:.1f} times, {row["low"]:.1f} to {row["high"]:.1f}'
+            for law, costs in (('N(5.5, 1)', ' costs'), ('U(1, 5)', ''))
+            for row in [blobs.loc[law]]
+        ]
+        self.assertTrue(' and '.join(told) in _README, told)
+        self.assertGreater(blobs['low']['N(5.5, 1)'], blobs['high']['U(1, 5)'])
+
+    def test_the_mean_is_told_far_better_than_all_else(self):
+        study = _study(_ROOT / 'results' / 'imbalance_by_task')
+        errors = {
+            name: study.values('cnn', f'{name}-balanced', 'u1_10', 'mse').mean() for name in TASKS
+        }
+        of_mean = errors.pop('mean')
+        self.assertLess(50 * of_mean, min(errors.values()))
+
+    def test_of_one_task_a_network_stopped_learning(self):
+        study = _study(_ROOT / 'results' / 'imbalance_by_task')
+        stuck = [
+            (name, int(repeat))
+            for name in study.conditions
+            for repeat, error in study.values('cnn', name, 'u1_10', 'r2').items()
+            if name.endswith('-balanced') and error < 0.1
+        ]
+        self.assertEqual([name for name, _ in stuck], ['mean_absolute_deviation-balanced'])
 
 
 class DialsTest(absltest.TestCase):
