@@ -109,7 +109,7 @@ class MapTest(absltest.TestCase):
             for law, costs in (('N(5.5, 1)', ' costs'), ('U(1, 5)', ''))
             for row in [blobs.loc[law]]
         ]
-        self.assertTrue(' and '.join(told) in _README, told)
+        self.assertTrue(', and '.join(told) in _README, told)
         self.assertGreater(blobs['low']['N(5.5, 1)'], blobs['high']['U(1, 5)'])
 
     def test_the_mean_is_told_far_better_than_all_else(self):
