@@ -4,7 +4,7 @@
     ./launch.sh --config=configs/imbalance_by_task.py:std,disc_radius    # some tasks
     python -m imbreg_jax.main --config=configs/imbalance_by_task.py
 
-Time: hours on 2 CPU cores; about 12 seconds a network there.
+Time: 100 minutes on 2 CPU cores, beside other work.
 
 Each task is trained with its own budget (`imbreg_jax.data.tasks`), the paper's in one pass, and
 each law is held against the balanced one of the same task, paired by repeat. Expect the map of when

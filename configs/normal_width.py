@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/normal_width.py
     python -m imbreg_jax.main --config=configs/normal_width.py
 
-Time: 10 minutes on 2 CPU cores.
+Time: 7 minutes on 2 CPU cores.
 
 The paper has σ = 1 only. On its task, in one pass, each width against U(1, 10). Expect the report
 to draw errors against the distance between the laws.
