@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/other_laws.py
     python -m imbreg_jax.main --config=configs/other_laws.py
 
-Time: 14 minutes on 2 CPU cores.
+Time: 9 minutes on 2 CPU cores.
 
 On the paper's task, in one pass, each law against U(1, 10). Expect the report to order them by what
 they cost.
