@@ -96,19 +96,21 @@ class DerivedNameTest(absltest.TestCase):
                 self.assertEqual(_names(_config(**fields)), (name, [condition]))
 
     def test_every_field_that_determines_results_and_no_other_is_told(self):
-        plain = study.resolve(_config({'x': {}}))
         values = {int: lambda v: v + 2, float: lambda v: v / 2 + 0.125, bool: lambda v: not v}
         for name, field in study.FIELDS.items():
             choices = [choice for choice in field.choices if choice != field.default]
             # Of a sweep its conditions tell.
             if name in ('name', 'sweep') or len(field.choices) == 1:
                 continue
+            # Two parts of as many validation images as there are to train on.
+            more = {'data.validation_size': 50_000} if name == 'data.folds' else {}
+            plain = study.resolve(_config({'x': {}}, **more))
             value = choices[0] if choices else {
                 'distribution': 'u1_5', 'distributions': ('u1_5',), 'ints': (7, 8),
                 'signals': ('SIGHUP',), 'str': 'x', 'remedy': 'inverse(bins=3)',
             }.get(field.kind) or values[type(field.default)](field.default)  # fmt: skip
             with self.subTest(name):
-                changed = study.resolve(_config({'x': {}}, **{name: value}))
+                changed = study.resolve(_config({'x': {}}, **more, **{name: value}))
                 same = study.identity(changed) == study.identity(plain)
                 self.assertEqual(changed.name == plain.name, same)
 

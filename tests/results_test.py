@@ -64,7 +64,7 @@ class OnePassTest(absltest.TestCase):
 class BudgetsTest(absltest.TestCase):
     def test_a_tasks_rate_is_that_of_the_least_validation_error_of_the_worse_repeat(self):
         path = _ROOT / 'results' / 'budgets' / 'metrics.jsonl'
-        rows = pd.read_json(path, lines=True, convert_dates=False)
+        rows = pd.DataFrame(map(json.loads, path.read_text('utf-8').splitlines()))
         names = rows['condition'].str.rsplit('-learning_rate_', n=1, expand=True)
         rows = rows.assign(task=names[0], rate=names[1].astype(float))
         last = rows[rows['epoch'] == rows.groupby('task')['epoch'].transform('max')]
