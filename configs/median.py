@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/median.py
     python -m imbreg_jax.main --config=configs/median.py
 
-Time: 6 minutes on 2 CPU cores.
+Time: 4 minutes on 2 CPU cores.
 
 The median of noise that is skewed at random, so that no mean tells it, with its own budget. Expect
 the verdicts on the paper's claims, on another target than the paper's.
