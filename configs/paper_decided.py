@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/paper_decided.py
     python -m imbreg_jax.main --config=configs/paper_decided.py
 
-Time: 35 minutes on 2 CPU cores, all included.
+Time: 46 minutes on 2 CPU cores beside other work, all included.
 
 The rules of the verdicts were fixed after the first study, `paper.py`, had been seen; so these 100
 repeats, numbers 10 to 109, decide under them. Expect

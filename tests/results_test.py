@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from absl.testing import absltest
 
 from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
+from imbreg_jax.analysis.formats import number
+from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.sections import dose_response
 from imbreg_jax.data.tasks import TASKS
 
@@ -129,6 +132,58 @@ class MapTest(absltest.TestCase):
             if name.endswith('-balanced') and error < 0.1
         ]
         self.assertEqual([name for name, _ in stuck], ['mean_absolute_deviation-balanced'])
+
+
+class DecidedTest(absltest.TestCase):
+    """The paper's claims, as `paper_decided.py` judges them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.found = claims.verdicts(_study(_ROOT / 'results' / 'paper_decided'))
+
+    def test_the_readme_has_each_verdict_beside_that_of_the_first_record(self):
+        record = (_ROOT / 'results' / 'paper' / 'verdicts.md').read_text('utf-8').splitlines()
+        first = {cells[0]: cells[2:] for cells in map(_cells, record) if len(cells) == 6}
+        columns = [(metric, of) for of in ('cnn', 'cnn_calibrated') for metric in ('mse', 'mape')]
+        status = {(v.claim, (v.metric, v.predictor)): v.status for v in self.found}
+        lines = (_ROOT / 'README.md').read_text('utf-8').splitlines()
+        for claim in claims.CLAIMS:
+            with self.subTest(claim):
+                [row] = [_cells(line) for line in lines if line.startswith(f'| {claim}. ')]
+                old = first[str(claim)]
+                said = [
+                    f'{status[claim, column]} ({before})' if (claim, column) in status else ''
+                    for column, before in zip(columns, old, strict=True)
+                ]
+                self.assertEqual(row[1:], said)
+
+    def test_no_claim_about_the_networks_as_they_are_fails_or_is_left_open(self):
+        own = [v.status for v in self.found if v.predictor == 'cnn']
+        self.assertLen(own, 11)
+        self.assertContainsSubset(own, [claims.STANDS, claims.SAME])
+
+    def test_the_readme_has_the_ratios_of_the_order_with_their_intervals(self):
+        for predictor, metric, parts in (
+            ('cnn', 'mse', (1, 0)),
+            ('cnn_calibrated', 'mse', (0, 1)),
+            ('cnn_calibrated', 'mape', (0,)),
+        ):
+            [evidence] = [
+                v.evidence
+                for v in self.found
+                if (v.claim, v.predictor, v.metric) == (2, predictor, metric)
+            ]
+            for part in parts:
+                c = evidence[part].comparison
+                ratio, low, high = map(number, (c.effect, c.low, c.high))
+                with self.subTest(predictor, metric=metric, part=part):
+                    said = re.escape(ratio) + '.{0,80}' + re.escape(f'{low} to {high})')
+                    self.assertIsNotNone(re.search(said, _README), said)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip('|').split('|')]
 
 
 class DialsTest(absltest.TestCase):
