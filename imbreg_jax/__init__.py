@@ -2,7 +2,7 @@
 
 import imbreg_jax
 
-config = imbreg_jax.study.default_config()
+config = imbreg_jax.config('paper', repeats=3)
 table = imbreg_jax.run_study(config, 'workdir')
 networks = imbreg_jax.load('workdir')
 """
@@ -17,12 +17,17 @@ __version__ = '0.1.0'
 if TYPE_CHECKING:
     from imbreg_jax import study
     from imbreg_jax.studies import run_study
+    from imbreg_jax.study.shipped import config
     from imbreg_jax.trained import load
 
-__all__ = ['load', 'run_study', 'study']
+__all__ = ['config', 'load', 'run_study', 'study']
 
 # Importing the package must not start JAX: a config is checked without it.
-_HOMES = {'load': 'imbreg_jax.trained', 'run_study': 'imbreg_jax.studies'}
+_HOMES = {
+    'config': 'imbreg_jax.study.shipped',
+    'load': 'imbreg_jax.trained',
+    'run_study': 'imbreg_jax.studies',
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@
     python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
 
+`imbreg-jax train CONFIG …` is the same, CONFIG being the name of a shipped config or a file.
+
 The same command resumes what was stopped or killed. Exit status: 0 for a finished study; 2 for a
 config or workdir that cannot work; 1 for another failure that is explained in a sentence;
 128 + n after signal n. What cannot be printed changes neither: see `terminal`.

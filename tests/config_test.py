@@ -13,7 +13,7 @@ from absl.testing import absltest
 
 from imbreg_jax import study
 from imbreg_jax.data import tasks
-from imbreg_jax.study import ConfigError, command_line
+from imbreg_jax.study import ConfigError
 from imbreg_jax.study import config as config_lib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -154,7 +154,7 @@ def _small() -> dict:
 
 @functools.cache
 def _resolved() -> dict:
-    return study.resolve(command_line.load_config_file(_SMOKE)).resolved | {'conditions': {}}
+    return study.resolve(study.load_config_file(_SMOKE)).resolved | {'conditions': {}}
 
 
 def _set(plain: dict, changes: dict) -> dict:

@@ -6,14 +6,13 @@ import pathlib
 from absl.testing import absltest, parameterized
 
 from imbreg_jax import remedies, study
-from imbreg_jax.study import command_line
 
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 _NAMES = sorted(path.stem for path in _FOLDER.glob('*.py'))
 
 
 def _study(name: str, argument: str = '') -> study.Study:
-    return study.resolve(command_line.load_config_file(f'{_FOLDER / name}.py{argument}'))
+    return study.resolve(study.load_config_file(f'{_FOLDER / name}.py{argument}'))
 
 
 class ConfigsTest(parameterized.TestCase):

@@ -28,12 +28,12 @@ class ImportTest(absltest.TestCase):
         code = (
             'import sys, imbreg_jax\n'
             'print(*[name for name in dir(imbreg_jax) if not name.startswith("_")])\n'
-            'print(imbreg_jax.study.default_config().repeats, "jax" in sys.modules)\n'
+            'print(imbreg_jax.config("u1_10").repeats, "jax" in sys.modules)\n'
         )
         done = _run('-c', code)
         self.assertEqual(done.stderr, '')
         names, rest = done.stdout.splitlines()
-        self.assertContainsSubset({'load', 'run_study', 'study'}, names.split())
+        self.assertContainsSubset({'config', 'load', 'run_study', 'study'}, names.split())
         self.assertEqual(rest, '10 False')
 
     def test_what_it_shows_can_be_had(self):

@@ -1,7 +1,7 @@
 """The study room: configs, their rules, target distributions and conditions, as plain data."""
 
-from imbreg_jax.study.command_line import load_config_file
 from imbreg_jax.study.config import default_config, validate
+from imbreg_jax.study.config_file import load_config_file
 from imbreg_jax.study.errors import ConfigError
 from imbreg_jax.study.laws import Distribution, parse
 from imbreg_jax.study.settings import (

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import textwrap
-from pathlib import Path
 
-import imbreg_jax
-from imbreg_jax.study import laws, reading
+from imbreg_jax.study import config_file, laws, shipped
 from imbreg_jax.study.fields import Field, looked_up
 from imbreg_jax.study.settings import FIELDS, SECTIONS
 
 _WIDTH = 100
-_MOST_CONFIG_BYTES = 10**7
 
 
 def help_text(usage: str) -> str:
@@ -25,9 +21,9 @@ def help_text(usage: str) -> str:
         Lines of at most 100 characters, as far as words allow.
     """
     lines = [usage.strip(), '']
-    if configs := config_files():
+    if configs := config_file.at_hand():
         lines += ['Configs at hand, for --config=FILE:']
-        lines += _columns([(path, _first_line(path)) for path in configs])
+        lines += _columns([(path, config_file.first_line(path)) for path in configs])
         lines += ['']
     lines += ['Fields of a config, for --config.field=value; in brackets the default:']
     top = [name for name in FIELDS if '.' not in name]
@@ -56,29 +52,10 @@ def help_text(usage: str) -> str:
     return '\n'.join(lines)
 
 
-def config_files() -> list[str]:
-    """The config files at hand: those of ./configs, and those of the package's checkout.
-
-    Returns:
-        Paths, relative where they lie below the current directory; each file once.
-    """
-    here = Path.cwd()
-    found: dict[Path, str] = {}
-    for folder in (here / 'configs', Path(imbreg_jax.__file__).parent.parent / 'configs'):
-        for path in sorted(folder.glob('*.py')):
-            near = path.relative_to(here) if path.is_relative_to(here) else path
-            found.setdefault(path.resolve(), str(near))
-    return list(found.values())
-
-
-def _first_line(path: str) -> str:
-    """What a config file says that it is; the file is read, not run."""
-    try:
-        tree = ast.parse(reading.read_regular(path, _MOST_CONFIG_BYTES))
-        docstring = ast.get_docstring(tree) or ''
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return '(it cannot be read)'
-    return reading.printable(docstring.partition('\n')[0])
+def shipped_text() -> str:
+    """The configs that come with the package: their names, and what each says that it is."""
+    rows = [(name, config_file.first_line(path)) for name, path in shipped.files().items()]
+    return '\n'.join(_columns(rows))
 
 
 def _field(name: str, field: Field) -> list[str]:
