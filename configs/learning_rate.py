@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/learning_rate.py
     python -m imbreg_jax.main --config=configs/learning_rate.py
 
-Time: 25 minutes on 2 CPU cores. All 210 networks are one program.
+Time: 26 minutes on 2 CPU cores beside other work. All 210 networks are one program.
 
 At the paper's rate weights hardly move, and rate x steps decides. Expect the errors to fall with
 the rate while that holds, and see whether the paper's conclusions survive outside of it.

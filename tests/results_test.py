@@ -182,6 +182,57 @@ class DecidedTest(absltest.TestCase):
                     self.assertIsNotNone(re.search(said, _README), said)
 
 
+class RateTest(absltest.TestCase):
+    """What `learning_rate.py` says of networks that learn more than the paper's."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.study = _study(_ROOT / 'results' / 'learning_rate')
+        cls.found = claims.verdicts(cls.study)
+
+    def test_no_claim_about_the_networks_as_they_are_fails_where_they_have_settled(self):
+        low = ('', 'training.learning_rate = 2.25e-06')  # The study's first is the least rate.
+        own = [v for v in self.found if v.predictor == 'cnn' and v.metric in ('mse', 'mape')]
+        self.assertCountEqual({v.variant for v in own if v.status == claims.FAILS}, low)
+        self.assertLen({v.variant for v in own}, 7)
+
+    def test_no_difference_is_shown_where_they_have_settled(self):
+        tables = dose_response.SECTION.build(self.study).tables
+        [table] = [table.frame for table in tables if table.name == 'dose_response']
+        rows = table[(table['metric'] == 'mse') & (table['test_distribution'] == 'u1_10')]
+        rows = rows[rows['dial'] == 'training.learning_rate'].dropna(subset='holm_p')
+        apart = rows[rows['holm_p'] < 0.05]['value'].astype(float)
+        self.assertCountEqual(set(apart), (7.5e-7, 2.25e-6))
+
+    def test_the_readme_has_what_calibrated_networks_pay(self):
+        for rate, said in (('', '7.5·10⁻⁶'), ('0.000225', '2.25·10⁻⁴'), ('0.00075', '7.5·10⁻⁴')):
+            variant = f'training.learning_rate = {rate or "7.5e-06"}'
+            ratios = {
+                claim: [e.comparison for v in self.found
+                        if (v.claim, v.variant, v.predictor, v.metric)
+                        == (claim, variant, 'cnn_calibrated', 'mse') for e in v.evidence]
+                for claim in (2, 3)
+            }  # fmt: skip
+            [c] = ratios[3]
+            text = (
+                re.escape(number(c.effect))
+                + '.{0,40}'
+                + re.escape(said)
+                + '.{0,20}'
+                + re.escape(f'{number(c.low)} to {number(c.high)})')
+            )
+            with self.subTest(said):
+                self.assertIsNotNone(re.search(text, _README), text)
+            if rate:  # The missing law costs less than the normal one.
+                self.assertLess(ratios[2][1].high, 1)
+
+        for rate, mean in ((7.5e-6, '0.045'), (7.5e-5, '0.028'), (2.25e-4, '0.028')):
+            name = f'u1_10-learning_rate_{rate}'
+            found = self.study.values('cnn_calibrated', name, 'u1_10', 'mse').mean()
+            self.assertEqual(f'{found:.3f}', mean)
+
+
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip('|').split('|')]
 
