@@ -26,4 +26,5 @@ def get_config() -> ml_collections.ConfigDict:
     }
     config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7
     config.analysis.reference = 'u1_10-conv_dropout_rate_0.5-dense_dropout_rate_0.5'
+    config.evaluation.moment_images = 300
     return config

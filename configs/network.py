@@ -44,5 +44,5 @@ def get_config(task: str = 'std') -> ml_collections.ConfigDict:
         config.training.epochs, config.training.learning_rate = 1, 15 * 5e-7
     config.evaluation.dense_high = 10.5
     config.analysis.reference = 'paper-balanced'
-    config.evaluation.moment_images = 1000
+    config.evaluation.moment_images = 300
     return config
