@@ -26,6 +26,22 @@ _CUTS = {
     for high in (9, 8, 4)
 }
 _OTHER_SIDE = 'uniform(2, 10)'
+_INSIDE = {
+    'gap(u1_10, 4, 5)': (
+        'U(1, 10) without 4-5',
+        'gap(u1_10, 4, 5)',
+        lambda u: np.where(8 * u < 3, 1 + 8 * u, 2 + 8 * u),
+    )
+}
+# As far from U(1, 10) as one another: mirror images of which no target is missing.
+_TWINS = {
+    f'triangular(1, {peak}, 10)': (
+        f'T(1, {peak}, 10)',
+        f'triangular(1, {peak}, 10)',
+        lambda u, peak=peak: stats.triang((peak - 1) / 9, 1, 9).ppf(u),
+    )
+    for peak in (1, 10)
+}
 _UNKNOWN = {'mine': ('mine', 'mine(3)', lambda u: 1 + 9 * u)}
 
 
@@ -44,7 +60,7 @@ class DoseResponseTest(parameterized.TestCase):
         workdir = pathlib.Path(self.create_tempdir().full_path)
         options = {'repeats': 4, 'images': 40, 'test_distributions': ('u1_10',), **options}
         other = {_OTHER_SIDE: ('U(2, 10)', _OTHER_SIDE, lambda u: 2 + 8 * u)}
-        with mock.patch.dict(simulated_study.LAWS, _CUTS | other | _UNKNOWN):
+        with mock.patch.dict(simulated_study.LAWS, _CUTS | other | _INSIDE | _TWINS | _UNKNOWN):
             simulated_study.write(workdir, conditions, networks, **options)
         if reference:
             path = workdir / 'config.json'
@@ -274,15 +290,37 @@ class DoseResponseTest(parameterized.TestCase):
             self.assertEqual(ticks, ['5', '10', '50', '500'])
             self.assertEqual(axes.collections[0].norm.vmin, panels[0].collections[0].norm.vmin)
 
-    def test_laws_of_equal_imbalance_are_points_with_names(self):
-        study = self._study({name: _of(name) for name in ('u1_10', *_CUTS)})
+    def test_laws_that_lack_as_much_are_told_apart_by_where_they_lack_it(self):
+        names = ('u1_10', *_CUTS)
+        study = self._study({name: _of(name) for name in names})
+        (dial,) = section.dials(study)
+        self.assertEqual([group.label for group in dial.groups], [''])
+        study = self._study({name: _of(name) for name in (*names, _OTHER_SIDE, *_INSIDE)})
+        (dial,) = section.dials(study)
+        groups = {group.label: group.conditions for group in dial.groups}
+        expected = {
+            'missing above': names,
+            'missing below': ('u1_10', _OTHER_SIDE),
+            'missing inside': ('u1_10', *_INSIDE),
+        }
+        self.assertEqual(groups, expected)
         drawing = self._draw(study)[f'dose_response_{comparison.LAW}']
-        self.assertEqual([len(axes.texts) for axes in drawing.axes], [0] * 4)
-        self.assertEqual(drawing.axes[0].containers[0].lines[0].get_linestyle(), '-')
-        study = self._study({name: _of(name) for name in ('u1_10', *_CUTS, _OTHER_SIDE)})
+        for axes in drawing.axes:
+            self.assertEmpty(axes.texts)
+            for container in axes.containers:
+                self.assertNotEqual(container.lines[0].get_linestyle(), 'None')
+        self.assertEqual(
+            [len(container.lines[0].get_xdata()) for container in drawing.axes[0].containers],
+            [len(own) for own in expected.values()],
+        )
+        lines = section.SECTION.build(study).tables[0].frame
+        self.assertEqual(set(lines['group']), {'missing above'})  # Three values make a line.
+
+    def test_laws_of_equal_distance_are_points_with_names(self):
+        study = self._study({name: _of(name) for name in ('u1_10', 'n5_5_1', *_TWINS)})
         drawing = self._draw(study)[f'dose_response_{comparison.LAW}']
         self.assertEqual(drawing.axes[0].containers[0].lines[0].get_linestyle(), 'None')
-        labels = ['U(1, 10)', 'U(1, 9)', 'U(1, 8)', 'U(2, 10)', 'U(1, 4)']
+        labels = ['U(1, 10)', 'N(5.5, 1)', *(label for label, _, _ in _TWINS.values())]
         for axes, named in zip(drawing.axes, (labels, [], labels, []), strict=True):
             self.assertCountEqual([text.get_text() for text in axes.texts], named)
 

@@ -38,10 +38,12 @@ class Group:
     Attributes:
       label: what sets it apart from the dial's other groups; '' of a single one.
       conditions: their names, by the dial's value.
+      side: where its laws lack targets, if that is what sets it apart.
     """
 
     label: str
     conditions: tuple[str, ...]
+    side: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Dial:
     def of_law(self) -> bool:
         """Whether it is the law of the training targets."""
         return self.changed == comparison.LAW
+
+    @property
+    def of_sides(self) -> bool:
+        """Whether groups differ in where their laws lack targets."""
+        return any(group.side for group in self.groups)
 
     @property
     def known(self) -> np.ndarray:
@@ -106,17 +113,23 @@ def reference_test(study: FinishedStudy) -> str:
     return next((name for name, test in tests.items() if test.spec == own), next(iter(tests)))
 
 
-def dials(study: FinishedStudy, measure: Callable[[str], tuple[float, float] | None]) -> list[Dial]:
+# Of a condition's law: missing share, 1-Wasserstein distance, and where it lacks targets.
+Measure = Callable[[str], tuple[float, float, str] | None]
+
+
+def dials(study: FinishedStudy, measure: Measure) -> list[Dial]:
     """Returns the dials of which a study has three values or more in otherwise like conditions.
 
     Args:
       study: the loaded study.
       measure: condition -> missing share and 1-Wasserstein distance of its law from that of
-        `reference_test`; None where they are not known.
+        `reference_test`, and where it lacks targets ('' where it lacks none); None where they are
+        not known.
 
     Returns:
       The law first, and it already with two values where it has several groups, which say when
-      imbalance matters; then settings in the order of the config.
+      imbalance matters; then settings in the order of the config. Laws that lack as much as others
+      are groups by where they lack it, each with what lacks nothing.
     """
     every = comparison.settings(study)
     changes = sorted(comparison.changes(every), key=lambda change: comparison.LAW not in change)
@@ -135,9 +148,11 @@ def dials(study: FinishedStudy, measure: Callable[[str], tuple[float, float] | N
             dial = Dial(', '.join(change), title, values, (), step, high - low or 1.0)
         else:
             continue
-        dial = dataclasses.replace(
-            dial, groups=_groups(study, fields, change, rest, dial.values, numeric)
-        )
+        groups = _groups(study, fields, change, rest, dial.values, numeric)
+        if dial.of_law and dial.per != 1.0:
+            sides = {name: (measure(name) or ('',))[-1] for name in fields}
+            groups = _by_side(groups, dial.values, sides)
+        dial = dataclasses.replace(dial, groups=groups)
         if dial.curved or (dial.of_law and len(dial.groups) > 1):
             found.append(dial)
     return found
@@ -169,14 +184,14 @@ def _title(change: tuple[str, ...], fields: Mapping[str, Mapping[str, Any]]) -> 
 def _law_dial(
     study: FinishedStudy,
     names: Iterable[str],
-    measure: Callable[[str], tuple[float, float] | None],
+    measure: Measure,
 ) -> Dial:
     """Returns the dial of laws, whose groups are still to be found."""
     specs = {name: study.conditions[name].train.spec for name in names}
     measured = {}
     for name, spec in specs.items():
         if spec not in measured:
-            measured[spec] = measure(name) or (math.nan, math.nan)
+            measured[spec] = measure(name) or (math.nan, math.nan, '')
     missing, distance = ({name: measured[specs[name]][i] for name in specs} for i in (0, 1))
     test = study.labels[reference_test(study)]
     if len({share for share in missing.values() if math.isfinite(share)}) >= _FEWEST_VALUES:
@@ -219,6 +234,23 @@ def _groups(
         names.sort(key=lambda name: (math.isnan(values[name]), values[name]))
         found[label] = Group(label, tuple(names))
     return tuple(found.values())
+
+
+def _by_side(
+    groups: Sequence[Group], values: Mapping[str, float], sides: Mapping[str, str]
+) -> tuple[Group, ...]:
+    """Cuts groups in which laws lack as much as others by where they lack it."""
+    found = []
+    for group in groups:
+        lacking = [round(values[name], 6) for name in group.conditions if sides[name]]
+        if len(set(lacking)) == len(lacking):
+            found.append(group)
+            continue
+        for side in dict.fromkeys(sides[name] for name in group.conditions if sides[name]):
+            names = tuple(name for name in group.conditions if sides[name] in ('', side))
+            label = ', '.join(filter(None, (group.label, f'missing {side}')))
+            found.append(Group(label, names, side))
+    return tuple(found)
 
 
 def named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tuple) -> str:

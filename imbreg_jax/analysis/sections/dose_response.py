@@ -27,9 +27,10 @@ def dials(study: FinishedStudy) -> list[Dial]:
     """Returns the dials of a study, laws placed by their imbalance against the reference's law."""
     test = study.test_distributions[dose_response.reference_test(study)]
 
-    def measure(name: str) -> tuple[float, float] | None:
+    def measure(name: str) -> tuple[float, float, str] | None:
         found = targets.measures(study, name, test)
-        return (found.missing_share, found.wasserstein) if found else None
+        side = targets.side(study, name, test)
+        return (found.missing_share, found.wasserstein, side) if found else None
 
     return dose_response.dials(study, measure)
 
@@ -46,7 +47,9 @@ def draw_curves(
         height, 2 * len(metrics), sharex=True, height_ratios=(1.2, 1) * len(metrics)
     )
     margin = comparison.margin(study)
-    laws = [study.conditions[group.conditions[0]].train.name for group in groups]
+    # What lacks nothing is first in each group of a side.
+    first = [group.conditions[bool(group.side)] for group in groups]
+    laws = [study.conditions[name].train.name for name in first]
     styles = look.styles_of(laws)
     for metric, (errors, ratios) in zip(metrics, grid[:, 0].reshape(-1, 2), strict=True):
         shown = rows[rows['metric'] == metric]
@@ -175,6 +178,11 @@ def order(frame: pd.DataFrame) -> list[str]:
     return list(first.groupby('group')['ratio'].max().sort_values(ascending=False).index)
 
 
+def categories(dial: Dial, frame: pd.DataFrame) -> list[str]:
+    """Returns the groups that laws cost something in, in that order; none of another dial."""
+    return order(frame) if dial.of_law and not dial.of_sides else []
+
+
 def symmetries(study: FinishedStudy, dial: Dial) -> dict[str, str]:
     """Returns group -> the symmetry of its task, where groups are of several tasks.
 
@@ -289,7 +297,7 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
         caption += only(min(longest, look.MOST_ROWS), longest, 'values')
         title = f'Error by true target and {dial.title}'
         add(f'{name}_by_target', title, caption, labels[:_MOST_MAPS], draw_targets, dial, groups)
-    ordered = order(frame) if dial.of_law else []
+    ordered = categories(dial, frame)
     if len(ordered) > 1:
         rows = ordered[: look.MOST_ROWS]
         caption = (
@@ -384,7 +392,7 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
     within = f' ({row["group"]})' if row['group'] else ''
     text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
-    if dial.of_law and len(order(frame)) > 1:
+    if len(categories(dial, frame)) > 1:
         return _costs_sentence(study, frame, metric)
     own = lines[lines['group'] == row['group']].to_dict('records')
     if own and math.isfinite(own[0]['cost']):
@@ -448,7 +456,7 @@ def _build(study: FinishedStudy) -> Content:
         own = tested[tested['dial'] == dial.changed]
         if len(own):
             figures += _figures(study, dial, own)
-            if dial.of_law and len(order(own)) > 1:
+            if len(categories(dial, own)) > 1:
                 matters.append(_matters_table(study, dial, own))
             sentences.append(_sentence(study, dial, own, fits[fits['dial'] == dial.changed]))
     tables = [*matters, _lines_table(study, found, lines), _table(study, found, frame)]

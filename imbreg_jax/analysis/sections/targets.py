@@ -21,6 +21,8 @@ from imbreg_jax.study.imbalance import Imbalance, imbalance
 _OR_INFINITE = formats.Kind(
     'number', lambda value: '∞' if value == math.inf else formats.number(value)
 )
+# Less of a test law's targets than this is none that lacks.
+_LEAST_MISSING = 1e-3
 _PERCENT = formats.Kind(
     'number', lambda value: f'{100 * value:.3g} %' if value == value else formats.UNDEFINED
 )
@@ -126,6 +128,25 @@ def measures(study: FinishedStudy, condition: str, test: Distribution) -> Imbala
         return imbalance(train, target_laws.parse(test.spec, source))
     except ValueError:
         return None
+
+
+def side(study: FinishedStudy, condition: str, test: Distribution) -> str:
+    """Returns where a training law lacks targets of a test law: such as 'above' or 'inside'.
+
+    '' where it lacks none, and where the laws are not known.
+    """
+    source = kept_tables.source(study.folders)
+    try:
+        train = target_laws.parse(study.conditions[condition].train.spec, source)
+        wanted = target_laws.parse(test.spec, source)
+    except ValueError:
+        return ''
+    found = measures(study, condition, test)
+    below, up_to = map(float, wanted.cdf(np.array(train.support)))
+    above = 1 - up_to
+    inside = (found.missing_share if found else 0.0) - below - above
+    parts = {'below': below, 'inside': inside, 'above': above}
+    return ' and '.join(name for name, share in parts.items() if share > _LEAST_MISSING)
 
 
 def imbalance_table(study: FinishedStudy) -> Table:
