@@ -70,6 +70,12 @@ _RULES = (
         'training.epochs',
         r'.* would train on .*e\+13 images .* at most 1e\+12',
     ),
+    # Networks of an ensemble count, and views of an image.
+    (
+        {'data.train_size': 10**8, 'training.epochs': 500, 'remedy': 'ensemble(size=1000) + conr'},
+        'data.train_size',
+        r'.* would train on .*e\+1[345] images .* at most 1e\+12',
+    ),
     ({'data.validation_size': 10**8, 'repeats': 100}, 'data.validation_size', '.* predictions'),
     (
         {'evaluation.dense_low': 20.0},

@@ -52,6 +52,25 @@ class LossTest(absltest.TestCase):
         np.testing.assert_allclose(two.alpha - one.alpha, one.observations / 2, rtol=1e-6)
         self.assertLess(float(evidential.variance(two)[0]), float(evidential.variance(one)[0]))
 
+    def test_an_image_of_no_weight_leaves_a_loss_and_its_slope(self):
+        """As `relevance(floor=0)` gives to half of the images of some laws."""
+        method = remedies.parse('evidential')
+        dials = {name: jnp.float32(value) for name, value in method.dials().items()}
+        outputs = jnp.array([[2.0, 1.0, 0.5], [3.0, 1.0, 0.5]])
+
+        def loss(outputs, weights, targets):
+            batch = Batch(
+                None, None, targets, weights, None, outputs[None], 0, (), {}, dials, None
+            )  # fmt: skip
+            return method.loss(batch)
+
+        found = jax.jit(jax.value_and_grad(loss))
+        for targets in ([1.0, 3.0], [1.0, 9.0]):
+            value, slope = found(outputs, jnp.array([2.0, 0.0]), jnp.array(targets))
+            self.assertTrue(np.isfinite(value) and np.isfinite(slope).all())
+            # However far off, what moves it is the penalty on the prior's alpha.
+            self.assertLess(abs(slope[1, 0]), 1.01 * 0.01 * evidential.PRIOR_ALPHA / 2)
+
     def test_prediction_is_the_location(self):
         method = remedies.parse('evidential')
         self.assertEqual(method.outputs, 3)

@@ -55,6 +55,12 @@ class HomogeneousTest(parameterized.TestCase):
         ):
             small_study.study(remedy='homogeneous', **{f'model__{field}': value})
 
+    @parameterized.parameters('log_target', "balanced_mse(space='log')")
+    def test_is_refused_where_outputs_are_logarithms(self, other):
+        with self.assertRaisesRegex(study.ConfigError, 'config.remedy = .*is a logarithm'):
+            small_study.study(remedy=f'homogeneous + {other}')
+        small_study.study(remedy='homogeneous + balanced_mse')
+
     def test_is_one_expression_that_changes_nothing_else(self):
         made = small_study.study(
             {

@@ -71,6 +71,20 @@ class LeaderboardSectionTest(absltest.TestCase):
         self.assertIn('1 better in some and worse in others', headline)
         self.assertNotRegex(headline, 'winners|losers')
 
+    def test_what_costs_more_or_stands_under_fewer_laws_is_named(self):
+        specs = ('', 'inverse()', 'conr()', 'ensemble(size=3) + rnc()', 'own_of_nobody()')
+        conditions = leaderboard_test.grid(specs, ('u1_10', 'u1_5', 'n5_5_1'))
+        del conditions['u1_5 inverse()']
+        content = section.SECTION.build(self._study(conditions, repeats=2))
+        cost = [note for note in content.notes if 'Not all cost the same' in note]
+        self.assertLen(cost, 1)
+        self.assertIn('counted: conr 2, ensemble + rnc 6; of all others', cost[0])
+        notes = content.tables[0].notes
+        self.assertIn('Under fewer laws than others: inverse.', ' '.join(notes))
+        alike = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=2))
+        said = ' '.join([*alike.notes, *alike.tables[0].notes])
+        self.assertNotRegex(said, 'cost|fewer laws')
+
     def test_every_number_says_where_it_is_from(self):
         study = self._study(leaderboard_test.grid(_BIASES), _bias, strata=leaderboard_test.strata)
         content = section.SECTION.build(study)

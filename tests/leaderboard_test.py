@@ -128,6 +128,11 @@ class LeaderboardTest(parameterized.TestCase):
                 [('std', 'uniform(1, 10)', 1)],
                 ['b'],
             ),
+            'a change that always comes with the remedy': (
+                {'none': of(), 'a': of('inverse()', model__conv_dropout_rate=0.1)},
+                [],
+                ['a'],
+            ),
             'no partner of its law': (
                 {**grid(('', 'inverse()'), ('u1_10',)), 'alone': of('fds()', 'u1_5')},
                 [('std', 'uniform(1, 10)', 1)],
@@ -183,6 +188,24 @@ class LeaderboardTest(parameterized.TestCase):
         )
         ((place,), _) = leaderboard.places(study)
         self.assertEqual([entry.rate for entry in place.entries], [1e-2, 1e-3])
+
+    def test_a_rate_at_which_all_repeats_diverge_was_tried_all_the_same(self):
+        conditions = {
+            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
+            for r in ('', 'inverse()', 'fds()')
+            for rate in (1e-3, 1e-2)
+        }
+        lost = [('none 0.01', 0), ('none 0.01', 1), ('none 0.01', 2)]
+        # Of rates at which repeats diverge, that which loses the fewest.
+        lost += [('inverse() 0.001', k) for k in range(3)] + [('inverse() 0.01', 0)]
+        lost += [(f'fds() {rate}', k) for rate in (1e-3, 1e-2) for k in range(3)]
+        study = self._study(conditions, repeats=3, diverged=lost)
+        ((place,), lone) = leaderboard.places(study)
+        self.assertEqual(
+            [(e.remedy, e.rate) for e in place.entries], [('', 1e-3), ('inverse()', 1e-2)]
+        )
+        self.assertEqual({entry.tried for entry in place.entries}, {(1e-3, 1e-2)})
+        self.assertEmpty(lone)
 
     def test_other_rates_than_no_remedy_had_are_no_fair_comparison(self):
         conditions = {
@@ -286,6 +309,19 @@ class LeaderboardTest(parameterized.TestCase):
         np.testing.assert_array_equal(times.sum(axis=1), 8)
         study.headers[0]['config']['analysis']['seed'] = 1
         self.assertTrue((times != leaderboard.resamples(study)[1]).any())
+
+    def test_of_folds_data_sets_are_resampled(self):
+        """Two that differ by noise alone: neither is sure to be first, whatever the numbers."""
+        study = self._study(grid(('', 'inverse()'), ('u1_10',)), repeats=24, first_repeat=24)
+        study.headers[0]['config']['data']['folds'] = 3
+        sets, times = leaderboard.resamples(study)
+        np.testing.assert_array_equal(sets, range(8, 16))
+        np.testing.assert_array_equal(times.sum(axis=1), 8)
+        frame = self._table(study)
+        mse = frame[frame['metric'] == 'mse']
+        self.assertEqual(set(mse['repeats']), {8})
+        self.assertEqual(set(mse['rank_low']), {1})
+        self.assertEqual(set(mse['rank_high']), {2})
 
     def test_what_diverges_often_is_compared_where_it_did_not_and_leaves_others_their_ranks(self):
         lost = [('u1_10 fds()', k) for k in range(5)]

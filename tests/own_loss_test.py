@@ -42,7 +42,7 @@ class OwnLossTest(parameterized.TestCase):
         rows = [method.losses(view, batch) for view in outputs]
         np.testing.assert_allclose(each, np.mean(rows, 0), rtol=1e-5)
 
-    @parameterized.parameters(*_OWN)
+    @parameterized.parameters(*_OWN, 'evidential', 'uvote')
     def test_refuses_an_objective_that_would_be_of_no_effect(self, name):
         with self.assertRaisesRegex(
             study.ConfigError,
@@ -50,6 +50,8 @@ class OwnLossTest(parameterized.TestCase):
             'training.objective relative_mse would be of no effect; it must be mse',
         ):
             small_study.study(remedy=name, training__objective='relative_mse')
+        with self.assertRaisesRegex(study.ConfigError, 'relative_mse would be of no effect'):
+            small_study.study(remedy=f'{name} + relative_mse')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,10 @@
 """Tests of imbreg_jax.remedies: what expressions name, and what several are together."""
 
 import dataclasses
+import textwrap
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -80,6 +83,39 @@ class ParseTest(parameterized.TestCase):
         self.assertIs(REMEDIES['own_of_this_test'], again)
         with self.assertRaisesRegex(ValueError, "there is a remedy 'inverse' already"):
             make('inverse')
+
+
+class OnesOwnTest(absltest.TestCase):
+    def test_the_examples_train_a_model_of_ones_own(self):
+        """On arrays that are neither images nor of this package."""
+
+        class Model(nn.Module):
+            @nn.compact
+            def __call__(self, rows):
+                features = nn.relu(nn.Dense(8)(rows))
+                return nn.Dense(1)(features)[:, 0], features
+
+        targets = _skewed(300)
+        rows = np.stack([targets, targets**2, np.ones(300)], 1).astype(np.float32) / 10
+        names = {'targets': targets, 'model': Model()}
+        lines = (remedies.__doc__ or '').splitlines()
+        code = '\n'.join(line for line in lines if not line or line.startswith('    '))
+        exec(compile(textwrap.dedent(code), 'remedies.__doc__', 'exec'), names)
+        weights, index, loss = names['weights'], names['index'], names['loss']
+        np.testing.assert_allclose(weights.mean(), 1.0)
+        self.assertGreater(weights[targets.argmax()], weights[np.median(targets) > targets].max())
+        self.assertEqual((index.shape, index.dtype), (targets.shape, np.int32))
+        # Rare targets lie above, and occur the more often.
+        self.assertGreater(targets[index].mean(), targets.mean() + 1)
+        params = names['model'].init(jax.random.key(0), rows)
+        step = jax.jit(jax.value_and_grad(loss))
+        values = []
+        for _ in range(30):
+            batch = index[:: len(index) // 20]
+            value, slope = step(params, rows[batch], targets[batch], weights[batch])
+            params = jax.tree.map(lambda p, g: p - 1e-3 * g, params, slope)
+            values.append(float(value))
+        self.assertLess(values[-1], 0.8 * values[0])
 
 
 class CheckTest(absltest.TestCase):

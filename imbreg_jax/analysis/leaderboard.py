@@ -8,7 +8,8 @@ among them; their spread is that over resampled repeats, the same for every reme
 
 If a study sweeps the learning rate beside remedies, each remedy and no remedy are given, before
 anything is compared, the rate of their least mean validation error under the training law, out of
-the same rates: the same effort of tuning for all, and none on test images.
+the same rates: the same effort of tuning for all, and none on test images. Rates at which repeats
+diverged come last, and count as tried.
 """
 
 import ast
@@ -93,7 +94,9 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
       partner without one, or that tried other rates than it.
     """
     settings = comparison.settings(study)
-    every = {name: settings[name] for name in study.trained}
+    # A rate at which all repeats diverged was tried as well.
+    lost = {condition for condition, _ in study.diverged}
+    every = {n: own for n, own in settings.items() if n in lost or n in study.trained}
     errors = _validation(study, criterion)
     of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
     for name, own in every.items():
@@ -104,7 +107,9 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
         # A task's own: what differs between tasks, such as their budgets, is no change here.
         changes = comparison.changes(fields)
         rated = next((c for c in changes if RATE in c and REMEDY not in c), ())
-        rest = [c for c in changes if REMEDY not in c and c != rated]
+        # What always changes with the remedy is another change all the same.
+        rest = [tuple(f for f in c if f != REMEDY) for c in changes if c != rated]
+        rest = [c for c in rest if c]
         alike: dict[tuple, dict[str, list[str]]] = {}
         for name, own in fields.items():
             key = tuple(comparison.chosen(own, change) for change in rest)
@@ -116,8 +121,10 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
             fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
             kept = {entry.remedy for entry in fair}
             for remedy, those in names.items():
-                lone += those if remedy and remedy not in kept else []
-            if none and fair:
+                if remedy and remedy not in kept:
+                    lone += [name for name in those if name in study.trained]
+            fair = [entry for entry in fair if entry.condition in study.trained]
+            if none and fair and none.condition in study.trained:
                 first = none.condition
                 parts = [str(task or '')] + [
                     dose_response.named(study, first, c, comparison.chosen(every[first], c))
@@ -136,9 +143,12 @@ def _entry(
     fields: Mapping[str, Mapping[str, Any]],
     remedy: str,
     names: Sequence[str],
-    errors: Mapping[str, float],
+    errors: Mapping[str, tuple[int, float]],
 ) -> Entry:
-    """Returns that of a remedy's conditions which has the least mean validation error."""
+    """Returns that of a remedy's conditions which has the least mean validation error.
+
+    Of those that lost the fewest repeats, that is.
+    """
     rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
     # Of conditions that differ in nothing but the name the first stands for all.
     tried: dict[float, str] = {}
@@ -146,20 +156,23 @@ def _entry(
         tried.setdefault(rate, name)
     name = names[0]
     if len(tried) > 1:
-        name = min(tried.values(), key=lambda name: errors.get(name, math.inf))
+        name = min(tried.values(), key=lambda name: errors[name])
     return Entry(remedy, name, rates[name], tuple(sorted(tried)))
 
 
-def _validation(study: FinishedStudy, criterion: str) -> dict[str, float]:
-    """Returns condition -> its mean error at the last epoch; inf where a repeat has none."""
+def _validation(study: FinishedStudy, criterion: str) -> dict[str, tuple[int, float]]:
+    """Returns condition -> the repeats that it lost, and the others' mean error at the last epoch.
+
+    The error of one that has none is inf.
+    """
     rows = study.metrics
     last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
+    runs = zip(last['condition'], last['repeat'], strict=True)
+    last = last[[run not in study.diverged for run in runs]]
     means = last.groupby('condition')[criterion].agg(lambda own: np.mean(own.to_numpy(float)))
-    lost = {condition for condition, _ in study.diverged}
-    return {
-        str(name): math.inf if name in lost or not math.isfinite(mean) else float(mean)
-        for name, mean in means.items()
-    }
+    lost = collections.Counter(condition for condition, _ in study.diverged)
+    known = {str(name): float(mean) for name, mean in means.items() if math.isfinite(mean)}
+    return {name: (lost[name], known.get(name, math.inf)) for name in study.conditions}
 
 
 def labels(specs: Iterable[str]) -> dict[str, str]:
@@ -324,8 +337,12 @@ def least_repeats(level: float) -> int:
 
 
 def resamples(study: FinishedStudy) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the repeats [n] of a study, and how often each is in each of so many resamples."""
-    repeats = np.unique([repeat for name in study.trained for repeat in study.repeats(name)])
+    """Returns the repeats [n] of a study, and how often each is in each of so many resamples.
+
+    Where repeats are the folds of data sets, these, as in `FinishedStudy.values`.
+    """
+    every = [repeat for name in study.trained for repeat in study.repeats(name)]
+    repeats = np.unique(np.array(every, int) // max(study.folds, 1))
     rng = np.random.default_rng([study.option('seed', 0), len(repeats)])
     share = np.full(len(repeats), 1 / max(len(repeats), 1))
     return repeats, rng.multinomial(len(repeats), share, _RESAMPLES).astype(float)

@@ -240,6 +240,11 @@ class BalancedMSE(OwnLoss):
 
     name = 'balanced_mse'
 
+    @property
+    def logarithms(self) -> bool:  # type: ignore[override]
+        """In the space 'log'."""
+        return self.space == 'log'
+
     def __post_init__(self) -> None:
         """Says the noise where none is given, so that it is in the expression."""
         if self.noise == 0:

@@ -145,6 +145,11 @@ class Combined(Remedy):
         return any(part.sees_images for part in self.parts)
 
     @property
+    def logarithms(self) -> bool:  # type: ignore[override]
+        """Whether any part has logarithms for outputs."""
+        return any(part.logarithms for part in self.parts)
+
+    @property
     def relabels(self) -> bool:  # type: ignore[override]
         """Whether any part has targets measured."""
         return any(part.relabels for part in self.parts)

@@ -15,19 +15,24 @@ not here.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
+from imbreg_jax.remedies.own_loss import refuse_another_objective
 from imbreg_jax.remedies.registry import register
+from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import DIAL, field, number, positive
 from imbreg_jax.training.remedy import Batch, Remedy
 
 # Observations that every image has, so that the variance of a location is finite, and half of
 # those that the variance has before any, as in the repository.
 LEAST_OBSERVATIONS, PRIOR_ALPHA = 2.0, 0.3
+# Of no observations there is no likelihood: the least weight of an image.
+LEAST_WEIGHT = 1e-6
 
 
 class Law(NamedTuple):
@@ -36,7 +41,8 @@ class Law(NamedTuple):
     Attributes:
       location: [...], of the mean.
       observations: [...] > 0, that the mean is worth.
-      alpha, beta: [...] > 1 and > 0, shape and scale of the variance's inverse gamma law.
+      alpha, beta: [...] > 0, shape and scale of the variance's inverse gamma law; a weight of 0.7
+        or more leaves alpha above 1.
     """
 
     location: jax.Array
@@ -52,10 +58,11 @@ def law(
 
     Args:
       outputs: [..., 3], any numbers: location, observations, scale.
-      weights: [...] on the observations.
+      weights: [...] on the observations; `LEAST_WEIGHT` at least.
       sharpness: [] of the bend of log(1 + e**x) that keeps the last two positive.
     """
     location, count, scale = jnp.moveaxis(outputs, -1, 0)
+    weights = jnp.maximum(weights, LEAST_WEIGHT)
     observations = weights * (jax.nn.softplus(sharpness * count) / sharpness + LEAST_OBSERVATIONS)
     beta = jax.nn.softplus(sharpness * scale) / sharpness
     return Law(location, observations, PRIOR_ALPHA + observations / 2, beta)
@@ -101,6 +108,11 @@ class Evidential(Remedy):
 
     name = 'evidential'
     outputs = 3
+
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
+        """Refuses another objective than the default, which would be of no effect."""
+        super().check(fields, task, law)
+        refuse_another_objective(self.name, fields)
 
     def loss(self, batch: Batch) -> jax.Array:
         """The mean over images and views; a weight is on an image's observations."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
+from imbreg_jax.study.settings import remedy_of
 from imbreg_jax.training.remedy import Remedy
 
 # Activations of which f(s x) = s f(x) for s > 0.
@@ -42,3 +43,9 @@ class Homogeneous(Remedy):
                     f'with {field} {fields[field]} a network without biases is not homogeneous; '
                     f'it must be {" or ".join(right)}'
                 )
+        if remedy_of(fields).logarithms:
+            raise ValueError(
+                "homogeneous makes the network's output grow with the image, and beside it the "
+                'output is a logarithm, which does not: an image times two has its logarithm plus '
+                'one of two'
+            )

@@ -32,6 +32,7 @@ class LogTarget(OwnLoss):
     """Squared error of logarithms in the place of the objective; see the module."""
 
     name = 'log_target'
+    logarithms = True
 
     def losses(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """See the module."""

@@ -14,12 +14,15 @@ the logarithm of a scale is a tenth of its output, which comes to the same under
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from imbreg_jax.remedies import inverse
+from imbreg_jax.remedies.own_loss import refuse_another_objective
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import CODE, DIAL, TABLE, field, integer, one_of, positive
@@ -84,6 +87,11 @@ class UVote(Remedy):
     def outputs(self) -> int:  # type: ignore[override]
         """A location of each head, then a scale of each."""
         return 2 * self.heads
+
+    def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
+        """Refuses another objective than the default, which would be of no effect."""
+        super().check(fields, task, law)
+        refuse_another_objective(self.name, fields)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator

@@ -242,6 +242,8 @@ def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, An
     """Bounds on the whole study's time and disk, which no field breaks alone."""
     trained = sum(
         flat['repeats']
+        * remedy_of(fields).members
+        * remedy_of(fields).views
         * fields['data.train_size']
         * fields['training.epochs']
         * max(1.0, fields['data.image_size'] ** 2 / _PAPER_PIXELS)

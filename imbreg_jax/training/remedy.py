@@ -116,6 +116,7 @@ class Remedy:
         to keep its targets in some way.
       least_epochs: of a training that it can act on.
       sees_images: whether its tables are made of the images too, and not of their targets alone.
+      logarithms: whether the network's outputs are logarithms of targets.
       relabels: whether it has targets measured on images that it makes, which is only right where
         a task measures its targets so.
     """
@@ -132,6 +133,7 @@ class Remedy:
     moves_pixels = False
     least_epochs = 1
     sees_images = False
+    logarithms = False
     relabels = False
 
     # --- what it is -----------------------------------------------------------------------------

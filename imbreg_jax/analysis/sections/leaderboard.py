@@ -14,6 +14,7 @@ from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
 from imbreg_jax.analysis.sections.comparisons import NEEDED
+from imbreg_jax.study.settings import remedy_of
 
 # More would be too narrow to read beside one another, or too long below.
 _MOST_PANELS, _MOST_REMEDIES, _MOST_SCATTERS = 3, 40, 6
@@ -313,6 +314,13 @@ def _summary_table(
         'On rare, on frequent: ratio of MAE on the targets that a law has least of (none, few or a '
         'medium number) and on those that it has many of. If balanced: under the test law itself.',
     ]
+    most = rows.groupby('setting')['laws'].transform('max')
+    fewer = list(dict.fromkeys(names[remedy] for remedy in rows['remedy'][rows['laws'] < most]))
+    if fewer:
+        notes.append(
+            f'Under fewer laws than others: {", ".join(fewer)}. Ratio and rank are of those laws, '
+            'and no match for what others have over more.'
+        )
     return Table('leaderboard', 'Remedies against imbalance', rows, columns, notes)
 
 
@@ -427,7 +435,18 @@ def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, st
     return ', '.join([*parts[:_MOST_SAID], *([f'and {more} more'] if more > 0 else [])])
 
 
-def _notes(study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str]) -> list[str]:
+def _passes(spec: str) -> int:
+    """Returns how often a training image goes through networks in an epoch; 1 if not known."""
+    try:
+        remedy = remedy_of({'remedy': spec})
+    except ValueError:  # One of somebody's own, which is not there when the report is made.
+        return 1
+    return remedy.members * remedy.views
+
+
+def _notes(
+    study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str], names: Mapping[str, str]
+) -> list[str]:
     level = comparison.level(study)
     tested = frame.dropna(subset='p')[['setting', 'law', 'test_distribution', 'metric']]
     notes = [
@@ -435,6 +454,14 @@ def _notes(study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str]) -> li
         'everything else, paired by repeat.',
         comparison.expected_errors(0, len(tested.drop_duplicates()), level),
     ]
+    passes = {names[remedy]: _passes(remedy) for remedy in frame['remedy'].unique()}
+    dear = [f'{name} {count:,}' for name, count in passes.items() if count > 1]
+    if dear:
+        notes.append(
+            'Not all cost the same. Times that an image goes through a network in an epoch, views '
+            f'and members of ensembles counted: {", ".join(dear)}; of all others, and of no '
+            'remedy, 1.'
+        )
     if (frame['rates_tried'] > 1).any():
         most = int(frame['rates_tried'].max())
         notes.append(
@@ -475,7 +502,7 @@ def _build(study: FinishedStudy) -> Content:
         _headline(study, frame, test, metric, names),
         tables,
         _figures(study, frame, test, metric, names),
-        _notes(study, frame, lone),
+        _notes(study, frame, lone, names),
     )
 
 
