@@ -57,7 +57,8 @@ def draw_curves(
             part = shown[shown['group'] == group.label]
             against = part.assign(ratio=part['ratio'].where(~part['reference'], 1.0))
             # A line through laws of equal imbalance would go up and down: they are named instead.
-            line = style.line if part['value'].is_unique else ''
+            # Measures are right to a millionth.
+            line = style.line if part['value'].round(5).is_unique or not dial.of_law else ''
             if not line and len(shown) <= look.MOST_ROWS:
                 _name_laws(study, errors, part)
             kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
