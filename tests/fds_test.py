@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest
 
 from imbreg_jax import remedies
-from imbreg_jax.remedies import fds
+from imbreg_jax.remedies import fds, kernels
 from imbreg_jax.training.remedy import Batch
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -124,7 +124,7 @@ class PublishedTest(absltest.TestCase):
         self.tables = {'bin': jnp.array(self.wanted['bins'])}
 
     def test_kernel(self):
-        found = fds.kernel(5, 2.0, 'published')
+        found = kernels.shares(5, 2.0, 'published')
         np.testing.assert_allclose(found, self.wanted['kernel'], rtol=1e-6)
         np.testing.assert_allclose(found / found[2], [0.858, 0.946, 1, 0.946, 0.858], atol=5e-4)
 
