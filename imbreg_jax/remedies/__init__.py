@@ -23,6 +23,7 @@ from imbreg_jax.remedies import (
     homogeneous,
     huber,
     inverse,
+    kernels,
     lds,
     log_target,
     neighbours,
@@ -38,6 +39,7 @@ from imbreg_jax.remedies import (
     smogn,
     smoter,
     uvote,
+    vir,
     wercs,
 )
 from imbreg_jax.remedies.registry import REMEDIES, forms, parse, register, usage
@@ -59,6 +61,7 @@ __all__ = [
     'homogeneous',
     'huber',
     'inverse',
+    'kernels',
     'lds',
     'log_target',
     'neighbours',
@@ -77,5 +80,6 @@ __all__ = [
     'smoter',
     'usage',
     'uvote',
+    'vir',
     'wercs',
 ]

@@ -125,9 +125,11 @@ class FDS(Remedy):
         del law, generator
         return {'bin': bins_lib.places(targets, self.bins)}
 
-    def start(self, features: int, tables: Mapping[str, jax.Array]) -> State:
+    def start(
+        self, features: int, tables: Mapping[str, jax.Array], image: tuple[int, ...] = (1, 1, 1)
+    ) -> State:
         """Of features that are normal already, which the map leaves alone."""
-        del tables
+        del tables, image
         zeros, ones = jnp.zeros((self.bins, features)), jnp.ones((self.bins, features))
         unknown = jnp.zeros((self.bins, 1))
         return State(zeros, ones, zeros, ones, unknown, jnp.int32(0))
