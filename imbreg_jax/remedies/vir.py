@@ -152,9 +152,8 @@ def laws(features: jax.Array, maps: Maps) -> Laws:
     return Laws(features, spread + LEAST_VARIANCE)
 
 
-def sampled(found: Laws, key: jax.Array) -> jax.Array:
-    """Features [..., F] drawn from their laws, with a gradient in these."""
-    noise = jax.random.normal(key, found.mean.shape)
+def sampled(found: Laws, noise: jax.Array) -> jax.Array:
+    """Features [..., F] of these laws by standard normal noise, with a gradient in the laws."""
     return found.mean + jnp.sqrt(found.variance) * noise
 
 
@@ -214,9 +213,7 @@ def calibrate(found: Laws, own: Statistics, smooth: Statistics) -> Laws:
     root = jnp.sqrt(factor)
     mean = (found.mean - own.mean) * root + smooth.mean
     variance = (found.variance + own.uncertainty) * root + smooth.uncertainty
-    return Laws(
-        jnp.where(varies, mean, found.mean), jnp.where(varies, variance, found.variance)
-    )
+    return Laws(jnp.where(varies, mean, found.mean), jnp.where(varies, variance, found.variance))
 
 
 def missed(images: jax.Array, decoded: jax.Array) -> jax.Array:
@@ -329,10 +326,16 @@ class VIR(Evidential):
             smooth = smoothed(own, weights, known)
         return state._replace(own=own, smooth=smooth, known=known, epochs=state.epochs + 1)
 
+    def laws(self, features: jax.Array, batch: Batch) -> Laws:
+        """The laws in training of a batch's features [V, B, F] as the network gives them."""
+        bins = batch.tables['bin'][batch.places]
+        return self._calibrated(laws(features, batch.learned), batch.state, bins)
+
     def map_features(self, features: jax.Array, batch: Batch) -> jax.Array:
         """Features [V, B, F] drawn from their laws."""
         assert batch.key is not None  # The step has one.
-        return sampled(self._laws(features, batch), batch.key)
+        noise = jax.random.normal(batch.key, features.shape)
+        return sampled(self.laws(features, batch), noise)
 
     def penalty(self, batch: Batch) -> jax.Array:
         """The mean divergence of images' features, and what the decoder misses, with factors."""
@@ -342,7 +345,7 @@ class VIR(Evidential):
         found = batch.dials['decoder'] * missed(flat, decoded)
         if self.variant == 'published':
             return found
-        of_images = divergences(self._laws(batch.encoded, batch))
+        of_images = divergences(self.laws(batch.encoded, batch))
         return found + batch.dials['divergence'] * jnp.mean(of_images)
 
     def learned(self, state: State) -> Maps:
@@ -354,11 +357,6 @@ class VIR(Evidential):
         updates, moments = _ADAM.update(gradients, state.moments)
         maps = jax.tree.map(lambda old, way: old - dials['rate'] * way, state.maps, updates)
         return state._replace(maps=maps, moments=moments)
-
-    def _laws(self, features: jax.Array, batch: Batch) -> Laws:
-        """The laws of a batch's features [V, B, F] in training."""
-        bins = batch.tables['bin'][batch.places]
-        return self._calibrated(laws(features, batch.learned), batch.state, bins)
 
     def _calibrated(self, found: Laws, state: State, bins: jax.Array) -> Laws:
         """Laws [..., n, F] of images of these bins [n], with their neighbours' statistics."""
