@@ -9,8 +9,10 @@ import numpy as np
 from absl.testing import absltest
 from scipy import stats
 
+import small_study
 from imbreg_jax import remedies
 from imbreg_jax.remedies import evidential
+from imbreg_jax.study import ConfigError
 from imbreg_jax.training.remedy import Batch
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -51,6 +53,12 @@ class LossTest(absltest.TestCase):
         np.testing.assert_allclose(two.observations, 2 * one.observations)
         np.testing.assert_allclose(two.alpha - one.alpha, one.observations / 2, rtol=1e-6)
         self.assertLess(float(evidential.variance(two)[0]), float(evidential.variance(one)[0]))
+
+    def test_refuses_an_objective_that_would_be_of_no_effect(self):
+        with self.assertRaisesRegex(
+            ConfigError, 'evidential has a loss in the place of the objective'
+        ):
+            small_study.study(remedy='evidential', training__objective='relative_mse')
 
     def test_prediction_is_the_location(self):
         method = remedies.parse('evidential')

@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest
 
 from imbreg_jax import remedies
-from imbreg_jax.remedies import fds, kernels
+from imbreg_jax.remedies import fds
 from imbreg_jax.training.remedy import Batch
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -122,11 +122,6 @@ class PublishedTest(absltest.TestCase):
         self.wanted = json.loads(_DATA.read_text())['fds']
         self.method = remedies.parse(f'fds(bins={_BINS}, variant="published")')
         self.tables = {'bin': jnp.array(self.wanted['bins'])}
-
-    def test_kernel(self):
-        found = kernels.shares(5, 2.0, 'published')
-        np.testing.assert_allclose(found, self.wanted['kernel'], rtol=1e-6)
-        np.testing.assert_allclose(found / found[2], [0.858, 0.946, 1, 0.946, 0.858], atol=5e-4)
 
     def test_statistics_and_features_of_every_epoch(self):
         state = self.method.start(3, self.tables)

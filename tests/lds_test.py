@@ -44,12 +44,6 @@ class PublishedTest(absltest.TestCase):
                 # Theirs are of float32, of which each weight and their mean have a rounding.
                 np.testing.assert_allclose(found, wanted, rtol=2 * np.finfo(np.float32).eps)
 
-    def test_gaussian_kernels_are_those_of_a_filter_and_of_a_gaussian(self):
-        published = kernels.taps('gaussian', 5, 2.0, 'published')
-        np.testing.assert_allclose(published, [0.858, 0.946, 1, 0.946, 0.858], atol=5e-4)
-        ours = kernels.taps('gaussian', 5, 2.0)
-        np.testing.assert_allclose(ours, np.exp([-0.5, -0.125, 0, -0.125, -0.5]), rtol=1e-15)
-
 
 class WeightsTest(parameterized.TestCase):
     def test_by_hand(self):

@@ -1,4 +1,4 @@
-"""VIR: features are laws whose statistics are smoothed over neighbouring targets, and so is a target.
+"""VIR: features are laws, whose statistics are smoothed over neighbouring targets.
 
 Wang and Wang, "Variational Imbalanced Regression: Fair Uncertainty Quantification via Probabilistic
 Smoothing" (NeurIPS 2023), and its repository Wang-ML-Lab/variational-imbalanced-regression (prm.py,
