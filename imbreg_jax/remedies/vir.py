@@ -31,7 +31,9 @@ The factor on a variance is the root of that on the bin's variance, as the repos
 features that are multiplied by that root it would be the factor itself. A bin's own mean is taken
 from features and another is added, and the variances of both are added to theirs. Neighbours
 beyond the first and last bin are reflections, and count as bins of their own. Of the bins'
-variances the repository has a variance too, of which it makes no use.
+variances the repository has a variance too, of which it makes no use. Where some features do not
+vary in a bin, it fails and goes on without smoothing; as a law has a variance, that is only so in a
+bin of one image, of all its features, and in both variants its laws stay as they are.
 
 The variant 'published' is what the code does:
   - It writes the smoothed laws into those that the network gives, so that the statistics are of
@@ -42,8 +44,6 @@ The variant 'published' is what the code does:
   - A bin without images keeps these, and its neighbours take part of them.
   - Its kernel is that of `fds`, and its weights are those of `lds`, of the same variant.
   - The divergence is commented out, whatever factor is asked for.
-  - A single feature without variance in a bin (with one image) stops the smoothing of the rest of
-    the batch. Here all features of a single image have none, and it stays as it is.
 """
 
 from __future__ import annotations
