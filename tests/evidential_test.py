@@ -9,8 +9,10 @@ import numpy as np
 from absl.testing import absltest
 from scipy import stats
 
+import small_study
 from imbreg_jax import remedies
 from imbreg_jax.remedies import evidential
+from imbreg_jax.study import ConfigError
 from imbreg_jax.training.remedy import Batch
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
@@ -70,6 +72,12 @@ class LossTest(absltest.TestCase):
             self.assertTrue(np.isfinite(value) and np.isfinite(slope).all())
             # However far off, what moves it is the penalty on the prior's alpha.
             self.assertLess(abs(slope[1, 0]), 1.01 * 0.01 * evidential.PRIOR_ALPHA / 2)
+
+    def test_refuses_an_objective_that_would_be_of_no_effect(self):
+        with self.assertRaisesRegex(
+            ConfigError, 'evidential has a loss in the place of the objective'
+        ):
+            small_study.study(remedy='evidential', training__objective='relative_mse')
 
     def test_prediction_is_the_location(self):
         method = remedies.parse('evidential')

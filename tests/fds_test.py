@@ -123,11 +123,6 @@ class PublishedTest(absltest.TestCase):
         self.method = remedies.parse(f'fds(bins={_BINS}, variant="published")')
         self.tables = {'bin': jnp.array(self.wanted['bins'])}
 
-    def test_kernel(self):
-        found = fds.kernel(5, 2.0, 'published')
-        np.testing.assert_allclose(found, self.wanted['kernel'], rtol=1e-6)
-        np.testing.assert_allclose(found / found[2], [0.858, 0.946, 1, 0.946, 0.858], atol=5e-4)
-
     def test_statistics_and_features_of_every_epoch(self):
         state = self.method.start(3, self.tables)
         fold = jax.jit(self.method.fold)

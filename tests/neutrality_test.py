@@ -11,7 +11,7 @@ from absl.testing import absltest
 from scipy import stats
 
 from imbreg_jax import remedies
-from imbreg_jax.remedies import dense_weight, lds
+from imbreg_jax.remedies import dense_weight, kernels
 
 _COUNT = 50_000
 _LAWS = {
@@ -45,11 +45,11 @@ class UniformTest(absltest.TestCase):
                 np.testing.assert_allclose(found, 1, atol=error)
 
     def test_smoothed_counts_are_neutral_but_for_chance_at_the_ends_too(self):
-        for kernel in lds.KERNELS:
+        for kernel in kernels.KERNELS:
             for power in (0.5, 1.0):
                 found = _weights(f'lds(kernel={kernel!r}, power={power})', 'uniform')
                 # An outer bin has neighbours on one side only.
-                taps = lds.taps(kernel)
+                taps = kernels.taps(kernel)
                 error = _scatter(power, _COUNT / 100, taps[2:])
                 np.testing.assert_allclose(found, 1, atol=error)
                 inner = np.abs(_targets('uniform') - 5.5) < 4.3
@@ -58,7 +58,7 @@ class UniformTest(absltest.TestCase):
 
     def test_published_smoothed_counts_weigh_up_both_ends(self):
         """By the taps that lie where the repository counts no images."""
-        taps = lds.taps('gaussian', 5, 2.0, 'published')
+        taps = kernels.taps('gaussian', 5, 2.0, 'published')
         found = _weights("lds(variant='published')", 'uniform')
         middle = np.mean(found[_COUNT // 3 : -_COUNT // 3])
         error = _scatter(0.5, _COUNT / 100, taps[2:])
@@ -110,8 +110,8 @@ class ImbalancedTest(absltest.TestCase):
             for spec, power, taps in (
                 ('inverse(low=1e-6, high=1)', 1.0, (1,)),
                 ('inverse(power=0.5)', 0.5, (1,)),
-                ('lds', 0.5, lds.taps()),
-                ('lds(power=1.0, low=1e-6, high=1)', 1.0, lds.taps()),
+                ('lds', 0.5, kernels.taps()),
+                ('lds(power=1.0, low=1e-6, high=1)', 1.0, kernels.taps()),
             ):
                 with self.subTest(f'{spec}, {name}'):
                     # How much density changes in a bin, and how much counts scatter.

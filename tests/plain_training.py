@@ -50,15 +50,15 @@ def one_view(pictures: Any, key: Any) -> Any:
     return pictures[None]
 
 
-def no_penalty(features: Any, outputs: Any, targets: Any, weights: Any) -> float:
+def no_penalty(features: Any, outputs: Any, targets: Any, weights: Any, encoded: Any) -> float:
     """What is added to the loss where no remedy adds any."""
-    del features, outputs, targets, weights
+    del features, outputs, targets, weights, encoded
     return 0.0
 
 
-def same_features(features: Any, chosen: Any, state: Any) -> Any:
+def same_features(features: Any, chosen: Any, state: Any, key: Any) -> Any:
     """What the features are mapped to where no remedy maps them."""
-    del chosen, state
+    del chosen, state, key
     return features
 
 
@@ -89,25 +89,26 @@ def _step(
     @jax.jit
     def step(params, moments, state, data, chosen, keys, factors, learned):
         pictures, targets, weights = data
-        mask_key, vary_key, views_key = keys
+        mask_key, vary_key, views_key, features_key = keys
         varied, wanted = vary(pictures[chosen], targets[chosen], vary_key)
         seen = views(varied, views_key)
         every = seen.reshape(-1, *seen.shape[2:])
 
         def loss_of(params, learned):
             conv_key, dense_key = jax.random.split(mask_key)
-            features, statistics = network.apply(
+            encoded, statistics = network.apply(
                 {'params': params}, every, conv_dropout_rate, conv_key, method='encode',
                 mutable=['statistics'],
             )  # fmt: skip
-            features = map_features(features, chosen, state)
+            features = map_features(encoded, chosen, state, features_key)
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
             of_views = outputs[:, 0].reshape(len(seen), -1)
             rest = wanted, weights[chosen]
             found = sum(loss(one, *rest, *learned) for one in of_views) / len(seen)
-            found += penalty(features.reshape(*seen.shape[:2], -1), of_views, *rest)
+            mapped, encoded = (f.reshape(*seen.shape[:2], -1) for f in (features, encoded))
+            found += penalty(mapped, of_views, *rest, encoded)
             return found, statistics.get('statistics', {})
 
         (found, statistics), (gradients, in_learned) = jax.value_and_grad(
@@ -155,9 +156,10 @@ def train(
       recipe: the training set from the images and their targets.
       weights: [N] of its images.
       loss: of outputs, targets and weights [B].
-      map_features: of features [B, F], the batch's places and the remedy's state.
+      map_features: of features [B, F], the batch's places, the remedy's state and the step's key.
       views: [V, B, ...] of images [B, ...] and a key.
-      penalty: of features [V, B, F], outputs [V, B], targets and weights [B], added to the loss.
+      penalty: of features [V, B, F], outputs [V, B], targets and weights [B] and features before
+        their map [V, B, F], added to the loss.
       fold: the remedy's state after an epoch, from that before and a function of a key to the
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
@@ -197,7 +199,12 @@ def train(
             chosen = order[number * training.batch_size :][: training.batch_size]
             keys = [
                 jax.random.fold_in(key(purpose), epoch * steps + number)
-                for purpose in (Purpose.DROPOUT, Purpose.VARIATIONS, Purpose.VIEWS)
+                for purpose in (
+                    Purpose.DROPOUT,
+                    Purpose.VARIATIONS,
+                    Purpose.VIEWS,
+                    Purpose.FEATURES,
+                )
             ]
             params, moments, found, in_learned = step(
                 params, moments, state, data, chosen, keys, factors, learned

@@ -68,10 +68,13 @@ def _made_of(pictures, tables, seed, repeat):
 
 class RemedyTest(absltest.TestCase):
     def _assert_as_plain(self, name, **parts):
-        study = _study()
+        return self._assert_condition_as_plain(_study(), name, **parts)
+
+    def _assert_condition_as_plain(self, study, name, **parts):
         place = next(i for i, c in enumerate(study.conditions) if c.name == name)
         program = next(p for p, group in enumerate(study.programs()) if place in group)
-        trained, run = _trained(program), study.programs()[program].index(place)
+        trained = _trained(program) if study is _study() else small_study.train(study)
+        run = study.programs()[program].index(place)
         with small_study.precision():
             learned, params, losses = plain_training.train(
                 study, study.conditions[place], 1, 2, **parts
@@ -126,7 +129,8 @@ class RemedyTest(absltest.TestCase):
         weights = self._tables('views')['weights']
         self.assertGreater(np.ptp(weights), 0.5)
 
-        def penalty(features, outputs, targets, weights):
+        def penalty(features, outputs, targets, weights, encoded):
+            del encoded
             flat = features.reshape(outputs.size, -1)
             twice = [jnp.tile(part, 2) for part in (targets, weights)]
             contrast = conr.batch_loss(flat, twice[0], outputs.ravel(), twice[1], 2.0, 0.1, 0.2)
@@ -139,6 +143,37 @@ class RemedyTest(absltest.TestCase):
             return jnp.stack([pictures, moved])
 
         self._assert_as_plain('views', weights=weights, views=seen, penalty=penalty)
+
+    def test_features_may_be_drawn_and_those_of_the_network_are_known(self):
+        @dataclasses.dataclass(frozen=True)
+        class Drawn(remedies.Remedy):
+            name = 'drawn_of_this_test'
+
+            def start(self, features, tables, image=()):
+                return jnp.float32([features, *image])
+
+            def map_features(self, features, batch):
+                return features * jax.random.uniform(batch.key, features.shape)
+
+            def penalty(self, batch):
+                return jnp.mean(batch.encoded**2)
+
+        self.addCleanup(REMEDIES.pop, Drawn.name)
+        self.addCleanup(remedies.parse.cache_clear)
+        remedies.register(Drawn)
+
+        def map_features(features, chosen, state, key):
+            del chosen, state
+            return features * jax.random.uniform(key, (1, *features.shape))[0]
+
+        trained, run, _ = self._assert_condition_as_plain(
+            small_study.study({'drawn': {'remedy': Drawn.name}}, repeats=1, first_repeat=1),
+            'drawn',
+            map_features=map_features,
+            penalty=lambda features, outputs, targets, weights, encoded: jnp.mean(encoded**2),
+        )
+        state = trained.engine.axis.fetch(trained.state.remedy)[run]
+        np.testing.assert_array_equal(state, [6, 20, 20, 1])
 
     @pytest.mark.slow
     def test_recipes(self):
@@ -160,7 +195,8 @@ class RemedyTest(absltest.TestCase):
         tables = {'bin': jnp.asarray(own['fds.bin'])}
         dials = {'momentum': 0.5}
 
-        def map_features(features, chosen, state):
+        def map_features(features, chosen, state, key):
+            del key
             bins = tables['bin'][chosen]
             parts = (state.mean, state.variance, state.smooth_mean, state.smooth_variance)
             moved = remedies.fds.calibrate(features, *(part[bins] for part in parts))

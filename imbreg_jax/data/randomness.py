@@ -38,6 +38,7 @@ class Purpose(enum.IntEnum):
     REDRAWN_LAYERS = 15
     VIEWS = 16
     VARIATIONS = 17
+    FEATURES = 18
 
 
 def root_key(seed: int) -> jax.Array:

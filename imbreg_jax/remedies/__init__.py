@@ -39,6 +39,7 @@ from imbreg_jax.remedies import (
     homogeneous,
     huber,
     inverse,
+    kernels,
     lds,
     log_target,
     neighbours,
@@ -54,6 +55,7 @@ from imbreg_jax.remedies import (
     smogn,
     smoter,
     uvote,
+    vir,
     wercs,
 )
 from imbreg_jax.remedies.registry import REMEDIES, forms, parse, register, usage
@@ -75,6 +77,7 @@ __all__ = [
     'homogeneous',
     'huber',
     'inverse',
+    'kernels',
     'lds',
     'log_target',
     'neighbours',
@@ -93,5 +96,6 @@ __all__ = [
     'smoter',
     'usage',
     'uvote',
+    'vir',
     'wercs',
 ]

@@ -266,9 +266,11 @@ class BalancedMSE(OwnLoss):
             return mixture(values, self.components)
         return histogram(values, self.bins) if self.variant == 'bni' else {}
 
-    def start(self, features: int, tables: Mapping[str, jax.Array]) -> Any:
+    def start(
+        self, features: int, tables: Mapping[str, jax.Array], image: tuple[int, ...] = (1, 1, 1)
+    ) -> Any:
         """Learnable noise as it begins."""
-        del features, tables
+        del features, tables, image
         zero = jnp.zeros(())
         return Noise(zero, _ADAM.init(zero)) if self.learnable else ()
 

@@ -209,9 +209,13 @@ class Combined(Remedy):
         base = getattr(Remedy, method)
         return next((p for p in self.parts if getattr(type(p), method) is not base), NONE)
 
-    def start(self, features: int, tables: Mapping[str, jax.Array]) -> Any:
+    def start(
+        self, features: int, tables: Mapping[str, jax.Array], image: tuple[int, ...] = (1, 1, 1)
+    ) -> Any:
         """Each part's state, by its name."""
-        return {part.name: part.start(features, self._of(part, tables)) for part in self.parts}
+        return {
+            part.name: part.start(features, self._of(part, tables), image) for part in self.parts
+        }
 
     def fold(
         self,

@@ -8,8 +8,8 @@ normal-inverse-gamma law. In training the observations are multiplied by the ima
 a rare target is believed more: `evidential + inverse(power=0.5)`. The loss is the likelihood, with
 a penalty on evidence where the location is wrong.
 
-VIR's encoder, whose features are laws themselves, sampled in training and decoded to the image, is
-not here.
+With VIR's encoder, whose features are laws themselves, sampled in training and decoded to the
+image, it is `vir`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from imbreg_jax.remedies.own_loss import refuse_another_objective
+from imbreg_jax.remedies.own_loss import refuse_objective
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import DIAL, field, number, positive
@@ -112,7 +112,7 @@ class Evidential(Remedy):
     def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""
         super().check(fields, task, law)
-        refuse_another_objective(self.name, fields)
+        refuse_objective(self.name, fields)
 
     def loss(self, batch: Batch) -> jax.Array:
         """The mean over images and views; a weight is on an image's observations."""

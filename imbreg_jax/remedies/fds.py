@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
 
 from imbreg_jax.remedies import bins as bins_lib
+from imbreg_jax.remedies import kernels
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import CODE, DIAL, field, integer, number, one_of, positive
@@ -56,22 +56,6 @@ class State(NamedTuple):
     epochs: jax.Array
 
 
-def kernel(size: int, sigma: float, variant: str = 'paper') -> np.ndarray:
-    """[size] Gaussian weights of a bin and its neighbours, of sum 1.
-
-    Args:
-      size: an odd number.
-      sigma: standard deviation, in bins.
-      variant: 'paper', or 'published' for a Gaussian that is reflected at the kernel's ends.
-    """
-    offsets = np.arange(size) - size // 2
-    if variant == 'published':
-        weights = ndimage.gaussian_filter1d((offsets == 0).astype(np.float64), sigma)
-    else:
-        weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    return weights / weights.sum()
-
-
 def smooth(values: jax.Array, weights: np.ndarray, known: jax.Array) -> jax.Array:
     """Values [bins, F] averaged over neighbouring bins that are known, reflected at the ends.
 
@@ -81,14 +65,9 @@ def smooth(values: jax.Array, weights: np.ndarray, known: jax.Array) -> jax.Arra
       known: [bins, 1], 1 for bins that count and 0 for others; a bin all of whose neighbours are
         of no account keeps its value.
     """
-    half = len(weights) // 2
-
-    def spread(rows):
-        padded = jnp.pad(rows, ((half, half), (0, 0)), mode='reflect')
-        return sum(weight * padded[i : i + len(rows)] for i, weight in enumerate(weights))
-
-    share = spread(known)
-    return jnp.where(share > 0, spread(values * known) / jnp.maximum(share, 1e-12), values)
+    share = kernels.reflected(known, weights)
+    found = kernels.reflected(values * known, weights)
+    return jnp.where(share > 0, found / jnp.maximum(share, 1e-12), values)
 
 
 def calibrate(
@@ -137,11 +116,7 @@ class FDS(Remedy):
         Raises:
           ValueError: with a sentence.
         """
-        if self.size % 2 == 0 or self.size // 2 >= self.bins:
-            raise ValueError(
-                f'fds has size = {self.size}; it must be odd and less than twice its bins, '
-                f'{self.bins}'
-            )
+        kernels.refuse_size(self.name, self.size, self.bins)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
@@ -150,9 +125,11 @@ class FDS(Remedy):
         del law, generator
         return {'bin': bins_lib.places(targets, self.bins)}
 
-    def start(self, features: int, tables: Mapping[str, jax.Array]) -> State:
+    def start(
+        self, features: int, tables: Mapping[str, jax.Array], image: tuple[int, ...] = (1, 1, 1)
+    ) -> State:
         """Of features that are normal already, which the map leaves alone."""
-        del tables
+        del tables, image
         zeros, ones = jnp.zeros((self.bins, features)), jnp.ones((self.bins, features))
         unknown = jnp.zeros((self.bins, 1))
         return State(zeros, ones, zeros, ones, unknown, jnp.int32(0))
@@ -186,7 +163,7 @@ class FDS(Remedy):
         mean = jnp.where(count > 0, mean, state.mean)
         variance = jnp.where(count > 0, variance, state.variance)
         known = jnp.maximum(state.known, (count > 0).astype(jnp.float32))
-        weights = kernel(self.size, self.sigma, self.variant)
+        weights = kernels.shares(self.size, self.sigma, self.variant)
         if self.variant == 'published':
             everywhere = jnp.ones_like(known)
             smoothed = [smooth(p, weights, everywhere) for p in (state.mean, state.variance)]

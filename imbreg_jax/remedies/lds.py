@@ -22,37 +22,12 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from imbreg_jax.remedies import bins as bins_lib
+from imbreg_jax.remedies import kernels
 from imbreg_jax.remedies.inverse import inverted, refuse_crossed_limits, tempered
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, integer, number, one_of, positive
 from imbreg_jax.training.remedy import Remedy
-
-KERNELS = ('gaussian', 'triangular', 'laplace')
-
-
-def taps(
-    kernel: str = 'gaussian', size: int = 5, sigma: float = 2.0, variant: str = 'paper'
-) -> np.ndarray:
-    """The weights [size] that a bin's neighbours have in its count, 1 for its own.
-
-    Args:
-      kernel: 'gaussian', exp(-d**2 / 2 sigma**2) at a distance of d bins; 'laplace',
-        exp(-d / sigma); 'triangular', which falls to 0 one bin beyond the kernel.
-      size: an odd number of bins.
-      sigma: in bins.
-      variant: 'paper', or 'published' for the repository's Gaussian kernel.
-    """
-    distances = np.abs(np.arange(size) - size // 2)
-    if kernel == 'triangular':
-        # Thirds as SciPy's window rounds them: on that depends what the repository drops.
-        return (size // 2 + 1 - distances) / (size // 2 + 1)
-    if kernel == 'laplace':
-        return np.exp(-distances / sigma)
-    if variant == 'published':
-        found = ndimage.gaussian_filter1d((distances == 0).astype(np.float64), sigma)
-        return found / found.max()
-    return np.exp(-0.5 * (distances / sigma) ** 2)
 
 
 def smoothed(counts: np.ndarray, weights: np.ndarray, variant: str = 'paper') -> np.ndarray:
@@ -89,7 +64,7 @@ def weights(
     Args:
       targets: [N] training targets.
       bins: evenly spaced from the least to the greatest target.
-      kernel: see `taps`.
+      kernel: see `kernels.taps`.
       size: of the kernel, an odd number of bins.
       sigma: of the kernel, in bins.
       power: of the count that weights fall with: 1 for inverse, 0.5 for square-root-inverse.
@@ -117,7 +92,7 @@ def weights_of_bins(
     variant: str,
 ) -> np.ndarray:
     """The same of counts [bins] and of images' bins [N], where one has bins of one's own."""
-    neighbours = taps(kernel, size, sigma, variant)
+    neighbours = kernels.taps(kernel, size, sigma, variant)
     if variant == 'published':
         found = smoothed(tempered(counts, power, low, high, variant), neighbours, variant)
     else:
@@ -135,7 +110,7 @@ class LDS(Remedy):
     """
 
     bins: int = field(100, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
-    kernel: str = field('gaussian', one_of(*KERNELS), 'how neighbouring bins count', TABLE)
+    kernel: str = field('gaussian', one_of(*kernels.KERNELS), 'how neighbouring bins count', TABLE)
     size: int = field(5, integer(1, 9_999), 'bins that count, an odd number', TABLE)
     sigma: float = field(2.0, positive(1e4), 'width of the kernel, in bins', TABLE)
     power: float = field(0.5, number(0.0, 1.0, open_low=True), 'power of the count', TABLE)
@@ -151,8 +126,7 @@ class LDS(Remedy):
         Raises:
           ValueError: with a sentence.
         """
-        if self.size % 2 == 0:
-            raise ValueError(f'lds has size = {self.size}; it must be odd')
+        kernels.refuse_size(self.name, self.size)
         refuse_crossed_limits(self.name, self.low, self.high)
 
     def tables(

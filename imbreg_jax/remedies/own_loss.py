@@ -17,6 +17,20 @@ from imbreg_jax.training.remedy import Batch, Remedy
 _OBJECTIVE: Field = FIELDS['training.objective']
 
 
+def refuse_objective(name: str, fields: Mapping[str, Any]) -> None:
+    """Refuses another objective than the default for a remedy of that name.
+
+    Raises:
+      ValueError: with a sentence.
+    """
+    objective = fields['training.objective']
+    if objective != _OBJECTIVE.default:
+        raise ValueError(
+            f'{name} has a loss in the place of the objective, and training.objective '
+            f'{objective} would be of no effect; it must be {_OBJECTIVE.default}'
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class OwnLoss(Remedy):
     """A remedy with a loss of its own for each image; a base of those that are one."""
@@ -33,18 +47,4 @@ class OwnLoss(Remedy):
     def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""
         super().check(fields, task, law)
-        refuse_another_objective(self.name, fields)
-
-
-def refuse_another_objective(name: str, fields: Mapping[str, Any]) -> None:
-    """Refuses another objective than the default beside a loss that takes its place.
-
-    Raises:
-      ValueError: with the end of a sentence on the remedy.
-    """
-    objective = fields['training.objective']
-    if objective != _OBJECTIVE.default:
-        raise ValueError(
-            f'{name} has a loss in the place of the objective, and training.objective '
-            f'{objective} would be of no effect; it must be {_OBJECTIVE.default}'
-        )
+        refuse_objective(self.name, fields)

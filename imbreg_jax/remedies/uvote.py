@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from imbreg_jax.remedies import inverse
-from imbreg_jax.remedies.own_loss import refuse_another_objective
+from imbreg_jax.remedies.own_loss import refuse_objective
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import CODE, DIAL, TABLE, field, integer, one_of, positive
@@ -91,7 +91,7 @@ class UVote(Remedy):
     def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""
         super().check(fields, task, law)
-        refuse_another_objective(self.name, fields)
+        refuse_objective(self.name, fields)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator

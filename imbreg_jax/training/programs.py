@@ -164,15 +164,19 @@ class Programs:
         return self.learner.source.measured(at, pictures)
 
     def _initial_params(self, key: jax.Array) -> Any:
-        shape = (1, self.image_size, self.image_size, self.learner.source.channels)
-        return self.learner.network.init(key, jnp.zeros(shape))['params']
+        return self.learner.network.init(key, jnp.zeros((1, *self._image)))['params']
+
+    @property
+    def _image(self) -> tuple[int, int, int]:
+        return self.image_size, self.image_size, self.learner.source.channels
 
     def _initialize(self, _: Any, run_and_tables: Any, __: Any, shared: Any) -> TrainState:
         run, tables = run_and_tables
         key = training_key(run, Purpose.INITIALIZATION, shared)
         params = self._initial_params(key)
         remedy = self.learner.remedy
-        state = remedy.start(self.learner.network.dense_features, self._own(tables))
+        features = self.learner.network.dense_features
+        state = remedy.start(features, self._own(tables), self._image)
         moments = optimizer.build(self.learner.training, run.dials).init(params)
         return TrainState(params, moments, state, jnp.int32(-1))
 

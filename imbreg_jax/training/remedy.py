@@ -47,6 +47,8 @@ class Batch(NamedTuple):
       weighted: [] bool, whether weights hold in this epoch, as the schedule says.
       epochs: of the whole training.
       predict: (outputs [B, Q]) to predictions [B], of all remedies together.
+      encoded: [V, B, F], as the network gave them, before the remedy's map.
+      key: of what is drawn for features in this step.
     """
 
     places: jax.Array
@@ -64,6 +66,8 @@ class Batch(NamedTuple):
     weighted: jax.Array | bool = True
     epochs: int = 1
     predict: Callable[[jax.Array], jax.Array] = _first
+    encoded: jax.Array | None = None
+    key: jax.Array | None = None
 
 
 class Images(Protocol):
@@ -224,9 +228,17 @@ class Remedy:
 
     # --- traced ---------------------------------------------------------------------------------
 
-    def start(self, features: int, tables: Mapping[str, jax.Array]) -> Any:
-        """Its state before training, any tree of arrays, for so many features."""
-        del features, tables
+    def start(
+        self, features: int, tables: Mapping[str, jax.Array], image: tuple[int, ...] = (1, 1, 1)
+    ) -> Any:
+        """Its state before training, any tree of arrays.
+
+        Args:
+          features: how many the network has (F).
+          tables: its own arrays.
+          image: height, width and channels of an image.
+        """
+        del features, tables, image
         return ()
 
     def fold(

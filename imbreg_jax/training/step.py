@@ -125,8 +125,9 @@ def loss_of(
         mutable=[STATISTICS],
     )  # fmt: skip
     shape = batch.images.shape[:2]
-    batch = batch._replace(features=features.reshape(*shape, -1), learned=learned)
-    mapped = remedy.map_features(batch.features, batch)
+    encoded = features.reshape(*shape, -1)
+    batch = batch._replace(features=encoded, encoded=encoded, learned=learned)
+    mapped = remedy.map_features(encoded, batch)
     outputs: Any = network.apply(
         variables, mapped.reshape(*features.shape), at.dials['model.dense_dropout_rate'], dense_key,
         method='head',
@@ -162,9 +163,9 @@ def train_step(
     """
     remedy, settings = learner.remedy, learner.training
     pictures, wanted = pictures_of(learner, at, targets, tables, index)
-    key, views_key = (
+    key, views_key, features_key = (
         jax.random.fold_in(member_key(at.root, at.repeat, at.member, purpose), number)
-        for purpose in (Purpose.DROPOUT, Purpose.VIEWS)
+        for purpose in (Purpose.DROPOUT, Purpose.VIEWS, Purpose.FEATURES)
     )
     dials = remedy_dials(remedy, at)
     if remedy.varies:
@@ -192,6 +193,7 @@ def train_step(
         weighted=epoch.weighted,
         epochs=settings.epochs,
         predict=remedy.predict,
+        key=features_key,
     )
     learned = remedy.learned(state.remedy)
     (loss, statistics), (gradients, in_learned) = jax.value_and_grad(

@@ -11,6 +11,8 @@ NumPy 2.4.6, SciPy 1.17.1, and a folder with clones of
         loss.py, whose loss is that of Rank-N-Contrast; agedb_dir_uvote/loss.py and
         datasets_gradual.py; agedb_dir_vir/loss.py and evidential_deep_learning.py, which are those
         of github.com/Wang-ML-Lab/variational-imbalanced-regression, commit 78dbeb0)
+    github.com/Wang-ML-Lab/variational-imbalanced-regression, commit 78dbeb0 (prm.py, utils.py,
+        evidential_deep_learning.py)
 
     python tests/testdata/make_feature_fixtures.py FOLDER
 """
@@ -31,7 +33,16 @@ _BINS, _FEATURES = 6, 3
 
 def _module(folder: pathlib.Path, name: str) -> types.ModuleType:
     """A module of a repository; those of others that have its neighbours' names are forgotten."""
-    for known in ('fds', 'loss', 'ranking', 'ranksim', 'utils', 'datasets_gradual'):
+    for known in (
+        'fds',
+        'loss',
+        'ranking',
+        'ranksim',
+        'utils',
+        'datasets_gradual',
+        'prm',
+        'evidential_deep_learning',
+    ):
         sys.modules.pop(known, None)
     sys.path.insert(0, str(folder))
     try:
@@ -52,7 +63,7 @@ def fds(folder: pathlib.Path) -> dict:
     copies, since it writes into them.
     """
     made = _module(folder / 'imbalanced-regression' / 'agedb-dir', 'fds')
-    torch.Tensor.cuda = lambda tensor: tensor
+    torch.Tensor.cuda = lambda tensor, **_: tensor
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2, 4, 5], [9, 7, 8, 1, 6])
     tracked = made.FDS(_FEATURES, bucket_num=_BINS, bucket_start=0, ks=5, sigma=2, momentum=0.9)
@@ -213,12 +224,15 @@ def uvote(folder: pathlib.Path) -> dict:
     }
 
 
+_UNUSED = (
+    'pandas', 'seaborn', 'cv2', 'sklearn', 'sklearn.metrics', 'tqdm', 'tqdm.notebook',
+    'torchvision', 'torchvision.transforms', 'torchvision.utils',
+)  # fmt: skip
+
+
 def evidential(folder: pathlib.Path) -> dict:
     """The last layer's outputs, of which the first part is linear, as those of a linear layer."""
-    _without(
-        'pandas', 'seaborn', 'cv2', 'sklearn', 'sklearn.metrics', 'tqdm', 'tqdm.notebook',
-        'torchvision', 'torchvision.transforms', 'torchvision.utils',
-    )  # fmt: skip
+    _without(*_UNUSED)
     folder = folder / 'deconstructing_deep_imbalanced_regression' / 'agedb_dir_vir'
     made = _module(folder, 'loss')
     generator = np.random.default_rng(5)
@@ -239,11 +253,91 @@ def evidential(folder: pathlib.Path) -> dict:
     return {'targets': targets.tolist(), 'weights': weights.tolist(), **found}
 
 
+def vir(folder: pathlib.Path) -> dict:
+    """Four epochs of images in training and the pass at an epoch's end, as its rerun.py has them.
+
+    Images, bins and features are as those of `fds`. Means are the features, and variances are made
+    of them by a `LinearNormal` of the repository, in the place of its last convolution. Of a batch,
+    the whole set, features are drawn with noise that is handed over as well; with them come a loss
+    of three parts, one of which is linear in what is drawn, and its gradient.
+    """
+    _without(*_UNUSED)
+    folder = folder / 'variational-imbalanced-regression'
+    torch.Tensor.cuda = lambda tensor, **_: tensor
+    made, edl = (_module(folder, name) for name in ('prm', 'evidential_deep_learning'))
+    generator = np.random.default_rng(6)
+    labels = np.repeat([0, 1, 2, 4, 5], [9, 7, 8, 1, 6])
+    tracked = made.PRM(_FEATURES, bucket_num=_BINS, bucket_start=0, ks=5, sigma=2, momentum=0.9)
+    column = torch.tensor(labels, dtype=torch.float32)
+    spread, decoder, images, slope, noise = (
+        generator.normal(0, scale, shape).astype(np.float32)
+        for scale, shape in (
+            (0.3, (3, 3)), (0.5, (3, 4)), (2.0, (31, 4)), (1.0, (31, 3)), (1.0, (31, 3)),
+        )
+    )  # fmt: skip
+    bias = np.float32([-3.0, -1.0, 0.5])
+    last = edl.LinearNormal(_FEATURES, _FEATURES)
+    with torch.no_grad():
+        # The first half of its outputs, a mean, is not used.
+        last.linear.weight[_FEATURES:] = torch.tensor(spread.T)
+        last.linear.bias[_FEATURES:] = torch.tensor(bias)
+
+    def encoding(features):
+        return torch.cat((features, last(features)[:, _FEATURES:]), dim=1)
+
+    epochs = []
+    for epoch in range(4):
+        drawn = generator.normal(
+            labels[:, None] * [1.0, 2.0, 0.5] + epoch, 1 + epoch / 2, (31, 3)
+        ).astype(np.float32)
+        given = torch.tensor(drawn, requires_grad=True)
+        last.zero_grad()
+        trained = tracked.smooth(encoding(given), column[:, None], epoch)
+        mean, variance = torch.tensor_split(trained, 2, dim=1)
+        log_variance = variance.log()
+        sample = mean + torch.tensor(noise) * torch.exp(log_variance / 2.0)
+        divergence = edl.KL_DIV(mean, log_variance, 0.1)
+        squared = torch.nn.functional.mse_loss(torch.tensor(images), sample @ torch.tensor(decoder))
+        (divergence + 0.7 * squared + (torch.tensor(slope) * sample).mean()).backward()
+        with torch.no_grad():
+            # Its resnet.py returns the laws that smoothing has written into.
+            passed = tracked.smooth(encoding(given), column[:, None], epoch)
+            tracked.update_last_epoch_stats(epoch)
+            tracked.update_running_stats(passed, column, epoch)
+        epochs.append(
+            {
+                'features': drawn.tolist(),
+                'laws': encoding(given).tolist(),
+                'trained': trained.tolist(),
+                'sample': sample.tolist(),
+                'divergence': divergence.item(),
+                'squared': squared.item(),
+                'gradient': given.grad.tolist(),
+                'spread_gradient': last.linear.weight.grad[_FEATURES:].T.tolist(),
+                'own_mean': tracked.running_mean.tolist(),
+                'own_variance': tracked.running_var.tolist(),
+                'smooth_mean': tracked.smoothed_mean_last_epoch.tolist(),
+                'smooth_variance': tracked.smoothed_var_last_epoch.tolist(),
+            }
+        )
+    return {
+        'bins': labels.tolist(),
+        'spread': spread.tolist(),
+        'spread_bias': bias.tolist(),
+        'decoder': decoder.tolist(),
+        'images': images.tolist(),
+        'slope': slope.tolist(),
+        'noise': noise.tolist(),
+        'epochs': epochs,
+    }
+
+
 def main() -> None:
     """Runs each of them and writes what they give."""
     torch.set_num_threads(1)
     folder = pathlib.Path(sys.argv[1])
-    found = {make.__name__: make(folder) for make in (fds, ranksim, conr, rnc, uvote, evidential)}
+    parts = (fds, ranksim, conr, rnc, uvote, evidential, vir)
+    found = {make.__name__: make(folder) for make in parts}
     PATH.write_text(json.dumps(found) + '\n', encoding='utf-8')
     print(f'{PATH}: {PATH.stat().st_size} bytes, torch {torch.__version__}')
 
