@@ -175,9 +175,9 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
-    """The largest number from `low` to `high` that fits, where all below it do; 0 if `low` does not.
+    """The largest number from `low` to `high` that fits; 0 if `low` does not.
 
-    Where not all do, one that fits.
+    Where one fits and not all below it do, some number that fits.
     """
     if not fits(low):
         return 0
