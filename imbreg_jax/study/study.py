@@ -162,11 +162,11 @@ class Study:
         group = self.programs()[program]
         laws = [self.conditions[index].distribution.identity for index in group]
         places = {law: place for place, law in enumerate(dict.fromkeys(laws))}
-        group = [i for _, i in sorted((places[law], i) for law, i in zip(laws, group, strict=True))]
+        together = sorted((places[law], i) for law, i in zip(laws, group, strict=True))
         return [
             Run(index, repeat, member)
             for repeat in self.repeats
-            for index in group
+            for _, index in together
             for member in range(self.conditions[index].remedy.members)
         ]
 
