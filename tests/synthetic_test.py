@@ -1,5 +1,7 @@
 """Tests of imbreg_jax.data.synthetic: images are the same, whatever of them a device keeps."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -135,24 +137,24 @@ class TableTest(parameterized.TestCase):
             np.testing.assert_array_equal(found[split], wanted[split])
 
 
+@functools.cache
+def _trained(kept, mapping):
+    study = _study(conditions={'a': {}, 'b': {'train_distribution': 'u1_5'}}, training__epochs=1)
+    with small_study.precision():
+        return small_study.train_unit(_engine(study, kept, mapping=mapping))
+
+
 class TrainingTest(parameterized.TestCase):
-    @parameterized.parameters('map', 'vmap')
+    @parameterized.parameters((_IMAGES, 'map'), (_NOISE, 'map'), (_IMAGES, 'vmap'))
     @pytest.mark.slow
-    def test_is_the_same_whatever_is_kept(self, mapping):
+    def test_is_the_same_whatever_is_kept(self, kept, mapping):
         """One run after the other bit for bit; together to rounding."""
-        conditions = {'a': {}, 'b': {'train_distribution': 'u1_5'}}
-        study = _study(conditions=conditions, training__epochs=1)
-        trained = []
-        for kept in (_IMAGES, _NOISE, _NOTHING):
-            with small_study.precision():
-                trained.append(small_study.train_unit(_engine(study, kept, mapping=mapping)))
-        first, *others = trained
-        for other in others:
-            delta = 0 if mapping == 'map' else small_study.rounding(study, 4)
-            for name, values in first.params.items():
-                np.testing.assert_allclose(other.params[name], values, rtol=0, atol=delta)
-            for split, targets in first.engine.targets.items():
-                np.testing.assert_array_equal(targets, other.engine.targets[split])
+        found, wanted = _trained(kept, mapping), _trained(_NOTHING, mapping)
+        delta = 0 if mapping == 'map' else small_study.rounding(found.engine.study, 4)
+        for name, values in wanted.params.items():
+            np.testing.assert_allclose(found.params[name], values, rtol=0, atol=delta)
+        for split, targets in wanted.engine.targets.items():
+            np.testing.assert_array_equal(found.engine.targets[split], targets)
 
 
 if __name__ == '__main__':
