@@ -39,6 +39,16 @@ class DryRunTest(absltest.TestCase):
         planned = plan_lib.make(self.study, jax.devices())
         self.assertIn(f'memory: about {planned.bytes_predicted / 1e9:.2g} GB', text)
 
+    def test_says_what_is_kept(self):
+        for task, text in (
+            ('std', 'images cached on the device'),
+            ('disc_radius', 'images cached on the device, with what is drawn on them'),
+        ):
+            study = small_study.study(task__name=task, data__image_size=21)
+            lines = dry_run.text(study, str(self.workdir)).splitlines()
+            (memory,) = [line for line in lines if line.startswith('memory: ')]
+            self.assertEndsWith(memory, text)
+
     def test_expects_the_time_of_the_last_study_here(self):
         devices = jax.devices()
         self.assertIn('time: unknown', dry_run.text(self.study, str(self.workdir)))

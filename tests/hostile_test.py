@@ -309,7 +309,11 @@ class PlanTest(absltest.TestCase):
                             continue
                         taken = self._taken()
                     self.assertIs(type(taken.cached), bool)
-                    free = {'cached': taken.cached, 'bytes_predicted': taken.bytes_predicted}
+                    self.assertIs(type(taken.rendered), bool)
+                    free = {
+                        name: getattr(taken, name)
+                        for name in ('cached', 'rendered', 'bytes_predicted')
+                    }
                     if dataclasses.replace(self.plan, **free) != taken:
                         said = ' '.join(logs.output)
                         self.assertIn('may have other last digits', said)

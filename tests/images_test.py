@@ -1,5 +1,7 @@
 """Tests of imbreg_jax.data.images: an image is a function of key and index, however it is asked."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,11 +52,12 @@ class NoiseTest(absltest.TestCase):
 class TableTest(parameterized.TestCase):
     @parameterized.parameters(7, 501)
     def test_holds_what_would_be_drawn_bit_for_bit(self, count):
-        table = jax.jit(lambda key: images.noise_table(key, jnp.arange(count), _SIZE))(_key())
+        draw = lambda key, i: images.noise(key, i, _SIZE)  # noqa: E731
+        table = jax.jit(lambda key: images.walk(count, functools.partial(draw, key)))(_key())
         self.assertEqual(table.shape, (count, _SIZE, _SIZE))
         # In a program of its own, with other work about it, in another order.
         order = np.random.default_rng(0).permutation(count).astype(np.int32)
-        drawn = jax.jit(lambda key, i: (2 * images.noise(key, i, _SIZE), i))(_key(), order)[0]
+        drawn = jax.jit(lambda key, i: (2 * draw(key, i), i))(_key(), order)[0]
         np.testing.assert_array_equal(_bits(2 * table)[order], _bits(drawn))
 
 

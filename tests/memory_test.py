@@ -30,7 +30,7 @@ class MemoryTest(parameterized.TestCase):
         device = small_study.trained().engine.resident
         tables = sum(leaf.nbytes for leaf in jax.tree.leaves(device))
         predicted = memory.of(study, study.conditions[0], 'gpu')
-        self.assertEqual(predicted.per_repeat * len(study.repeats), tables)
+        self.assertEqual(predicted.per_noise * len(study.repeats), tables)
 
     @pytest.mark.slow
     def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self):
@@ -81,7 +81,7 @@ class MemoryTest(parameterized.TestCase):
         study = small_study.study(
             {law: {'train_distribution': law} for law in laws}, repeats=repeats
         )
-        table = memory.of(study, study.conditions[0], 'gpu').per_repeat
+        table = memory.of(study, study.conditions[0], 'gpu').per_noise
         for devices in (1, 2, 3):
             for most in range(devices, conditions * repeats + 1):
                 runs = units.slice_size(conditions * repeats, most)
@@ -89,10 +89,38 @@ class MemoryTest(parameterized.TestCase):
                     memory.bytes_needed(study, 'gpu', devices, runs, cached)
                     for cached in (True, False)
                 )
-                needed = devices * units.most_repeats(units.cut(study, runs), devices)
-                self.assertGreaterEqual((kept - drawn) / table, needed, (devices, runs))
-                # At most a table more for each device.
-                self.assertLessEqual((kept - drawn) / table, needed + devices, (devices, runs))
+                parts = [units.blocks(unit.runs, devices) for unit in units.cut(study, runs)]
+                most = max(len({r.repeat for r in block}) for blocks in parts for block in blocks)
+                self.assertEqual((kept - drawn) / table, devices * most, (devices, runs))
+
+    def test_of_images_is_enough_for_the_data_sets_of_every_device(self):
+        """Two laws, of which one has three conditions: noise of a repeat, or images of two sets."""
+        conditions = {
+            'a': {},
+            'b': {'train_distribution': 'u1_5'},
+            'c': {'training.learning_rate': 1e-4},
+            'd': {'remedy': 'inverse(bins=3)'},
+        }
+        study = small_study.study(conditions, task__name='disc_radius', data__image_size=21)
+        self.assertTrue(memory.renders(study))
+        needed = memory.of(study, study.conditions[0], 'gpu')
+        self.assertEqual(needed.per_images, 4 * 21**2 * (24 + 30))
+        for devices, runs, noise, images in (
+            (1, 8, 2, 4), (1, 4, 1, 2), (1, 3, 2, 2), (1, 1, 1, 1),
+            (2, 8, 2, 4), (2, 4, 2, 4), (2, 2, 2, 2),
+        ):  # fmt: skip
+            drawn, kept, whole = (
+                memory.bytes_needed(study, 'gpu', devices, runs, *how)
+                for how in ((False, False), (True, False), (True, True))
+            )
+            self.assertEqual((kept - drawn) / needed.per_noise, noise, (devices, runs))
+            self.assertEqual((whole - drawn) / needed.per_images, images, (devices, runs))
+
+    def test_of_images_of_scaled_noise_is_that_of_noise(self):
+        study = small_study.study({'a': {}, 'b': {'train_distribution': 'u1_5'}})
+        self.assertFalse(memory.renders(study))
+        kept, whole = (memory.bytes_needed(study, 'cpu', 1, 4, True, how) for how in (False, True))
+        self.assertEqual(kept, whole)
 
 
 if __name__ == '__main__':

@@ -44,6 +44,18 @@ class OutOfMemoryTest(parameterized.TestCase):
             plan = out_of_memory.smaller(study, plan)
         self.assertEqual(steps, [(True, 5), (False, 5), (False, 3), (False, 2), (False, 1)])
 
+    def test_keeps_noise_before_it_gives_up_the_cache(self):
+        study = small_study.study(
+            {'a': {}, 'b': {'train_distribution': 'u1_5'}},
+            task__name='disc_radius', data__image_size=21,
+        )  # fmt: skip
+        plan, steps = self._plan(study, rendered=True, runs_per_unit=4), []
+        while plan is not None and plan.cached:
+            plan = out_of_memory.smaller(study, plan)
+            steps.append((plan.cached, plan.rendered, plan.bytes_predicted))
+        self.assertEqual([step[:2] for step in steps], [(True, False), (False, False)])
+        self.assertGreater(steps[0][2], steps[1][2])
+
     def test_keeps_the_cache_where_the_config_insists(self):
         study = small_study.study(repeats=2, data__cache='always')
         smaller = out_of_memory.smaller(study, self._plan(study, runs_per_unit=2))

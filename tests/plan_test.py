@@ -1,6 +1,8 @@
 """Tests of imbreg_jax.compute.plan: what fits is chosen, and what is predicted is needed."""
 
+import dataclasses
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -60,6 +62,50 @@ class RuleTest(parameterized.TestCase):
         self.assertFalse(short.cached)
         self.assertEqual(short.runs_per_unit, 10)
         self.assertFalse(plan_lib.make(_paper(data__cache='never'), _GPU, 2**50).cached)
+
+    def test_of_images_that_are_drawn(self):
+        """Whole images, else their noise, else none; on CPU fewer runs at once before that."""
+        laws = ('u1_10', 'u1_5', 'n5_5_1', 'uniform(2, 9)')
+        conditions = {f'law_{i}': {'train_distribution': law} for i, law in enumerate(laws)}
+        fields: dict[str, Any] = {
+            'task__name': 'disc_radius', 'data__train_size': 20_000, 'repeats': 5,
+            'conditions': conditions,
+        }  # fmt: skip
+        study = _paper(**fields)
+        for devices, platform in ((_GPU, 'gpu'), (_CPU, 'cpu')):
+            needed = memory.of(study, study.conditions[0], platform)
+            self.assertEqual(needed.per_images, 4 * 52**2 * 25_000)
+
+            def made(runs, tables, cached, rendered, less=0, devices=devices, needed=needed):
+                bytes_needed = needed.total(runs, tables, 1, cached, rendered)
+                available = int(bytes_needed / plan_lib.MEMORY_SHARE) + 2 - less
+                plan = plan_lib.make(study, devices, available)
+                self.assertLessEqual(plan.bytes_predicted, plan_lib.MEMORY_SHARE * available)
+                return plan.cached, plan.rendered, plan.runs_per_unit
+
+            # A table for each law and repeat.
+            self.assertEqual(made(20, 20, True, True), (True, True, 20))
+            less = made(20, 20, True, True, 100)
+            self.assertEqual(less, (True, True, 10) if platform == 'cpu' else (True, False, 20))
+            # Of noise one for each repeat.
+            noise = made(20, 5, True, False)
+            self.assertEqual(noise, (True, True, 5) if platform == 'cpu' else (True, False, 20))
+            # What cannot hold that may hold images of the runs of a smaller unit, but not of none.
+            none = made(20, 5, True, False, 100)
+            self.assertEqual(none, (True, True, 5) if platform == 'cpu' else (False, False, 20))
+            self.assertEqual(made(20, 0, False, False), (False, False, 20))
+        never = _paper(**fields, data__cache='never')
+        self.assertFalse(plan_lib.make(never, _CPU, 2**50).rendered)
+        self.assertFalse(plan_lib.make(_paper(), _CPU, 2**50).rendered)
+
+    def test_says_what_becomes_of_images(self):
+        plan = plan_lib.make(_paper(), _CPU, 2**40)
+        for fields, text in (
+            ({}, 'cached on the device'),
+            ({'rendered': True}, 'cached on the device, with what is drawn on them'),
+            ({'cached': False}, 'drawn anew in every epoch'),
+        ):
+            self.assertEqual(dataclasses.replace(plan, **fields).kept, text)
 
     def test_of_a_cache_that_is_asked_for(self):
         # Fewer runs at a time, rather than no cache.
@@ -128,8 +174,9 @@ class RuleTest(parameterized.TestCase):
         self.assertGreaterEqual(plan.cores, len(jax.devices()))
         # One that an earlier version wrote does not say.
         held = plan.to_json()
-        del held['cores']
-        self.assertEqual(plan_lib.Plan.from_json(held).cores, 0)
+        del held['cores'], held['rendered']
+        taken = plan_lib.Plan.from_json(held)
+        self.assertEqual((taken.cores, taken.rendered), (0, False))
 
     def test_goes_to_json_and_back(self):
         plan = plan_lib.make(_paper(), _GPU, 2**40)

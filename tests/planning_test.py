@@ -79,6 +79,10 @@ _BEGUN = {
     'runs of a program': _Case(_NEW, {'compute__runs_per_program': 2}),
     'steps of a chunk': _Case(_HELD, {'compute__steps_per_chunk': 1}),
     'no cache': _Case({'cached': False}, {'data__cache': 'never'}),
+    'no cache of images': _Case(
+        {'cached': False, 'rendered': False}, {'data__cache': 'never'}, {'rendered': True}
+    ),
+    'images as before': _Case(_HELD, plan={'rendered': True}),
     'a cache': _Case(_HELD, {'data__cache': 'always'}, {'cached': False}),
     'no plan': _Case('plan.json is missing', text=''),
     'half a plan': _Case('plan.json is unreadable', text='{"platform":'),

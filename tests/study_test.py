@@ -57,6 +57,18 @@ class StudyTest(parameterized.TestCase):
         self.assertEqual(repeats, [0] * 4 + [1] * 4)
         self.assertCountEqual(resolved.runs_of(0), resolved.runs)
 
+    def test_runs_of_a_law_come_together_in_a_repeat(self):
+        changes = {
+            'a': {},
+            'b': {'train_distribution': 'u1_5'},
+            'c': {'training': {'learning_rate': 1e-4}},
+            'd': {'train_distribution': 'u1_5', 'training': {'learning_rate': 1e-4}},
+        }
+        resolved = study.resolve(_config(changes, repeats=2))
+        found = [(run.repeat, run.condition_index) for run in resolved.runs_of(0)]
+        self.assertEqual(found, [(0, 0), (0, 2), (0, 1), (0, 3), (1, 0), (1, 2), (1, 1), (1, 3)])
+        self.assertEqual([run.condition_index for run in resolved.runs], [0, 0, 1, 1, 2, 2, 3, 3])
+
     def test_a_condition_changes_its_own_fields_only(self):
         changes = {'a': {}, 'b': {'model': {'order': 'relu_pool'}, 'training': {'epochs': 3}}}
         a, b = study.resolve(_config(changes)).conditions

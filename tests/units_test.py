@@ -56,11 +56,17 @@ class DealTest(parameterized.TestCase):
         self.assertEqual([run for block in found for run in block], every)
         self.assertEqual([len(block) for block in found], counts)
 
-    def test_counts_the_repeats_of_a_device(self):
+    def test_counts_what_runs_of_a_device_share_once(self):
         unit = units.Unit(0, (Run(0, 2), Run(2, 2), Run(0, 3), Run(2, 3), Run(0, 4)))
-        self.assertEqual(units.most_repeats([unit], 1), 3)
-        self.assertEqual(units.most_repeats([unit], 2), 2)
-        self.assertEqual(units.most_repeats([unit], 5), 1)
+        for devices, of_repeats, of_conditions in ((1, 3, 2), (2, 2, 2), (5, 1, 1)):
+            found = units.most_tables([unit], devices, lambda run: run.repeat)
+            self.assertEqual(found, of_repeats, devices)
+            found = units.most_tables([unit], devices, lambda run: run.condition_index)
+            self.assertEqual(found, of_conditions, devices)
+        self.assertEqual(
+            units.tables_of(unit.runs, lambda run: run.repeat),
+            {2: Run(0, 2), 3: Run(0, 3), 4: Run(0, 4)},
+        )
 
 
 if __name__ == '__main__':

@@ -1,10 +1,12 @@
 """The memory that a study needs on its devices, predicted from shapes, and what there is."""
 
 import dataclasses
+from collections.abc import Hashable
 from typing import Any
 
-from imbreg_jax.compute import limits
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.compute import limits, units
+from imbreg_jax.data import synthetic
+from imbreg_jax.study import Condition, Run, Study
 
 # Images that all runs of one accelerator evaluate at once.
 EVALUATED_AT_ONCE = 8_000
@@ -18,19 +20,23 @@ class Memory:
     Attributes:
       per_run: a run's parameters, optimiser state, targets and (on accelerators, where all runs
         step at once) the working set of a training step.
-      per_repeat: a repeat's cached noise (training and validation images).
+      per_noise: a repeat's cached noise (training and validation images).
+      per_images: the same images, cached whole.
       per_device: the working set of evaluation and (on CPU) of a training step.
       fixed: what does not grow.
     """
 
     per_run: int
-    per_repeat: int
+    per_noise: int
+    per_images: int
     per_device: int
     fixed: int
 
-    def total(self, runs: int, tables: int, devices: int, cached: bool) -> int:
-        """Bytes for so many runs and noise tables, with or without the cached data set."""
-        kept = tables * self.per_repeat if cached else 0
+    def total(
+        self, runs: int, tables: int, devices: int, cached: bool, rendered: bool = False
+    ) -> int:
+        """Bytes for so many runs and tables of noise or images, with or without these."""
+        kept = tables * (self.per_images if rendered else self.per_noise) if cached else 0
         return self.fixed + devices * self.per_device + runs * self.per_run + kept
 
 
@@ -60,10 +66,11 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     # the next; test and dense sets have generating values.
     others = data.test_size * len(study.test_distributions) + study.evaluation.dense_size
     arrays = FLOAT * (6 * walked + others)
-    images = walked * size**2 * FLOAT
+    noise = walked * size**2 * FLOAT
+    images = network.channels * noise
     if platform == 'cpu':
-        return Memory(state + arrays, images, step + evaluation, 2**28)
-    return Memory(state + arrays + step, images, evaluation, 2**29)
+        return Memory(state + arrays, noise, images, step + evaluation, 2**28)
+    return Memory(state + arrays + step, noise, images, evaluation, 2**29)
 
 
 def evaluated_at_once(study: Study) -> int:
@@ -74,21 +81,39 @@ def evaluated_at_once(study: Study) -> int:
     return max(min(batch, largest), min(batch, study.test_size) * len(study.test_distributions))
 
 
-def bytes_needed(study: Study, platform: str, devices: int, runs: int, cached: bool) -> int:
-    """Bytes that a study's largest program needs with so many runs at once."""
+def renders(study: Study) -> bool:
+    """Whether a study has images that are worth keeping whole."""
+    return any(map(synthetic.draws, study.conditions))
+
+
+def bytes_needed(
+    study: Study, platform: str, devices: int, runs: int, cached: bool, rendered: bool = False
+) -> int:
+    """Bytes that a study's largest program needs with so many runs at once.
+
+    Args:
+      study: the study.
+      platform: of its devices.
+      devices: how many.
+      runs: of a unit, at most.
+      cached: whether noise or images are kept on the devices.
+      rendered: whether images are, of tasks that draw.
+    """
+    parts: dict[int, list[units.Unit]] = {}
+    for unit in units.cut(study, runs):
+        parts.setdefault(unit.program, []).append(unit)
+
+    def table(run: Run) -> Hashable:
+        return synthetic.table_of(study.conditions[run.condition_index], run.repeat, rendered)
 
     def of_program(program: int, group: tuple[int, ...]) -> int:
-        count = len(study.runs_of(program))
-        together = min(runs, count)
-        block = -(-together // devices)
-        of_repeat = count // len(study.repeats)
-        whole = together % devices == 0 and block % of_repeat == 0
-        # A block of runs that begins within a repeat ends within another one.
-        tables = block // of_repeat if whole else -(-(block - 1) // of_repeat) + 1
-        tables = min(len(study.repeats), block, tables)
-        return of(study, study.conditions[group[0]], platform).total(
-            block * devices, tables * devices, devices, cached
-        )
+        first = study.conditions[group[0]]
+        together = min(runs, len(study.runs_of(program)))
+        tables = units.most_tables(parts[program], devices, table) if cached else 0
+        return of(study, first, platform).total(
+            -(-together // devices) * devices, tables * devices, devices, cached,
+            rendered and synthetic.draws(first),
+        )  # fmt: skip
 
     return max(of_program(program, group) for program, group in enumerate(study.programs()))
 

@@ -41,9 +41,11 @@ def requested_bytes(error: BaseException) -> int | None:
 def smaller(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan | None:
     """The next plan that needs less memory, or None.
 
-    First the images are drawn anew instead of cached, which changes no value; then the runs of a
-    unit are halved.
+    First noise is cached instead of drawn images, then images are drawn anew instead of cached,
+    which changes no value; then the runs of a unit are halved.
     """
+    if plan.cached and plan.rendered:
+        return _predicted(study, dataclasses.replace(plan, rendered=False))
     if plan.cached and study.cache != 'always':
         return _predicted(study, dataclasses.replace(plan, cached=False))
     if plan.runs_per_unit > 1:
@@ -66,7 +68,7 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
     )
     tries = []
     if plan.cached:
-        without = _predicted(study, dataclasses.replace(plan, cached=False))
+        without = _predicted(study, dataclasses.replace(plan, cached=False, rendered=False))
         tries.append(f"config.data.cache = 'never' (about {without.bytes_predicted:,} bytes)")
     if plan.runs_per_unit > 1:
         fewer = _predicted(study, _halved(plan))
@@ -81,6 +83,6 @@ def sentence(error: BaseException, study: Study, plan: plan_lib.Plan) -> str:
 
 def _predicted(study: Study, plan: plan_lib.Plan) -> plan_lib.Plan:
     needed = memory.bytes_needed(
-        study, plan.platform, plan.devices, plan.runs_per_unit, plan.cached
+        study, plan.platform, plan.devices, plan.runs_per_unit, plan.cached, plan.rendered
     )
     return dataclasses.replace(plan, bytes_predicted=needed)

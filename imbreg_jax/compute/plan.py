@@ -5,6 +5,8 @@ The rule, fixed and not tuned at start-up:
 - CPU: one device a core, the runs divided over them, one after the other on each (`lax.map`):
   small matrices that stay in a core's cache beat large batched ones there.
 - GPU, TPU: all runs of a device at once (`vmap`).
+- Images that are drawn are kept whole where they fit, else their noise, else nothing. On CPU fewer
+  runs are taken together for that, which costs no time where they train one after the other.
 
 The numbers do not depend on the plan beyond rounding.  A study writes its plan down at its first
 start and keeps it, so that a resumed study repeats an uninterrupted one bit for bit.
@@ -36,13 +38,16 @@ class Plan:
       platform: 'cpu', 'gpu' or 'tpu'.
       devices: how many devices the runs are divided over.
       mapping: 'map' (runs one after the other on a device) or 'vmap' (all at once).
-      cached: whether noise is kept on the devices.
+      cached: whether training and validation images are kept on the devices, or noise of which
+        each step makes them.
       runs_per_unit: runs trained together at most.
       chunk_steps: training steps between two returns to the host, for each program; an epoch's
         last chunk is shorter where they do not divide it.
       bytes_predicted: on all devices together.
       cores: threads that share an operation on CPU, which decide the order of its sums; 0 where a
         version before this one made the plan.
+      rendered: whether what is kept of tasks that draw is images; if not, noise, as in plans of
+        earlier versions.
     """
 
     platform: str
@@ -53,6 +58,14 @@ class Plan:
     chunk_steps: tuple[int, ...]
     bytes_predicted: int
     cores: int = 0
+    rendered: bool = False
+
+    @property
+    def kept(self) -> str:
+        """What becomes of the images between two epochs, in words."""
+        if not self.cached:
+            return 'drawn anew in every epoch'
+        return 'cached on the device' + (', with what is drawn on them' if self.rendered else '')
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -115,8 +128,9 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
     # A device without a run of its own would stand idle.
     least = min(len(devices), wanted)
 
-    def need(runs: int, cached: bool) -> int:
-        return memory.bytes_needed(study, platform, min(len(devices), runs), runs, cached)
+    def need(runs: int, cached: bool, rendered: bool = False) -> int:
+        used = min(len(devices), runs)
+        return memory.bytes_needed(study, platform, used, runs, cached, rendered)
 
     together = _largest(least, wanted, lambda runs: need(runs, False) <= budget)
     if not together:
@@ -127,8 +141,17 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         )
     # Equal units, so that none is left with a few runs and as much to wait for.
     together = units.slice_size(most, together)
+    whole = 0
+    if study.cache != 'never' and memory.renders(study):
+        # What trains one after the other may as well be fewer.
+        fewest = least if mapping == 'map' else together
+        whole = _largest(fewest, together, lambda runs: need(runs, True, True) <= budget)
     cached = study.cache == 'always' or (study.cache == 'auto' and need(together, True) <= budget)
-    if study.cache == 'always' and need(together, True) > budget:
+    if whole:
+        cached, equal = True, units.slice_size(most, whole)
+        # Units of fewer runs may be of more data sets, where they part the runs of one.
+        together = equal if need(equal, True, True) <= budget else whole
+    elif study.cache == 'always' and need(together, True) > budget:
         together = _largest(least, together, lambda runs: need(runs, True) <= budget)
         if not together:
             raise OutOfMemory(
@@ -147,12 +170,15 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
         chunk_steps.append(chunk_length(condition.steps_per_epoch, limit))
     return Plan(
         platform, used, mapping, cached, together, tuple(chunk_steps),
-        need(together, cached), backend.threads(),
+        need(together, cached, whole > 0), backend.threads(), whole > 0,
     )  # fmt: skip
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
-    """The largest number from `low` to `high` that fits, where all below it do; 0 if none does."""
+    """The largest number from `low` to `high` that fits; 0 if `low` does not.
+
+    Where one fits and not all below it do, some number that fits.
+    """
     if not fits(low):
         return 0
     while low < high:

@@ -6,7 +6,7 @@ Plain arithmetic on a study; nothing here knows JAX.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 
 from imbreg_jax.study import Run, Study
 
@@ -67,14 +67,22 @@ def blocks(runs: Sequence[Run], devices: int) -> list[list[Run]]:
     return parts
 
 
-def repeats_of(block: Sequence[Run]) -> list[int]:
-    """The repeats of a device's runs, each once, in order."""
-    return sorted({run.repeat for run in block})
+def tables_of(block: Sequence[Run], table: Callable[[Run], Hashable]) -> dict[Hashable, Run]:
+    """What lies on a device for its runs: each of it once, in order, with the first run it is of.
+
+    Args:
+      block: the device's runs.
+      table: what a run's resident arrays are of; runs for which it is the same share them.
+    """
+    found: dict[Hashable, Run] = {}
+    for run in block:
+        found.setdefault(table(run), run)
+    return found
 
 
-def most_repeats(units: Sequence[Unit], devices: int) -> int:
-    """The most repeats that a device has runs of, in any of these units."""
+def most_tables(units: Sequence[Unit], devices: int, table: Callable[[Run], Hashable]) -> int:
+    """The most of `tables_of` that a device has, in any of these units."""
     return max(
-        (len(repeats_of(block)) for unit in units for block in blocks(unit.runs, devices)),
+        (len(tables_of(block, table)) for unit in units for block in blocks(unit.runs, devices)),
         default=1,
     )

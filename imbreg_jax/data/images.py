@@ -1,6 +1,6 @@
 """The noise of a split's images, as a function of key and index: it needs neither disk nor memory.
 
-It may also be kept on the device: `noise_table` computes the same values bit for bit.
+It may also be kept on a device, and so may what is made of it, bit for bit the same: see `apart`.
 """
 
 from collections.abc import Callable
@@ -36,8 +36,7 @@ def noise(
       key: the split's key (scalar).
       indices: [n] int32, which images.
       size: height and width in pixels.
-      root: any key that all runs of a program share; no value depends on it, and without it the
-        promise of `noise_table` does not hold under `vmap` over runs on CPU.
+      root: any key that all runs of a program share; see `apart`.
       draw: the law of a pixel.
 
     Returns:
@@ -47,17 +46,33 @@ def noise(
     def draw_one(index):
         return draw(jax.random.fold_in(key, index), (size, size))
 
-    def draw_all(indices):
-        return jax.vmap(draw_one)(lax.optimization_barrier(indices))
+    return apart(jax.vmap(draw_one), key if root is None else root, indices)
 
-    # Drawing must stay a computation of its own: fused with its user it may round differently from
-    # one program to the next. Accelerators keep the barriers; XLA:CPU drops them before it fuses
-    # and fuses nothing into or out of a branch, so there it is one, of a condition that always
-    # holds and that no compiler can foresee. Of a key that all runs share, as `vmap` makes a
-    # selection of a branch that each run takes for itself.
-    bits = jax.random.key_data(key if root is None else root).ravel()[0]
-    nothing = lambda i: jnp.zeros((*i.shape, size, size), jnp.float32)  # noqa: E731
-    return lax.optimization_barrier(lax.cond((bits | 1) != 0, draw_all, nothing, indices))
+
+def apart(function: Callable[..., jax.Array], root: jax.Array, *given: jax.Array) -> jax.Array:
+    """`function(*given)` as a computation of its own, whose values are the same in every program.
+
+    Fused with its user or with what makes its arguments it may round differently from one program
+    to the next. Accelerators keep the barriers; XLA:CPU drops them before it fuses and fuses
+    nothing into or out of a branch, so there it is one, of a condition that always holds and that
+    no compiler can foresee.
+
+    Args:
+      function: of arrays to an array.
+      root: any key that all runs of a program share, as `vmap` makes a selection of a branch that
+        each run takes for itself; no value depends on it.
+      *given: its arguments.
+    """
+
+    def made(*given):
+        return function(*lax.optimization_barrier(given))
+
+    def nothing(*given):
+        shape = jax.eval_shape(function, *given)
+        return jnp.zeros(shape.shape, shape.dtype)
+
+    bits = jax.random.key_data(root).ravel()[0]
+    return lax.optimization_barrier(lax.cond((bits | 1) != 0, made, nothing, *given))
 
 
 def nuisance(key: jax.Array, indices: jax.Array, count: int) -> jax.Array:
@@ -96,14 +111,3 @@ def walk(count: int, visit: Callable[[jax.Array], Any], batch: int = 0) -> Any:
     indices = jnp.minimum(jnp.arange(batches * batch, dtype=jnp.int32), count - 1)
     out = lax.map(visit, indices.reshape(batches, batch))
     return jax.tree.map(lambda a: a.reshape(batches * batch, *a.shape[2:])[:count], out)
-
-
-def noise_table(
-    key: jax.Array,
-    indices: jax.Array,
-    size: int,
-    root: jax.Array | None = None,
-    draw: Draw = pixel_laws.normal,
-) -> jax.Array:
-    """[n, size, size] float32: the noise images with these indices [n], to keep on the device."""
-    return walk(len(indices), lambda places: noise(key, indices[places], size, root, draw))

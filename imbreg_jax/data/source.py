@@ -6,6 +6,7 @@ generating values; one of somebody's own arrays would hold them on the device.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -33,10 +34,10 @@ class Place(NamedTuple):
       root: the study's root key.
       repeat: [] int32, the run's repeat: with a purpose, the root of its keys.
       member: [] int32, the run's number in its ensemble, of which its training's keys come too.
-      slot: [] int32, the repeat's place among its device's resident arrays.
+      slot: [] int32, the run's place among its device's resident arrays.
       rows: {split: [..., n]} float32 generating values (or what else a source has of an image).
       dials: {dotted field: [] float32} of the run.
-      resident: what lies on the run's device for all its repeats, {split: [repeats, n, ...]}.
+      resident: what lies on the run's device for all its runs, {split: [tables, n, ...]}.
     """
 
     root: jax.Array
@@ -74,8 +75,17 @@ class Source(Protocol):
         """On the host: {split: [..., n]} float32, what a run's images are made of or found by."""
         ...
 
-    def resident(self, root: jax.Array, repeat: jax.Array) -> dict[str, Any]:
-        """Traced: {split: [n, ...]} of a repeat, for a device to keep."""
+    def table(self, condition: Condition, repeat: int) -> Hashable:
+        """On the host: what a run's resident arrays are of.
+
+        Runs for which it is the same share them, and a device keeps them once.
+        """
+        ...
+
+    def resident(
+        self, root: jax.Array, repeat: jax.Array, rows: dict[str, jax.Array]
+    ) -> dict[str, Any]:
+        """Traced: {split: [n, ...]} of a run with this repeat and these rows, to be kept."""
         ...
 
     def images(self, at: Place, split: str, index: jax.Array) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -45,19 +46,42 @@ def generating_values(
     return np.stack(laws)
 
 
+def draws(condition: Condition) -> bool:
+    """Whether the images of a condition are worth keeping whole; see `Task.drawn`."""
+    return TASKS[condition.task.name].drawn
+
+
+def table_of(condition: Condition, repeat: int, rendered: bool) -> Hashable:
+    """What a run's resident arrays are of, among those of its program; see `Source.table`.
+
+    Noise is a repeat's. A rendered image is made of noise and of its generating value, and a
+    repeat's are those of one draw under the condition's law; all other fields that an image is made
+    by are code, which runs of a program share. A dial changes targets at most: a task's images have
+    no other arguments.
+
+    Args:
+      condition: the run's.
+      repeat: the run's.
+      rendered: whether images are kept whole where they are drawn.
+    """
+    return (repeat, condition.distribution.identity if rendered and draws(condition) else '')
+
+
 class Synthetic:
     """The images of conditions that share a program; see `source.Source`.
 
     Attributes:
       task: the family of images.
       size: pixels along each side.
+      renders: whether a device keeps its images, and not the noise of which each step makes them.
     """
 
-    def __init__(self, study: Study, condition: Condition):
-        """Args: the study, and one of the conditions."""
+    def __init__(self, study: Study, condition: Condition, rendered: bool = False):
+        """Args: the study, one of the conditions, and whether drawn images are kept whole."""
         self.study = study
         self.task: Task = TASKS[condition.task.name]
         self.size = condition.data.image_size
+        self.renders = rendered and self.task.drawn
         self._part = (condition.data.folds, condition.data.validation_size)
         self._law = PIXEL_LAWS[condition.data.pixel_law]
         self._counts = {
@@ -93,14 +117,31 @@ class Synthetic:
             for split in SPLITS
         }
 
-    def resident(self, root: jax.Array, repeat: jax.Array) -> dict[str, Any]:
-        """The noise of a repeat's training and validation images, for a device to keep."""
-        tables = {}
-        for split in KEPT:
-            every = jnp.arange(self.count(split), dtype=jnp.int32)
-            key, places = self._found(root, repeat, split, every)
-            tables[split] = images.noise_table(key, places, self.size, root, self._law.draw)
-        return tables
+    def table(self, condition: Condition, repeat: int) -> Hashable:
+        """What a run's resident arrays are of; see `table_of`."""
+        return table_of(condition, repeat, self.renders)
+
+    def resident(
+        self, root: jax.Array, repeat: jax.Array, rows: dict[str, jax.Array]
+    ) -> dict[str, Any]:
+        """{split: [n, H, W]} noise of training and validation, or [n, H, W * channels] images.
+
+        A few images are made at a time. Their channels lie beside each other, as a last axis of one
+        channel would be padded to a hundred where arrays lie in tiles.
+        """
+
+        def visit(split, index):
+            key, place = self._found(root, repeat, split, index)
+            noise = images.noise(key, place, self.size, root, self._law.draw)
+            if not self.renders:
+                return noise
+            made = self._made(root, key, place, rows[split][index], noise)
+            return made.reshape(*made.shape[:-2], -1)
+
+        return {
+            split: images.walk(self.count(split), lambda index, split=split: visit(split, index))
+            for split in KEPT
+        }
 
     def _found(
         self, root: jax.Array, repeat: jax.Array, split: str, index: jax.Array
@@ -129,10 +170,25 @@ class Synthetic:
         return self.task.measured(images, at.dials)
 
     def _images(self, at: Place, split: str, generating: jax.Array, index: jax.Array) -> jax.Array:
+        kept = at.resident[split][at.slot, index] if split in at.resident else None
+        if kept is not None and self.renders:
+            return kept.reshape(*kept.shape[:-1], self.size, self.channels)
         key, place = self._found(at.root, at.repeat, split, index)
-        if split in at.resident:
-            noise = at.resident[split][at.slot, index]
-        else:
-            noise = images.noise(key, place, self.size, at.root, self._law.draw)
+        if kept is None:
+            kept = images.noise(key, place, self.size, at.root, self._law.draw)
+        return self._made(at.root, key, place, generating, kept)
+
+    def _made(
+        self,
+        root: jax.Array,
+        key: jax.Array,
+        place: jax.Array,
+        generating: jax.Array,
+        noise: jax.Array,
+    ) -> jax.Array:
+        """Images of their noise, whether they are kept or not."""
         nuisance = images.nuisance(key, place, self.task.nuisance)
-        return self.task.images(generating, noise, nuisance, self._law)
+        make = lambda *given: self.task.images(*given, self._law)  # noqa: E731
+        if not self.task.drawn:
+            return make(generating, noise, nuisance)
+        return images.apart(make, root, generating, noise, nuisance)

@@ -101,6 +101,9 @@ class Task:
       expected: (law of a pixel, pixels) to the mean of the statistic over images of noise of
         standard deviation 1, where targets are that times the standard deviation of an image;
         None where images are made of generating values as they are.
+      drawn: whether an image takes more than a few operations a pixel to make of its noise, as of a
+        form that is drawn over it: where there is room, devices then keep images, and not the noise
+        that those of all laws share. No image depends on it.
       least_image_size: pixels along a side of an image in which targets from 1 to 10 have room.
       budget: what training on it takes.
     """
@@ -120,6 +123,7 @@ class Task:
     keeps: tuple[str, ...] = ()
     quantity: str = ''
     expected: Callable[[Any, int], float] | None = None
+    drawn: bool = False
     least_image_size: int = 1
     budget: Budget = Budget()
 

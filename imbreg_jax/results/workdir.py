@@ -16,7 +16,7 @@ from imbreg_jax.study import Study, adopt, differences, restore
 
 FORMAT = 1
 # Fields of a plan that change no number.
-_FREE = ('cached', 'bytes_predicted')
+_FREE = ('cached', 'rendered', 'bytes_predicted')
 
 
 class Workdir:

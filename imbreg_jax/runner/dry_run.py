@@ -105,8 +105,7 @@ def _programs(study: Study, plan: plan_lib.Plan) -> Iterable[str]:
 
 def _costs(study: Study, plan: plan_lib.Plan, devices: list[Any], workdir: str) -> Iterable[str]:
     kind = f'{len(devices)} x {devices[0].device_kind}'
-    cached = 'cached on the device' if plan.cached else 'drawn anew in every epoch'
-    yield f'memory: about {plan.bytes_predicted / 1e9:.2g} GB on {kind}, images {cached}'
+    yield f'memory: about {plan.bytes_predicted / 1e9:.2g} GB on {kind}, images {plan.kept}'
     images = sum(study.conditions[run.condition_index].images for run in study.runs)
     rate = speed.recall(devices)
     if rate:

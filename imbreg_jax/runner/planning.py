@@ -63,7 +63,7 @@ def plan_for(study: Study, workdir: Workdir | None, devices: list[Any]) -> plan_
         return plan_lib.make(study, devices)
     if plan.cached and study.cache == 'never':
         # The values are the same bit for bit, so this may change on the way.
-        plan = dataclasses.replace(plan, cached=False)
+        plan = dataclasses.replace(plan, cached=False, rendered=False)
     return plan
 
 

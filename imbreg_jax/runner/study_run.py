@@ -187,6 +187,8 @@ class StudyRun:
         if smaller is None:
             raise plan_lib.OutOfMemory(text) from error
         how = 'the same images drawn anew instead of cached'
+        if smaller.cached and plan.rendered:
+            how = 'the noise of the images cached instead of the images'
         if smaller.runs_per_unit != plan.runs_per_unit:
             how = f'programs of up to {smaller.runs_per_unit} runs, one after the other'
         logger.warning('%s; going on with %s', text, how)
@@ -273,7 +275,7 @@ def _describe(study: Study, plan: plan_lib.Plan, devices: list[Any]) -> None:
         jax.__version__,
         platform_lib.python_version(),
         plan.bytes_predicted / 1e9,
-        'cached on the device' if plan.cached else 'drawn anew in every epoch',
+        plan.kept,
     )
 
 

@@ -155,12 +155,18 @@ class Study:
         return tuple(dict.fromkeys(run.result for run in self.runs))
 
     def runs_of(self, program: int) -> list[Run]:
-        """The runs of a program, repeat-major, so that those of a repeat come together."""
+        """The runs of a program, repeat-major, and in a repeat those of a law one after the other.
+
+        So those come together that may share what lies on their device.
+        """
         group = self.programs()[program]
+        laws = [self.conditions[index].distribution.identity for index in group]
+        places = {law: place for place, law in enumerate(dict.fromkeys(laws))}
+        together = sorted((places[law], i) for law, i in zip(laws, group, strict=True))
         return [
             Run(index, repeat, member)
             for repeat in self.repeats
-            for index in group
+            for _, index in together
             for member in range(self.conditions[index].remedy.members)
         ]
 

@@ -12,6 +12,7 @@ from imbreg_jax.compute.run_axis import RunAxis
 from imbreg_jax.data import randomness
 from imbreg_jax.data.images import WALK_BATCH
 from imbreg_jax.data.randomness import Purpose
+from imbreg_jax.data.source import KEPT
 from imbreg_jax.study import Condition, ConfigError, Run, Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
 from imbreg_jax.training.remedy import COMMON, Remedy
@@ -100,20 +101,21 @@ class Engine:
         axis, programs = self.axis, self.programs
         source = programs.learner.source
         conditions = self._conditions()
-        repeats = np.array([run.repeat for run in self.unit.runs], np.int32)
-        # A device has what belongs to the repeats of its own runs, and of no other.
-        local = [units.repeats_of(block) or [int(repeats[0])] for block in axis.blocks]
-        tables = [np.pad(part, (0, programs.tables - len(part)), mode='edge') for part in local]
-        # Which of its device's repeats each place's run is of; a copy may be of none of them.
-        places = programs.layout.places
+        runs = self.unit.runs
+        repeats = np.array([run.repeat for run in runs], np.int32)
+        made = [
+            source.rows(condition, run.repeat)
+            for condition, run in zip(conditions, runs, strict=True)
+        ]
+        rows = {split: np.stack([row[split] for row in made]) for split in made[0]}
+        # A device has what its own runs take, and nothing of another's.
+        local = [units.tables_of(block or runs[:1], programs.table) for block in axis.blocks]
+        # Which of that each place's run takes; a copy's may be none of it.
         slots = np.zeros(len(axis.held), np.int32)
         for spot, run in enumerate(axis.held):
-            known = local[spot // places]
-            slots[spot] = known.index(repeats[run]) if repeats[run] in known else 0
-        rows = [
-            source.rows(condition, run.repeat)
-            for condition, run in zip(conditions, self.unit.runs, strict=True)
-        ]
+            known = list(local[spot // programs.layout.places])
+            table = programs.table(runs[run])
+            slots[spot] = known.index(table) if table in known else 0
         # Of a remedy that shares the program of none, the program knows no dial.
         own = programs.learner.remedy.dials()
         dials = [
@@ -125,7 +127,7 @@ class Engine:
                 repeat=repeats,
                 member=np.array([run.member for run in self.unit.runs], np.int32),
                 slot=np.zeros(len(repeats), np.int32),
-                rows={split: np.stack([row[split] for row in rows]) for split in rows[0]},
+                rows=rows,
                 dials={
                     name: np.array([dial[name] for dial in dials], np.float32) for name in dials[0]
                 },
@@ -133,8 +135,11 @@ class Engine:
         )
         self.run_data = self.run_data._replace(slot=axis.per_device(slots))
         if self.plan.cached:
-            spread = axis.per_device(np.concatenate(tables).astype(np.int32))
-            self.resident = programs.resident((), spread, (), self.shared)
+            first = [[runs.index(run) for run in part.values()] for part in local]
+            padded = [np.pad(part, (0, programs.tables - len(part)), mode='edge') for part in first]
+            of = np.concatenate(padded)
+            made_of = repeats[of], {split: rows[split][of] for split in KEPT}
+            self.resident = programs.resident((), axis.per_device(made_of), (), self.shared)
         self.targets = programs.measure((), self.run_data, self.resident, self.shared)
         self.lessons = self._lessons()
 

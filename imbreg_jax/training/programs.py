@@ -4,7 +4,7 @@ What differs between the runs of a program is data: targets, dials, a remedy's a
 what differs between units. Nothing is fetched between the steps of a chunk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import KEPT, Place, Source
 from imbreg_jax.data.synthetic import Synthetic
 from imbreg_jax.model import network
-from imbreg_jax.study import Study
+from imbreg_jax.study import Run, Study
 from imbreg_jax.training import optimizer, step
 from imbreg_jax.training.remedy import NONE
 from imbreg_jax.training.step import Epoch, Learner, TrainState
@@ -33,7 +33,7 @@ class RunData(NamedTuple):
     Attributes:
       repeat: [] int32, the repeat's number: with a purpose, the root of the run's keys.
       member: [] int32, its number in its ensemble.
-      slot: [] int32, the repeat's place among what lies on its device.
+      slot: [] int32, the run's place among what lies on its device.
       rows: {split: [..., n]} of the source.
       dials: {dotted field: [] float32}, those of the remedy under 'remedy.'.
     """
@@ -81,7 +81,7 @@ class Programs:
       study, plan: whose they are.
       program: their number in `Study.programs()`.
       layout: how runs lie on devices.
-      tables: resident arrays on each device, at most: one for each repeat that it has runs of.
+      tables: data sets of which a device keeps what it is told to, at most; see `table`.
       learner: what the conditions share.
       steps_per_epoch: training steps in an epoch.
       chunk_steps: training steps in a chunk; an epoch's last one may be shorter.
@@ -111,7 +111,7 @@ class Programs:
         self.program = program
         self.plan = planned
         condition = study.conditions[study.programs()[program][0]]
-        source: Source = Synthetic(study, condition)
+        source: Source = Synthetic(study, condition, planned.rendered)
         # Remedies that give arrays only share the program of none.
         remedy = condition.remedy if condition.remedy.code else NONE
         made = network.of(condition.model, source.channels, remedy.outputs)
@@ -124,7 +124,7 @@ class Programs:
             unit for unit in units.cut(study, planned.runs_per_unit) if unit.program == program
         ]
         whole += parts
-        self.tables = units.most_repeats(whole, len(devices))
+        self.tables = units.most_tables(whole, len(devices), self.table)
         self.layout = Layout(planned, devices, max(len(unit.runs) for unit in whole))
         self.compile = self.layout.compile
         # One table at a time: all at once would need the memory of another set of them.
@@ -138,8 +138,13 @@ class Programs:
         self.pictures = jax.jit(self._pictures)
         self.remeasure = jax.jit(self._remeasure)
 
-    def _resident(self, _: Any, repeat: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
-        return self.learner.source.resident(shared['root'], repeat)
+    def table(self, run: Run) -> Hashable:
+        """What a run's resident arrays are of; see `Source.table`."""
+        condition = self.study.conditions[run.condition_index]
+        return self.learner.source.table(condition, run.repeat)
+
+    def _resident(self, _: Any, made_of: Any, __: Any, shared: Any) -> dict[str, jax.Array]:
+        return self.learner.source.resident(shared['root'], *made_of)
 
     def _measure(self, _: Any, run: RunData, device: Any, shared: Any) -> dict[str, Any]:
         """Targets of the fixed splits, computed once, so that every program sees the same bits."""

@@ -60,6 +60,7 @@ BLOB_COUNT = register(
         floor=template.floor(blobs, 1 + 2 * MOST),
         keeps=tuple(FLIPS),
         quantity='number',
+        drawn=True,
         # Twice what ten blobs take, each of four radii by four.
         least_image_size=27,
         budget=Budget(epochs=5, train_size=20_000),

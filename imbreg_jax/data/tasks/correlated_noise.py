@@ -68,6 +68,7 @@ CORRELATION_LENGTH = register(
         symmetry='dilation',
         keeps=tuple(FLIPS),
         quantity='blur width',
+        drawn=True,
         # Four times the greatest width.
         least_image_size=20,
         budget=Budget(epochs=5, train_size=20_000),

@@ -44,6 +44,7 @@ DISC_RADIUS = register(
         symmetry='dilation',
         keeps=tuple(FLIPS),
         quantity='radius',
+        drawn=True,
         # The greatest radius to both sides of the centre.
         least_image_size=2 * 10 + 1,
         budget=Budget(epochs=5, train_size=20_000),

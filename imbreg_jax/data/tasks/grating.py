@@ -26,9 +26,12 @@ def sinusoid(generating: jax.Array, noise: jax.Array, nuisance: jax.Array) -> ja
     phase = 2 * jnp.pi * nuisance[:, 1, None, None]
     rows = jnp.arange(height, dtype=jnp.float32)[:, None]
     columns = jnp.arange(width, dtype=jnp.float32)
-    along = columns * jnp.cos(angle) + rows * jnp.sin(angle)
-    period = PIXELS * generating[..., None, None]
-    return (noise + AMPLITUDE * jnp.sin(2 * jnp.pi * along / period + phase))[..., None]
+    turn = 2 * jnp.pi / (PIXELS * generating[..., None, None])
+    down = turn * jnp.sin(angle) * rows + phase
+    right = turn * jnp.cos(angle) * columns
+    # The sine of their sum, which takes one of each row and column and none of a pixel.
+    wave = jnp.sin(down) * jnp.cos(right) + jnp.cos(down) * jnp.sin(right)
+    return (noise + AMPLITUDE * wave)[..., None]
 
 
 GRATING_PERIOD = register(
@@ -42,6 +45,7 @@ GRATING_PERIOD = register(
         symmetry='dilation',
         keeps=tuple(FLIPS),
         quantity='period',
+        drawn=True,
         # Half the longest period.
         least_image_size=int(10 * PIXELS / 2),
         budget=Budget(epochs=5, train_size=20_000),

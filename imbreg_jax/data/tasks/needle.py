@@ -27,9 +27,10 @@ def bar(generating: jax.Array, noise: jax.Array, nuisance: jax.Array) -> jax.Arr
     column = template.place(2 * LENGTH, width, nuisance[:, 1])
     down, right = template.offsets(noise, row, column)
     angle = (jnp.pi / UNITS) * generating[..., None, None]
-    along = right * jnp.cos(angle) + down * jnp.sin(angle)
-    across = down * jnp.cos(angle) - right * jnp.sin(angle)
-    profile = jnp.exp(-((along / LENGTH) ** 2 + (across / WIDTH) ** 2) / 2)
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    along = right * (cosine / LENGTH) + down * (sine / LENGTH)
+    across = down * (cosine / WIDTH) - right * (sine / WIDTH)
+    profile = jnp.exp(-(along**2 + across**2) / 2)
     return (noise + CONTRAST * profile)[..., None]
 
 
@@ -46,6 +47,7 @@ NEEDLE_ANGLE = register(
         # A flip would take the angle from half a turn.
         keeps=('half_turn',),
         quantity='angle',
+        drawn=True,
         # Two standard deviations of its length to both sides of the centre.
         least_image_size=int(4 * LENGTH) + 1,
         budget=Budget(epochs=5, train_size=20_000),

@@ -25,8 +25,10 @@ def blob(generating: jax.Array, noise: jax.Array, nuisance: jax.Array) -> jax.Ar
     height, width = noise.shape[-2:]
     row = template.place(2 * RADIUS, height, nuisance[:, 0])
     down, right = template.offsets(noise, row, generating * ((width - 1) / UNITS))
-    profile = jnp.exp(-(down**2 + right**2) / (2 * RADIUS**2))
-    return (noise + CONTRAST * profile)[..., None]
+    # A blob is the product of its profiles.
+    rows = CONTRAST * jnp.exp(-(down**2) / (2 * RADIUS**2))
+    columns = jnp.exp(-(right**2) / (2 * RADIUS**2))
+    return (noise + rows * columns)[..., None]
 
 
 POSITION = register(
@@ -40,6 +42,7 @@ POSITION = register(
         floor=template.floor(blob, 1),
         symmetry='translation',
         keeps=('top_bottom',),
+        drawn=True,
         # At 1 and 10 the blob is its radius away from the edge.
         least_image_size=int(UNITS * RADIUS) + 1,
         budget=Budget(epochs=5, train_size=20_000),
