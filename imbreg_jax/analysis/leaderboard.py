@@ -29,7 +29,8 @@ from imbreg_jax.evaluation.metrics import METRICS
 
 REMEDY, TASK, RATE = 'remedy', 'task.name', 'training.learning_rate'
 NO_REMEDY = 'no remedy'
-# What a rate is chosen by: a column of metrics.jsonl.
+# What a rate is chosen by: a column of metrics.jsonl, and a metric of results.csv where a study has
+# validation images of its test laws too.
 CRITERION = 'validation_mse'
 BETTER, WORSE, SAME, UNDECIDED = 'better', 'worse', 'same within the margin', 'undecided'
 MANY = 'mae_many'
@@ -81,12 +82,13 @@ class Place:
     entries: tuple[Entry, ...]
 
 
-def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place], list[str]]:
+def places(study: FinishedStudy, chosen_under: str = '') -> tuple[list[Place], list[str]]:
     """Returns where remedies stand beside no remedy, and which conditions stand beside none.
 
     Args:
       study: the loaded study.
-      criterion: the column of metrics.jsonl whose mean at the last epoch chooses the rate.
+      chosen_under: on validation images of which law the mean error of trained networks chooses
+        the rate: '' for the training law, or a test distribution of `informed_tests`.
 
     Returns:
       The places in the order of the study; and the names of conditions with a remedy that have no
@@ -94,7 +96,7 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
     """
     settings = comparison.settings(study)
     every = {name: settings[name] for name in study.trained}
-    errors = _validation(study, criterion)
+    errors = _validation(study, chosen_under)
     of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
     for name, own in every.items():
         of_task.setdefault(own.get(TASK), {})[name] = own
@@ -150,15 +152,99 @@ def _entry(
     return Entry(remedy, name, rates[name], tuple(sorted(tried)))
 
 
-def _validation(study: FinishedStudy, criterion: str) -> dict[str, float]:
-    """Returns condition -> its mean error at the last epoch; inf where a repeat has none."""
-    rows = study.metrics
-    last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
-    means = last.groupby('condition')[criterion].agg(lambda own: np.mean(own.to_numpy(float)))
+def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, float]:
+    """Returns condition -> its mean error at the end of training; inf where a repeat has none.
+
+    From results.csv where that has it, which of an ensemble is the error of its mean prediction;
+    else, under the training law, from metrics.jsonl.
+    """
+    means: dict[str, float] = {}
+    if not chosen_under and CRITERION in study.metrics:
+        rows = study.metrics
+        last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
+        found = last.groupby('condition')[CRITERION].agg(lambda own: np.mean(own.to_numpy(float)))
+        means = {str(name): float(mean) for name, mean in found.items()}
+    for name in study.trained:
+        held = study.values('cnn', name, chosen_under, CRITERION)
+        if len(held):
+            means[name] = float(held.mean())
     lost = {condition for condition, _ in study.diverged}
     return {
-        str(name): math.inf if name in lost or not math.isfinite(mean) else float(mean)
+        name: math.inf if name in lost or not math.isfinite(mean) else mean
         for name, mean in means.items()
+    }
+
+
+def informed_tests(study: FinishedStudy) -> list[str]:
+    """Returns the test laws of which every network has an error on validation images."""
+    return [
+        test
+        for test in study.test_distributions
+        if study.trained
+        and all(len(study.values('cnn', name, test, CRITERION)) for name in study.trained)
+    ]
+
+
+# What `informed` has of a comparison, under these names with 'informed_' before them.
+INFORMED = ('ratio', 'low', 'high', 'verdict', 'rate', 'source')
+
+
+def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compares remedies at the rates of least error on validation images of the test law.
+
+    Args:
+      study: the loaded study.
+      frame: its `table`.
+
+    Returns:
+      The table with `INFORMED` columns beside its own, NaN or '' where nothing is known; and a row
+      per setting, remedy and `informed_tests`: setting, remedy, test_distribution, then, as
+      `summary` has them of MSE or of the first metric there is, informed_ratio, informed_low,
+      informed_high, informed_better, informed_worse, informed_source. The former is as it came and
+      the latter empty where nothing was chosen.
+    """
+    empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
+    tests = informed_tests(study)
+    if not tests or not (frame['rates_tried'] > 1).any():
+        return frame, empty
+    keys = [*_KEYS, 'remedy']
+    parts, sums = [], []
+    for test in tests:
+        found, _ = places(study, test)
+        own = table(dataclasses.replace(study, test_distributions={
+            test: study.test_distributions[test]}), found, {})  # fmt: skip
+        parts.append(own[[*keys, *INFORMED]])
+        rows = summary(study, found, own, {}, test, own['metric'].iloc[0])
+        kept = ['ratio', 'low', 'high', 'better', 'worse', 'source']
+        rows = rows[['setting', 'remedy', *kept]].rename(columns=lambda k: _informed(k, kept))
+        sums.append(rows.assign(test_distribution=test))
+    beside = pd.concat(parts).rename(columns=lambda k: _informed(k, INFORMED))
+    merged = frame.merge(beside, how='left', on=keys, validate='one_to_one')
+    merged['informed_verdict'] = merged['informed_verdict'].fillna('')
+    return merged, pd.concat(sums, ignore_index=True)
+
+
+def _informed(key: str, of: Sequence[str]) -> str:
+    return f'informed_{key}' if key in of else key
+
+
+def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:
+    """Returns how often both choices are the same rate, by whether the law is the test law.
+
+    Args:
+      frame: the table that `informed` returned.
+
+    Returns:
+      Whether training has the test law -> (how often the same, of how many), a choice being that of
+      one remedy, or of none, under one setting, law and test law, among several rates.
+    """
+    rows = frame[(frame['rates_tried'] > 1) & frame['informed_rate'].notna()]
+    rows = rows.drop_duplicates(['setting', 'law', 'test_distribution', 'remedy'])
+    same = rows['rate'] == rows['informed_rate']
+    balanced = rows['balanced'].astype(bool)
+    return {
+        even: (int(same[balanced == even].sum()), int((balanced == even).sum()))
+        for even in (False, True)
     }
 
 

@@ -38,6 +38,8 @@ class Purpose(enum.IntEnum):
     REDRAWN_LAYERS = 15
     VIEWS = 16
     VARIATIONS = 17
+    SELECTION_TARGETS = 18
+    SELECTION_IMAGES = 19
 
 
 def root_key(seed: int) -> jax.Array:
