@@ -16,9 +16,9 @@ and, beside that, of the test law.
 
 The whole may be cut into parts by task and remedy, and their workdirs reported together as one
 study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on seed, repeat and condition
-alone, so all parts would train the same ones of no remedy: parts after the first leave them out with
-`alone`, with the same choice of `rates`. A remedy that is not trained beside no remedy is compared
-as well, but for its time.
+alone, so all parts would train the same ones of no remedy: parts of a task after its first leave
+them out with `alone`, and have the same choice of `rates`. A remedy that is not trained beside no
+remedy is compared as well, but for its time.
 
 The remedies are those that `imbreg_jax.remedies` has, so one that is added is compared here. All
 have the task's budget (`imbreg_jax.data.tasks`; for std the steps of one pass), 10 repeats, and

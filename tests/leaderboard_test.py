@@ -203,8 +203,11 @@ class LeaderboardTest(parameterized.TestCase):
             return 0.05 if own['remedy'] and own[_RATE] == 1e-2 else 0.1
 
         # What metrics.jsonl would choose: results.csv goes first.
-        other = {'validation': lambda own: 1.0 if own[_RATE] == 1e-2 else 2.0}
-        return self._study(conditions, bias, selection=selection, **(other | options))
+        other = {
+            'selection': selection,
+            'validation': lambda own: 1.0 if own[_RATE] == 1e-2 else 2.0,
+        }
+        return self._study(conditions, bias, **(other | options))
 
     def test_the_test_law_may_choose_another_rate_and_stands_beside(self):
         study = self._chosen_twice()

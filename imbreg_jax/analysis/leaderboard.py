@@ -187,6 +187,7 @@ def informed_tests(study: FinishedStudy) -> list[str]:
 
 # What `informed` has of a comparison, under these names with 'informed_' before them.
 INFORMED = ('ratio', 'low', 'high', 'verdict', 'rate', 'source')
+_SUMMED = ('ratio', 'low', 'high', 'better', 'worse', 'source')
 
 
 def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -215,17 +216,16 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, p
             test: study.test_distributions[test]}), found, {})  # fmt: skip
         parts.append(own[[*keys, *INFORMED]])
         rows = summary(study, found, own, {}, test, own['metric'].iloc[0])
-        kept = ['ratio', 'low', 'high', 'better', 'worse', 'source']
-        rows = rows[['setting', 'remedy', *kept]].rename(columns=lambda k: _informed(k, kept))
+        rows = rows[['setting', 'remedy', *_SUMMED]].rename(columns=_informed(_SUMMED))
         sums.append(rows.assign(test_distribution=test))
-    beside = pd.concat(parts).rename(columns=lambda k: _informed(k, INFORMED))
+    beside = pd.concat(parts).rename(columns=_informed(INFORMED))
     merged = frame.merge(beside, how='left', on=keys, validate='one_to_one')
     merged['informed_verdict'] = merged['informed_verdict'].fillna('')
     return merged, pd.concat(sums, ignore_index=True)
 
 
-def _informed(key: str, of: Sequence[str]) -> str:
-    return f'informed_{key}' if key in of else key
+def _informed(keys: Sequence[str]) -> dict[str, str]:
+    return {key: f'informed_{key}' for key in keys}
 
 
 def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:

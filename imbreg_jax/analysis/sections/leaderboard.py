@@ -293,14 +293,13 @@ def _of_informed(frame: pd.DataFrame) -> list[Column]:
     """Columns of rates that are chosen under the test law, where the table has any."""
     if _INFORMED not in frame:
         return []
+    source = 'informed_source'
     counts = [('informed_better', BETTER), ('informed_worse', WORSE)]
     return [
-        Column(_INFORMED, 'ratio, test law’s rate', formats.NUMBER, 'informed_source'),
-        Column(
-            ('informed_low', 'informed_high'), 'its t interval', formats.INTERVAL, 'informed_source'
-        ),
+        Column(_INFORMED, 'ratio, test law’s rate', formats.NUMBER, source),
+        Column(('informed_low', 'informed_high'), 'its t interval', formats.INTERVAL, source),
         *(
-            Column(key, f'{word}, test law’s rate', formats.COUNT, 'informed_source')
+            Column(key, f'{word}, test law’s rate', formats.COUNT, source)
             for key, word in counts
             if key in frame
         ),
