@@ -3,10 +3,22 @@
     ./launch.sh --config=configs/remedies.py
     ./launch.sh --config=configs/remedies.py:std,disc_radius       # some tasks
     ./launch.sh --config=configs/remedies.py:std/inverse,fds       # some remedies
+    ./launch.sh --config=configs/remedies.py:std/inverse/rates     # at three learning rates each
+    ./launch.sh --config=configs/remedies.py:std/fds/rates,alone   # without no remedy, see below
     python -m imbreg_jax.main --config=configs/remedies.py
 
 Time: a day or more on 2 CPU cores; about 12 seconds a network there, more where a remedy takes a
 pass over the features. `--dry_run` says what it would be here.
+
+With `rates` each, and no remedy, is trained at a third of the task's learning rate, at it and at
+three times it, and the leaderboard chooses one for each, on validation images of the training law
+and, beside that, of the test law.
+
+The whole may be cut into parts by task and remedy, and their workdirs reported together as one
+study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on seed, repeat and condition
+alone, so all parts would train the same ones of no remedy: parts of a task after its first leave
+them out with `alone`, and have the same choice of `rates`. A remedy that is not trained beside no
+remedy is compared as well, but for its time.
 
 The remedies are those that `imbreg_jax.remedies` has, so one that is added is compared here. All
 have the task's budget (`imbreg_jax.data.tasks`; for std the steps of one pass), 10 repeats, and
@@ -34,35 +46,61 @@ LAWS = {
     'tail': 'cut(exponential(1, 2), 1, 10)',
 }
 NONE = 'none'
+# What a part may be asked for: each at several rates, and without no remedy.
+RATES_TOO, ALONE = 'rates', 'alone'
+# Ending of a condition's name -> factor on its task's learning rate.
+ONE_RATE = {'': 1.0}
+RATES = {'-rate_third': 1 / 3, **ONE_RATE, '-rate_triple': 3.0}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {}
 
 
 def get_config(choice: str = '') -> ml_collections.ConfigDict:
-    """Every task with every remedy, or those named as 'tasks', '/remedies' or 'tasks/remedies'."""
-    tasks, _, remedies = choice.partition('/')
+    """Every task with every remedy, or some, as 'tasks/remedies/how', of which each may be empty.
+
+    Args:
+      choice: names of tasks, of remedies, and of `RATES_TOO` and `ALONE`, separated by commas.
+    """
+    tasks, remedies, how = [*choice.split('/'), '', '', ''][:3]
+    chosen = set(filter(None, how.split(',')))
+    if choice.count('/') > 2 or chosen - {RATES_TOO, ALONE}:
+        raise ValueError(
+            f'{choice!r} is none of its choices: behind tasks/remedies/ stand {RATES_TOO} and '
+            f'{ALONE} alone'
+        )
     names = tasks.split(',') if tasks else list(TASKS)
     methods = remedies.split(',') if remedies else list(REMEDIES)
     config = _common()
-    parts = [part.replace(',', '-') for part in (tasks, remedies) if part]
+    parts = [part.replace(',', '-') for part in (tasks, remedies, how) if part]
     config.name = naming.shortened('-'.join(['remedies', *parts]))
     every = {
-        f'{task}-{law}-{method}': {
-            'task': {'name': task},
-            'train_distribution': LAWS[law],
-            'remedy': expression(method, law),
-            **(ONE_PASS if task == 'std' else named(task).budget.fields()),
-        }
+        f'{task}-{law}-{method}{rate}': _condition(task, law, method, factor)
         for task in names
         for law in LAWS
-        for method in (NONE, *methods)
+        for method in ([] if ALONE in chosen else [NONE]) + methods
+        for rate, factor in (RATES if RATES_TOO in chosen else ONE_RATE).items()
     }
     config.conditions = {
         name: fields for name, fields in every.items() if not fields['remedy'] or acts(fields)
     }
-    config.analysis.reference = f'{names[0]}-balanced-{NONE}'
+    config.evaluation.validation_under_test = RATES_TOO in chosen
+    if ALONE not in chosen:
+        config.analysis.reference = f'{names[0]}-balanced-{NONE}'
     return config
+
+
+def _condition(task: str, law: str, method: str, factor: float) -> dict[str, Any]:
+    """The fields of a condition, at so many times its task's learning rate."""
+    budget = ONE_PASS if task == 'std' else named(task).budget.fields()
+    rate = factor * budget['training']['learning_rate']
+    return {
+        'task': {'name': task},
+        'train_distribution': LAWS[law],
+        'remedy': expression(method, law),
+        **budget,
+        'training': {**budget['training'], 'learning_rate': rate},
+    }
 
 
 def _common() -> ml_collections.ConfigDict:

@@ -80,6 +80,24 @@ class ResultsTest(absltest.TestCase):
                 self.assertEqual(list(mse['floor', name, repeat]), [0, 0])
         self.assertEqual(set(rows[rows.predictor == 'floor'].metric), {'mse'})
 
+    def test_errors_on_validation_images_stand_beside_where_they_are_asked_for(self):
+        study, merged, before = self._results({'a': {}})
+        for parts, run in zip(merged, study.runs, strict=True):
+            tests = len(study.test_distributions)
+            parts['selection_target'] = np.ones((tests, 4), np.float32)
+            parts['selection_prediction'] = np.full((tests, 4), 3.0 + run.repeat, np.float32)
+            parts['selection_prediction'][1] = 1.5
+        found = assemble.results(study, merged)
+        own = found.metric == assemble.CHOSEN_BY
+        pd.testing.assert_frame_equal(found[~own].reset_index(drop=True), before)
+        values = found[own].set_index(['predictor', 'repeat', 'test_distribution']).value
+        first, second = (law.name for law in study.test_distributions)
+        for repeat in study.repeats:
+            self.assertEqual(values['cnn', repeat, ''], 0)
+            self.assertEqual(values['cnn', repeat, first], (2 + repeat) ** 2)
+            self.assertEqual(values['cnn', repeat, second], 0.25)
+        self.assertLen(values, 3 * len(study.repeats))
+
     def test_a_unit_of_an_earlier_version_has_none(self):
         study, merged, rows = self._results({'a': {}})
         for parts in merged:

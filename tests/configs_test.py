@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from imbreg_jax import remedies, study
@@ -104,6 +105,32 @@ class ConfigsTest(parameterized.TestCase):
         self.assertEqual(methods, {'none', 'inverse', 'balanced_mse'})
         with self.assertRaisesRegex(study.ConfigError, "there is no remedy 'invers'"):
             _study('remedies', ':std/invers')
+
+    def test_rates_are_tried_beside_remedies_and_parts_fit_one_another(self):
+        first = _study('remedies', ':std/inverse/rates')
+        second = _study('remedies', ':std/fds/rates,alone')
+        plain = _study('remedies', ':std/inverse')
+        self.assertLen({first.name, second.name, plain.name}, 3)
+        self.assertTrue(first.evaluation.validation_under_test)
+        self.assertFalse(plain.evaluation.validation_under_test)
+        for condition in plain.conditions:
+            rates = [
+                first.condition(f'{condition.name}{end}').training.learning_rate
+                for end in ('-rate_third', '', '-rate_triple')
+            ]
+            own = condition.training.learning_rate
+            np.testing.assert_allclose(rates, [own / 3, own, 3 * own])
+            self.assertEqual(rates[1], own)
+        # No remedy is in the first part alone, and either part has the other's rates.
+        self.assertFalse([c.name for c in second.conditions if c.remedy == remedies.NONE])
+        self.assertEmpty({c.name for c in first.conditions} & {c.name for c in second.conditions})
+        self.assertEqual(
+            {c.training.learning_rate for c in first.conditions},
+            {c.training.learning_rate for c in second.conditions},
+        )
+        for fault in (':std/inverse/rate', ':std/inverse/rates/alone'):
+            with self.assertRaisesRegex(ValueError, 'is none of its choices'):
+                _study('remedies', fault)
 
     def test_a_remedy_that_refuses_a_laws_targets_is_left_out_of_it_alone(self):
         @remedies.register

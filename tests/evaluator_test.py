@@ -24,7 +24,7 @@ _CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 
 
 @functools.cache
-def _finished(batch_size=5):
+def _finished(batch_size=5, asked=False):
     """A unit of two conditions and two repeats as it starts, and what is kept of it."""
     study = small_study.study(
         {
@@ -33,6 +33,7 @@ def _finished(batch_size=5):
             'undropped': {'model.conv_dropout_rate': 0.0},
         },
         evaluation__batch_size=batch_size,
+        evaluation__validation_under_test=asked,
     )
     with small_study.precision():
         engine = small_study.engine(study)
@@ -157,6 +158,31 @@ class PredictionTest(absltest.TestCase):
             for first, second in ((0, 1), (2, 3)):
                 np.testing.assert_array_equal(out[name][first], out[name][second])
             self.assertFalse((out[name][0] == out[name][2]).any())
+
+
+class SelectionTest(absltest.TestCase):
+    def test_is_of_validation_images_of_each_test_law_and_changes_nothing_else(self):
+        _, _, plain = _finished()
+        engine, _, out = _finished(asked=True)
+        study = engine.study
+        self.assertEqual(out.keys() - plain.keys(), {'selection_target', 'selection_prediction'})
+        for name, value in plain.items():
+            np.testing.assert_allclose(out[name], value, **_CLOSE, err_msg=name)
+        count = study.conditions[0].data.validation_size
+        for place in range(4):
+            _, repeat, _ = _run(place)
+            noise = small_study.noise(study, repeat, Purpose.SELECTION_IMAGES, count)
+            uniforms = randomness.uniforms(study.seed, repeat, Purpose.SELECTION_TARGETS, count)
+            for i, law in enumerate(study.test_distributions):
+                pictures = _scaled(law.ppf(uniforms), noise)
+                measured = pictures.astype(np.float64).std((1, 2, 3))
+                np.testing.assert_allclose(out['selection_target'][place, i], measured, rtol=1e-6)
+                np.testing.assert_allclose(
+                    out['selection_prediction'][place, i], _predict(place, pictures)[0], **_CLOSE
+                )
+                # Neither the test images nor the validation images of the training law.
+                for other in (out['test_target'][place, i], out['validation_target'][place]):
+                    self.assertEmpty(set(measured.round(4)) & set(other.round(4)))
 
 
 class ReferencesTest(absltest.TestCase):

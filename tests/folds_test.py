@@ -33,7 +33,7 @@ class PlacesTest(parameterized.TestCase):
 class DataTest(parameterized.TestCase):
     def _images(self, cached, repeats=6):
         """{split: [repeats, n, ...]} images and targets of a study's repeats."""
-        made = small_study.study(repeats=repeats, **_SIZES)
+        made = small_study.study(repeats=repeats, evaluation__validation_under_test=True, **_SIZES)
         engine = small_study.engine(made, cached=cached)
         source = engine.programs.learner.source
 
@@ -43,7 +43,7 @@ class DataTest(parameterized.TestCase):
             at = place(run, device, shared)
             return {
                 split: source.examples(at, split, np.arange(source.count(split)))
-                for split in ('train', 'validation', 'test')
+                for split in ('train', 'validation', 'test', 'selection')
             }
 
         seen = engine.programs.compile(look)((), engine.run_data, engine.resident, engine.shared)
@@ -64,9 +64,12 @@ class DataTest(parameterized.TestCase):
             left = [{row.tobytes() for row in seen['validation'][0][first + i]} for i in range(3)]
             self.assertEqual(set.union(*left), sets[first])
         self.assertEmpty(sets[0] & sets[3])
-        # Tests are each repeat's own.
-        tests = {seen['test'][0][repeat].tobytes() for repeat in range(6)}
-        self.assertLen(tests, 6)
+        # Tests are each repeat's own, and so is what could be chosen by under their laws.
+        for split in ('test', 'selection'):
+            tests = {seen[split][0][repeat].tobytes() for repeat in range(6)}
+            self.assertLen(tests, 6)
+        chosen_by = {row.tobytes() for row in seen['selection'][0].reshape(-1, 400)}
+        self.assertEmpty(chosen_by & (sets[0] | sets[3]))
 
     def test_kept_images_are_those_that_are_drawn_anew(self):
         kept, drawn = self._images(True, 3), self._images(False, 3)

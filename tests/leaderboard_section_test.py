@@ -98,6 +98,44 @@ class LeaderboardSectionTest(absltest.TestCase):
                     if cell.kind == 'number' and cell.key != '':
                         self.assertIn('results.csv', cell.source, f'{table.name}: {heading}')
 
+    def test_what_the_test_law_chooses_stands_beside_and_says_what_it_assumes(self):
+        conditions = {
+            f'{r or "none"} {rate}': leaderboard_test.of(r, 'u1_5', training__learning_rate=rate)
+            for r in ('', 'a()')
+            for rate in (1e-3, 1e-2)
+        }
+        study = self._study(
+            conditions,
+            lambda own: 0.08 if own['remedy'] else 0.1,
+            selection=lambda own, law: 1 if own[leaderboard.RATE] == 1e-3 or law else 2,
+        )
+        content = section.SECTION.build(study)
+        said = ' '.join(content.notes)
+        self.assertIn('rarely at hand. Both choose the same rate in 2 of 2 cases under', said)
+        for table in content.tables[::2]:
+            at = table.headings.index('ratio, test law’s rate')
+            values = [row[at].key for row in table.rows() if row[at].key]
+            main = table.headings.index('ratio')
+            self.assertEqual(values, [row[main].key for row in table.rows() if row[main].key])
+            self.assertNotEmpty(values)
+        plain = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=1))
+        self.assertNotIn('rarely at hand', ' '.join(plain.notes))
+        for table in plain.tables:
+            self.assertNotIn('ratio, test law’s rate', table.headings)
+            self.assertNotIn('time', table.headings)
+
+    def test_costs_stand_beside_where_the_study_says_what_conditions_took(self):
+        study = self._study(leaderboard_test.grid(_BIASES), repeats=1)
+        study.headers[0]['timing']['conditions'] = {
+            name: {'images': 200 if 'fds' in name else 100, 'seconds': 30 if 'fds' in name else 10}
+            for name in study.conditions
+        }
+        table = section.SECTION.build(study).tables[0]
+        places = [table.headings.index(name) for name in ('remedy', 'image passes', 'time')]
+        shown = {row[places[0]].text: [row[i].text for i in places[1:]] for row in table.rows()}
+        self.assertEqual(shown['fds'], ['2.00', '3.00'])
+        self.assertEqual(shown['inverse'], ['1.00', '1.00'])
+
     def test_neutrality_is_of_the_law_that_is_the_test_law_alone(self):
         study = self._study(
             leaderboard_test.grid(('', 'a()')), test_distributions=('u1_10', 'u1_5')

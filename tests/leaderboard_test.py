@@ -32,7 +32,15 @@ def grid(remedies, laws=('u1_10', 'u1_5'), **fields):
     return {f'{law} {r or "none"}': of(r, law, **fields) for law in laws for r in remedies}
 
 
-def write(workdir, conditions, bias=lambda own: 0.1, strata=None, validation=None, **options):
+def write(
+    workdir,
+    conditions,
+    bias=lambda own: 0.1,
+    strata=None,
+    validation=None,
+    selection=None,
+    **options,
+):
     """Writes a study whose networks predict (1 − bias) of the target, each with noise of its own.
 
     Args:
@@ -42,6 +50,8 @@ def write(workdir, conditions, bias=lambda own: 0.1, strata=None, validation=Non
       strata: (fields of a condition, metric of a stratum) -> factor on its MAE, None for no such
         target; without, there are no metrics of strata.
       validation: fields of a condition -> its validation MSE at the last epoch.
+      selection: (fields of a condition, test law, '' for the training law) -> MSE on validation
+        images; without, results.csv has none.
       options: those of `simulated_study.write`.
     """
     workdir = pathlib.Path(workdir)
@@ -61,6 +71,12 @@ def write(workdir, conditions, bias=lambda own: 0.1, strata=None, validation=Non
         factors = {name: strata(fields, metric) for name, fields in conditions.items()}
         factor = rows['condition'].map(factors).astype(float)
         parts.append(rows.assign(metric=metric, value=rows['value'] * factor))
+    for law in ('', *options['test_distributions']) if selection else ():
+        rows = frame[(frame['metric'] == 'mse') & (frame['predictor'] == 'cnn')]
+        rows = rows[rows['test_distribution'] == options['test_distributions'][0]]
+        values = {name: selection(fields, law) for name, fields in conditions.items()}
+        value = rows['condition'].map(values).astype(float)
+        parts.append(rows.assign(test_distribution=law, metric='validation_mse', value=value))
     pd.concat(parts).to_csv(path, index=False)
     if validation:
         path = workdir / 'metrics.jsonl'
@@ -174,6 +190,90 @@ class LeaderboardTest(parameterized.TestCase):
             self.assertEqual(entry.condition, f'{entry.remedy or "none"} {entry.rate}')
             self.assertEqual(entry.tried, (1e-4, 1e-3, 1e-2))
         self.assertEqual(set(self._table(study)['rates_tried']), {3})
+
+    def _chosen_twice(self, **options):
+        """A study at two rates, whose training laws and test law choose others of a remedy."""
+        conditions = {
+            f'{law} {r or "none"} {rate}': of(r, law, training__learning_rate=rate)
+            for law in ('u1_10', 'u1_5')
+            for r in ('', 'inverse()')
+            for rate in (1e-3, 1e-2)
+        }
+
+        def selection(own, law):
+            far = law and own['remedy'] and own['train_distribution'] == 'u1_5'
+            return 1.0 if own[_RATE] == (1e-2 if far else 1e-3) else 2.0
+
+        def bias(own):
+            return 0.05 if own['remedy'] and own[_RATE] == 1e-2 else 0.1
+
+        # What metrics.jsonl would choose: results.csv goes first.
+        other = {
+            'selection': selection,
+            'validation': lambda own: 1.0 if own[_RATE] == 1e-2 else 2.0,
+        }
+        return self._study(conditions, bias, **(other | options))
+
+    def test_the_test_law_may_choose_another_rate_and_stands_beside(self):
+        study = self._chosen_twice()
+        self.assertEqual(leaderboard.informed_tests(study), ['u1_10'])
+        for law, rate in (('', 1e-3), ('u1_10', 1e-2)):
+            place = leaderboard.places(study, law)[0][1]
+            self.assertEqual([entry.rate for entry in place.entries], [1e-3, rate])
+        before = self._table(study)
+        frame, sums = leaderboard.informed(study, before)
+        pd.testing.assert_frame_equal(frame[before.columns], before)
+        rows = frame[frame['metric'] == 'mse'].set_index(['law', 'remedy'])
+        changed = rows.loc['uniform(1, 5)', 'inverse()']
+        own, none = (
+            study.values('cnn', f'u1_5 {name}', 'u1_10', 'mse').to_numpy()
+            for name in ('inverse() 0.01', 'none 0.001')
+        )
+        self.assertAlmostEqual(
+            changed['informed_ratio'], np.exp(np.mean(np.log(own) - np.log(none)))
+        )
+        self.assertEqual((changed['rate'], changed['informed_rate']), (1e-3, 1e-2))
+        self.assertEqual(changed['informed_verdict'], 'better')
+        self.assertIn('inverse() 0.01', changed['informed_source'])
+        for key in ('ratio', 'low', 'high', 'verdict'):
+            kept = rows.loc['uniform(1, 10)', 'inverse()']
+            self.assertEqual(kept[f'informed_{key}'], kept[key])
+        self.assertEqual(leaderboard.same_rate(frame), {False: (1, 2), True: (2, 2)})
+        (row,) = sums[sums['remedy'] == 'inverse()'].to_dict('records')
+        self.assertEqual((row['informed_better'], row['informed_worse']), (1, 0))
+        self.assertAlmostEqual(row['informed_ratio'], changed['informed_ratio'])
+
+    def test_nothing_stands_beside_where_the_test_law_chose_nothing(self):
+        for study in (
+            self._study(grid(('', 'a()')), selection=lambda own, law: 1.0),
+            self._chosen_twice(selection=None),
+        ):
+            frame = self._table(study)
+            found, sums = leaderboard.informed(study, frame)
+            self.assertIs(found, frame)
+            self.assertEmpty(sums)
+
+    def test_parts_of_a_study_are_one_leaderboard_though_one_alone_has_no_remedy(self):
+        whole = grid(('', 'a()', 'b()'))
+        biases = {'': 0.1, 'a()': 0.08, 'b()': 0.12}
+        parts = [('', 'a()'), ('b()',)]
+        root = pathlib.Path(self.create_tempdir().full_path)
+        bias = lambda own: biases[own['remedy']]  # noqa: E731
+        folders = [root / str(i) for i in range(len(parts))]
+        for folder, remedies in zip(folders, parts, strict=True):
+            write(folder, grid(remedies), bias)
+        expected = self._table(self._study(whole, bias)).drop(columns='source')
+        for order in (folders, folders[::-1]):
+            joined = loading.load(order)
+            self.assertEmpty(leaderboard.places(loading.load([folders[1]]))[0])
+            found = self._table(joined).drop(columns='source')
+            keys = ['law', 'remedy', 'metric']
+            pd.testing.assert_frame_equal(
+                *(
+                    frame.sort_values(keys).set_index(keys)
+                    for frame in (found, expected)
+                )
+            )  # fmt: skip
 
     def test_a_rate_at_which_a_repeat_diverges_is_not_chosen(self):
         conditions = {

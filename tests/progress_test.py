@@ -1,6 +1,7 @@
 """Tests of imbreg_jax.runner.progress: which checkpoints a study goes on from, and which not."""
 
 import dataclasses
+from unittest import mock
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.journal import Journal
 from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.runner import progress, study_run
 from imbreg_jax.runner.progress import Position, Progress
 from imbreg_jax.study import Run
 from imbreg_jax.training.engine import Engine
@@ -38,6 +40,39 @@ class ProgressTest(kept_study.TestCase):
         checkpoints.save(self.workdir / 'checkpoints', 4, arrays, position, 2)
         with self.assertRaisesRegex(CheckpointError, 'holds 1 arrays that are not the'):
             kept_study.run(self.workdir).finish()
+
+    def test_seconds_are_counted_on_conditions_through_stops_and_without_compilation(self):
+        study = kept_study.run(None).study
+        plan = dataclasses.replace(plan_lib.make(study, jax.devices()[:1]), runs_per_unit=4)
+        runs = (Run(0, 0), Run(1, 0), Run(0, 1), Run(1, 1))
+        arrays = [np.arange(12.0).reshape(4, 3), np.arange(4)]
+        with Workdir(self.workdir) as workdir, mock.patch.object(progress, 'time') as clock:
+            clock.monotonic.return_value = 100.0
+            first = Progress(study, workdir)
+            first.restore(plan)
+            first.begin_unit()
+            first.compile_seconds += 2
+            clock.monotonic.return_value = 110.0
+            first.save(Position(0, 1, 0), arrays)
+            # What comes after the last checkpoint is done again, and so is counted once.
+            clock.monotonic.return_value = 150.0
+            second = Progress(study, workdir)
+            second.restore(plan)
+            second.begin_unit()
+            clock.monotonic.return_value = 156.0
+            second.finish_unit(0, Outcome(list(runs), {'x': np.zeros(4)}))
+            last = Progress(study, workdir)
+            last.restore(plan)
+        self.assertEqual((last.seconds, last.compile_seconds), (16, 2))
+        np.testing.assert_allclose(last.spent, [7, 7])
+        took = study_run._took(study, last)
+        self.assertEqual(
+            took['conditions'],
+            {
+                c.name: {'images': c.steps * c.training.batch_size, 'seconds': 3.5}
+                for c in study.conditions
+            },
+        )
 
     def test_what_is_under_way_goes_on_in_smaller_units(self):
         study = kept_study.run(None).study

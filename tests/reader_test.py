@@ -161,6 +161,8 @@ class ReaderTest(absltest.TestCase):
             ('test_distributions', ['u1_10']),
             ('timing', 3),
             ('timing', {'seconds': 'long'}),
+            ('timing', {'conditions': {'u1_10': {'images': 1, 'seconds': 'long'}}}),
+            ('timing', {'conditions': [1]}),
             ('versions', []),
             ('devices', 3),
             ('config', header['config'] | {'repeats': 0}),

@@ -87,6 +87,14 @@ class StudyTest(parameterized.TestCase):
         self.assertEqual(hash(resolved), hash(study.resolve(_config(_three()))))
         self.assertIsInstance(resolved.conditions[0].model.conv_features, tuple)
 
+    def test_image_passes_of_a_run_are_of_each_view_and_not_of_other_members(self):
+        config = study.default_config()
+        specs = {'none': '', 'viewed': 'conr()', 'many': 'ensemble(size=3)'}
+        config.conditions = {name: {'remedy': spec} for name, spec in specs.items()}
+        none, viewed, many = (c.images for c in study.resolve(config).conditions)
+        self.assertEqual(none, 15 * 50_000)
+        self.assertEqual((viewed, many), (2 * none, none))
+
     def test_moment_images_are_at_most_the_training_images(self):
         config = _config(**{'data.train_size': 600})
         self.assertEqual(study.resolve(config).evaluation.moment_images, 600)

@@ -30,7 +30,8 @@ from imbreg_jax.evaluation.metrics import METRICS
 
 REMEDY, TASK, RATE = 'remedy', 'task.name', 'training.learning_rate'
 NO_REMEDY = 'no remedy'
-# What a rate is chosen by: a column of metrics.jsonl.
+# What a rate is chosen by: a column of metrics.jsonl, and a metric of results.csv where a study has
+# validation images of its test laws too.
 CRITERION = 'validation_mse'
 BETTER, WORSE, SAME, UNDECIDED = 'better', 'worse', 'same within the margin', 'undecided'
 MANY = 'mae_many'
@@ -82,12 +83,13 @@ class Place:
     entries: tuple[Entry, ...]
 
 
-def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place], list[str]]:
+def places(study: FinishedStudy, chosen_under: str = '') -> tuple[list[Place], list[str]]:
     """Returns where remedies stand beside no remedy, and which conditions stand beside none.
 
     Args:
       study: the loaded study.
-      criterion: the column of metrics.jsonl whose mean at the last epoch chooses the rate.
+      chosen_under: on validation images of which law the mean error of trained networks chooses
+        the rate: '' for the training law, or a test distribution of `informed_tests`.
 
     Returns:
       The places in the order of the study; and the names of conditions with a remedy that have no
@@ -97,7 +99,7 @@ def places(study: FinishedStudy, criterion: str = CRITERION) -> tuple[list[Place
     # A rate at which all repeats diverged was tried as well.
     lost = {condition for condition, _ in study.diverged}
     every = {n: own for n, own in settings.items() if n in lost or n in study.trained}
-    errors = _validation(study, criterion)
+    errors = _validation(study, chosen_under)
     of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
     for name, own in every.items():
         of_task.setdefault(own.get(TASK), {})[name] = own
@@ -160,19 +162,100 @@ def _entry(
     return Entry(remedy, name, rates[name], tuple(sorted(tried)))
 
 
-def _validation(study: FinishedStudy, criterion: str) -> dict[str, tuple[int, float]]:
-    """Returns condition -> the repeats that it lost, and the others' mean error at the last epoch.
+def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, tuple[int, float]]:
+    """Returns condition -> the repeats that it lost, and the others' mean error after training.
 
-    The error of one that has none is inf.
+    The error of one that has none is inf. From results.csv where that has it, which of an ensemble
+    is the error of its mean prediction; else, under the training law, from metrics.jsonl.
     """
-    rows = study.metrics
-    last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
-    runs = zip(last['condition'], last['repeat'], strict=True)
-    last = last[[run not in study.diverged for run in runs]]
-    means = last.groupby('condition')[criterion].agg(lambda own: np.mean(own.to_numpy(float)))
+    means: dict[str, float] = {}
+    if not chosen_under and CRITERION in study.metrics:
+        rows = study.metrics
+        last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
+        runs = zip(last['condition'], last['repeat'], strict=True)
+        last = last[[run not in study.diverged for run in runs]]
+        found = last.groupby('condition')[CRITERION].agg(lambda own: np.mean(own.to_numpy(float)))
+        means = {str(name): float(mean) for name, mean in found.items()}
+    for name in study.trained:
+        held = study.values('cnn', name, chosen_under, CRITERION)
+        if len(held):
+            means[name] = float(held.mean())
     lost = collections.Counter(condition for condition, _ in study.diverged)
-    known = {str(name): float(mean) for name, mean in means.items() if math.isfinite(mean)}
+    known = {name: mean for name, mean in means.items() if math.isfinite(mean)}
     return {name: (lost[name], known.get(name, math.inf)) for name in study.conditions}
+
+
+def informed_tests(study: FinishedStudy) -> list[str]:
+    """Returns the test laws of which every network has an error on validation images."""
+    return [
+        test
+        for test in study.test_distributions
+        if study.trained
+        and all(len(study.values('cnn', name, test, CRITERION)) for name in study.trained)
+    ]
+
+
+# What `informed` has of a comparison, under these names with 'informed_' before them.
+INFORMED = ('ratio', 'low', 'high', 'verdict', 'rate', 'source')
+_SUMMED = ('ratio', 'low', 'high', 'better', 'worse', 'source')
+
+
+def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compares remedies at the rates of least error on validation images of the test law.
+
+    Args:
+      study: the loaded study.
+      frame: its `table`.
+
+    Returns:
+      The table with `INFORMED` columns beside its own, NaN or '' where nothing is known; and a row
+      per setting, remedy and `informed_tests`: setting, remedy, test_distribution, then, as
+      `summary` has them of MSE or of the first metric there is, informed_ratio, informed_low,
+      informed_high, informed_better, informed_worse, informed_source. The former is as it came and
+      the latter empty where nothing was chosen.
+    """
+    empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
+    tests = informed_tests(study)
+    if not tests or not (frame['rates_tried'] > 1).any():
+        return frame, empty
+    keys = [*_KEYS, 'remedy']
+    parts, sums = [], []
+    for test in tests:
+        found, _ = places(study, test)
+        own = table(dataclasses.replace(study, test_distributions={
+            test: study.test_distributions[test]}), found, {})  # fmt: skip
+        parts.append(own[[*keys, *INFORMED]])
+        rows = summary(study, found, own, {}, test, own['metric'].iloc[0])
+        rows = rows[['setting', 'remedy', *_SUMMED]].rename(columns=_informed(_SUMMED))
+        sums.append(rows.assign(test_distribution=test))
+    beside = pd.concat(parts).rename(columns=_informed(INFORMED))
+    merged = frame.merge(beside, how='left', on=keys, validate='one_to_one')
+    merged['informed_verdict'] = merged['informed_verdict'].fillna('')
+    return merged, pd.concat(sums, ignore_index=True)
+
+
+def _informed(keys: Sequence[str]) -> dict[str, str]:
+    return {key: f'informed_{key}' for key in keys}
+
+
+def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:
+    """Returns how often both choices are the same rate, by whether the law is the test law.
+
+    Args:
+      frame: the table that `informed` returned.
+
+    Returns:
+      Whether training has the test law -> (how often the same, of how many), a choice being that of
+      one remedy, or of none, under one setting, law and test law, among several rates.
+    """
+    rows = frame[(frame['rates_tried'] > 1) & frame['informed_rate'].notna()]
+    rows = rows.drop_duplicates(['setting', 'law', 'test_distribution', 'remedy'])
+    same = rows['rate'] == rows['informed_rate']
+    balanced = rows['balanced'].astype(bool)
+    return {
+        even: (int(same[balanced == even].sum()), int((balanced == even).sum()))
+        for even in (False, True)
+    }
 
 
 def labels(specs: Iterable[str]) -> dict[str, str]:

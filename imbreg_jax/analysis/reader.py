@@ -90,6 +90,8 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
     for name, override in config.get('conditions', {}).items():
         if not isinstance(override, dict):
             return f'conditions.{name} must be an object'
+    if not _are_costs((header.get('timing') or {}).get('conditions', {})):
+        return 'timing.conditions must have images and seconds of each'
     if not isinstance(header.get('devices', []), list):
         return 'devices must be a list'
     flat = flatten(config | {'timing': header.get('timing')})
@@ -99,6 +101,15 @@ def _header_fault(header: Mapping[str, Any]) -> str | None:
     if not 1 <= config['repeats'] <= _MOST_REPEATS:
         return f'repeats must be from 1 to {_MOST_REPEATS}'
     return None
+
+
+def _are_costs(value: Any) -> bool:
+    """Whether a value says of conditions what each took."""
+    return isinstance(value, dict) and all(
+        isinstance(entry, dict)
+        and all(type(entry.get(part)) in _NUMBER_IF_ANY for part in ('images', 'seconds'))
+        for entry in value.values()
+    )
 
 
 # More than any config may ask for; whoever writes more into a config.json only costs time.

@@ -65,6 +65,8 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     # Generating values, targets, a remedy's weights and recipe, and the order of an epoch and of
     # the next; test and dense sets have generating values.
     others = data.test_size * len(study.test_distributions) + study.evaluation.dense_size
+    if study.evaluation.validation_under_test:
+        others += data.validation_size * len(study.test_distributions)
     arrays = FLOAT * (6 * walked + others)
     noise = walked * size**2 * FLOAT
     images = network.channels * noise
@@ -78,7 +80,10 @@ def evaluated_at_once(study: Study) -> int:
     batch = study.evaluation.batch_size
     most = max(condition.data.validation_size for condition in study.conditions)
     largest = max(most, study.evaluation.dense_size, study.evaluation.moment_images)
-    return max(min(batch, largest), min(batch, study.test_size) * len(study.test_distributions))
+    under_tests = study.test_size
+    if study.evaluation.validation_under_test:
+        under_tests = max(under_tests, most)
+    return max(min(batch, largest), min(batch, under_tests) * len(study.test_distributions))
 
 
 def renders(study: Study) -> bool:

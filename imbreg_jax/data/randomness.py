@@ -39,6 +39,8 @@ class Purpose(enum.IntEnum):
     VIEWS = 16
     VARIATIONS = 17
     FEATURES = 18
+    SELECTION_TARGETS = 19
+    SELECTION_IMAGES = 20
 
 
 def root_key(seed: int) -> jax.Array:

@@ -22,7 +22,11 @@ SPLITS: dict[str, tuple[Purpose | None, Purpose]] = {
     'validation': (Purpose.VALIDATION_TARGETS, Purpose.VALIDATION_IMAGES),
     'test': (Purpose.TEST_TARGETS, Purpose.TEST_IMAGES),
     'dense': (None, Purpose.DENSE_IMAGES),
+    'selection': (Purpose.SELECTION_TARGETS, Purpose.SELECTION_IMAGES),
 }
+# Splits with images of each of the study's test laws. Where a study has a selection split, it is
+# what could be chosen by if the test laws were known: validation images, and never the test's.
+UNDER_TEST_LAWS = ('test', 'selection')
 # What a device may keep, since training or validation walks through it in every epoch.
 KEPT = ('train', 'validation')
 

@@ -12,7 +12,7 @@ import numpy as np
 from imbreg_jax.data import folds, images, randomness
 from imbreg_jax.data.pixel_laws import PIXEL_LAWS
 from imbreg_jax.data.randomness import Purpose, purpose_key
-from imbreg_jax.data.source import KEPT, SPLITS, Place
+from imbreg_jax.data.source import KEPT, SPLITS, UNDER_TEST_LAWS, Place
 from imbreg_jax.data.task import Task
 from imbreg_jax.data.tasks import TASKS
 from imbreg_jax.study import Condition, Study
@@ -26,7 +26,7 @@ def generating_values(
 ) -> np.ndarray:
     """[..., count] float32: one uniform draw a repeat, through the split's law or laws.
 
-    Test splits lead with the study's test distributions; the dense set has no draw.
+    Splits under the test laws lead with the study's test distributions; the dense set has no draw.
     """
     targets, _ = SPLITS[split]
     if targets is None:
@@ -40,7 +40,7 @@ def generating_values(
         uniforms = drawn[folds.places(*part, split, repeat, np.arange(count))]
     else:
         uniforms = randomness.uniforms(study.seed, repeat, targets, count)
-    if split != 'test':
+    if split not in UNDER_TEST_LAWS:
         return condition.distribution.ppf(uniforms).astype(np.float32)
     laws = [law.ppf(uniforms).astype(np.float32) for law in study.test_distributions]
     return np.stack(laws)
@@ -90,6 +90,8 @@ class Synthetic:
             'test': condition.data.test_size,
             'dense': study.evaluation.dense_size,
         }
+        if study.evaluation.validation_under_test:
+            self._counts['selection'] = condition.data.validation_size
 
     @property
     def channels(self) -> int:
@@ -114,7 +116,7 @@ class Synthetic:
         """{split: [..., n]} float32 generating values of a run."""
         return {
             split: generating_values(self.study, condition, repeat, split, self.count(split))
-            for split in SPLITS
+            for split in self._counts
         }
 
     def table(self, condition: Condition, repeat: int) -> Hashable:

@@ -93,10 +93,18 @@ class Programs:
             pictures, targets = self.learner.source.examples(at, 'dense', index)
             return self._predict(params, pictures), targets
 
+        def selection(index):
+            pictures, targets = self.learner.source.examples(at, 'selection', index)
+            return jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures), targets.T
+
         test_prediction, test_target, test_pixels = self._walk('test', all_tests)
         dense_prediction, dense_target = self._walk('dense', dense)
         parts, train_pixels = self._parts(params, data, train_targets, at)
-        return {
+        selected = {}
+        if self.study.evaluation.validation_under_test:
+            prediction, target = self._walk('selection', selection)
+            selected = {'selection_prediction': prediction.T, 'selection_target': target.T}
+        return selected | {
             'test_prediction': test_prediction.T,
             'test_target': test_target.T,
             'dense_prediction': dense_prediction,
@@ -176,7 +184,8 @@ class Evaluator:
         Returns:
           Arrays [runs, ...] on the host: `test_generating`, `test_target`, `test_prediction`
           [runs, T, n], `dense_target`, `dense_prediction` [runs, M], `validation_target`,
-          `validation_prediction`, `moments` [runs, len(MOMENTS)] float64; and of the training set
+          `validation_prediction`, `moments` [runs, len(MOMENTS)] float64; where the study asks for
+          them, `selection_target` and `selection_prediction` [runs, T, v]; and of the training set
           `best_constant` [runs], `linear_moments` [runs, T, n] and
           `relevance_points` [runs, 3] float64, see `references` and `study.relevance`.
         """

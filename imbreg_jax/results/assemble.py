@@ -30,7 +30,15 @@ class Outcome(NamedTuple):
 
 
 # What networks say of images: an ensemble says their mean.
-_PREDICTIONS = ('test_prediction', 'dense_prediction', 'validation_prediction')
+_PREDICTIONS = (
+    'test_prediction',
+    'dense_prediction',
+    'validation_prediction',
+    'selection_prediction',
+)
+# What may be chosen by, in results.csv: on the validation images of the test distribution that a
+# row names, or of the training law where it names none.
+CHOSEN_BY = 'validation_mse'
 
 
 def run_columns(study: Study, run: Run) -> dict[str, Any]:
@@ -186,6 +194,10 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
             rows += [(*row[:-1], float('nan')) for row in scores] if diverged else scores
         if diverged:
             rows.append((*head, 'cnn', repeat, '', 'diverged_epoch', float(diverged)))
+        rows += [
+            (*head, 'cnn', repeat, law, CHOSEN_BY, float('nan') if diverged else error)
+            for law, error in _validation(study, parts).items()
+        ]
         for reference in FITTED:
             if reference in parts:
                 values = np.broadcast_to(parts[reference], predicted.shape)
@@ -197,6 +209,19 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         told = {name: _text(condition.value(field)) for name, condition in by_name.items()}
         table[field] = table['condition'].map(told).fillna('')
     return table
+
+
+def _validation(study: Study, parts: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """MSE on validation images of the training law ('') and of each test distribution.
+
+    None where the study does not ask for those of the test distributions.
+    """
+    if 'selection_prediction' not in parts:
+        return {}
+    own = metrics(parts['validation_prediction'], parts['validation_target'])['mse']
+    others = metrics(parts['selection_prediction'], parts['selection_target'])['mse']
+    names = [law.name for law in study.test_distributions]
+    return {'': float(own)} | dict(zip(names, map(float, others), strict=True))
 
 
 def _scores(

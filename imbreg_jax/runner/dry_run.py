@@ -125,7 +125,10 @@ def disk(study: Study) -> int:
     settings = study.evaluation
     predictions = weights = 0
     for condition in study.conditions:
-        test = len(study.test_distributions) * study.test_size
+        each = study.test_size
+        if settings.validation_under_test:
+            each += condition.data.validation_size
+        test = len(study.test_distributions) * each
         predictions += 2 * (test + condition.data.validation_size + settings.dense_size)
         weights += condition.remedy.members * condition.architecture.parameters
     # The newest checkpoint is written beside those that are kept.

@@ -67,6 +67,8 @@ class Progress:
       outcomes: what each finished unit left.
       seconds: spent on training and evaluation, earlier starts included.
       compile_seconds: of these, on compilation.
+      spent: of the seconds but for compilation, those on each condition's runs, a unit's shared
+        equally among its own; nan where a version that did not count them began.
     """
 
     def __init__(self, study: Study, workdir: Workdir | None):
@@ -76,6 +78,8 @@ class Progress:
         self.outcomes: list[Outcome] = []
         self.seconds = 0.0
         self.compile_seconds = 0.0
+        self.spent = np.zeros(len(study.conditions))
+        self._compiled = 0.0
         self._study = study
         self._workdir = workdir
         self._kept: list[dict[str, Any]] = []
@@ -105,6 +109,8 @@ class Progress:
             logger.warning('checkpoint %s is not used; %s is', name, found.name)
         held = found.position
         self.seconds, self.compile_seconds = held['seconds'], held['compile_seconds']
+        self._compiled = self.compile_seconds
+        self.spent = np.array(held.get('spent', np.full(len(self.spent), np.nan)), float)
         self._kept = held['outcomes']
         for number, kept in enumerate(self._kept):
             with np.load(self._unit_path(number), allow_pickle=False) as arrays:
@@ -130,7 +136,8 @@ class Progress:
         Raises:
           OSError: it cannot be written or the disk is full; older checkpoints stay.
         """
-        self._count_seconds()
+        finished = 0 if arrays else 1
+        self._count_seconds(self.units[position.unit - finished])
         if self._workdir is None:
             return
         begun = list(self._waiting)
@@ -147,6 +154,7 @@ class Progress:
             'plan': self._binding,
             'seconds': self.seconds,
             'compile_seconds': self.compile_seconds,
+            'spent': [None if np.isnan(seconds) else seconds for seconds in self.spent.tolist()],
         }
         checkpoints.save(
             self._workdir.checkpoints,
@@ -218,10 +226,16 @@ class Progress:
             step += position.epoch * per_epoch + position.step
         return step
 
-    def _count_seconds(self) -> None:
+    def _count_seconds(self, unit: units_lib.Unit) -> None:
+        """Counts what passed since the last time as a unit's."""
         until = time.monotonic()
-        self.seconds += until - self._began
+        took = until - self._began
+        self.seconds += took
         self._began = until
+        trained = took - (self.compile_seconds - self._compiled)
+        self._compiled = self.compile_seconds
+        for run in unit.runs:
+            self.spent[run.condition_index] += trained / len(unit.runs)
 
     def _describe(self, position: Position) -> None:
         place = position.unit + 1, len(self.units)

@@ -132,7 +132,7 @@ class StudyRun:
             files.write_arrays(self.workdir.predictions, arrays)
             files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
             files.write_bytes(self.workdir.results, files.results_csv(results))
-            timing = self._timing | _took(progress)
+            timing = self._timing | _took(self.study, progress)
             names = _device_names(devices)
             self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
         return results
@@ -288,14 +288,23 @@ def _say_what_ended_far_above(rows: Any) -> None:
         )  # fmt: skip
 
 
-def _took(progress: Progress) -> dict[str, Any]:
-    """What training took, for config.json."""
+def _took(study: Study, progress: Progress) -> dict[str, Any]:
+    """What training took, for config.json; of each condition what a repeat took, all members."""
     trained = sum(map(progress.images, progress.units))
     return {
         'finished': now(),
         'seconds': progress.seconds,
         'compile_seconds': progress.compile_seconds,
         'images_per_second': trained / progress.seconds if progress.seconds else None,
+        'conditions': {
+            condition.name: files.finite(
+                {
+                    'images': condition.remedy.members * condition.images,
+                    'seconds': float(seconds) / len(study.repeats),
+                }
+            )
+            for condition, seconds in zip(study.conditions, progress.spent, strict=True)
+        },
     }
 
 

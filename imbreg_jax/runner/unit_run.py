@@ -68,7 +68,8 @@ class UnitRun:
         epochs, per_epoch = engine.training.epochs, engine.steps_per_epoch
         state, losses = self._start(saved)
         _, epoch, step = position
-        per_step = len(self.unit.runs) * engine.training.batch_size
+        images = self.progress.images(self.unit)
+        per_step = images // (epochs * per_epoch)
         self.display.skip(per_step * (epoch * per_epoch + step))
         last_saved = time.monotonic()
         while epoch < epochs:

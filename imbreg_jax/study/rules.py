@@ -263,9 +263,12 @@ def check_work(flat: Mapping[str, Any], conditions: Mapping[str, Mapping[str, An
             f'conditions, repeats and epochs; it must be at most {_MOST_TRAINED_IMAGES:.3g}, which '
             'takes days on the fastest accelerators',
         )
+    validated = 1
+    if flat['evaluation.validation_under_test']:
+        validated += len(flat['test_distributions'])
     sizes = {
         'data.test_size': len(flat['test_distributions']) * flat['data.test_size'],
-        'data.validation_size': largest('data.validation_size'),
+        'data.validation_size': validated * largest('data.validation_size'),
         'evaluation.dense_size': flat['evaluation.dense_size'],
     }
     predictions = flat['repeats'] * len(conditions) * sum(sizes.values())

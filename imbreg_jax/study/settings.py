@@ -293,6 +293,11 @@ class EvaluationSettings:
     moment_masks: int = field(
         8, integer(2, 10_000), 'dropout masks drawn for each of them', CODE, shared=True
     )
+    validation_under_test: bool = field(
+        False, SWITCH,
+        'also evaluate trained networks on as many validation images of each test distribution, '
+        'for what would be chosen if it were known', CODE, shared=True,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

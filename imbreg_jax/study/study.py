@@ -92,8 +92,8 @@ class Condition:
 
     @property
     def images(self) -> int:
-        """Image passes of a run."""
-        return self.steps * self.training.batch_size
+        """Image passes that a run learns from, of each view; a pass that only looks is none."""
+        return self.steps * self.training.batch_size * self.remedy.views
 
 
 class Run(NamedTuple):

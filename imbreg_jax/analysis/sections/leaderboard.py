@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, dose_response, formats, leaderboard, look
+from imbreg_jax.analysis import canvas, comparison, cost, dose_response, formats, leaderboard, look
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
@@ -283,6 +283,30 @@ _RANK_NOTE = (
 )
 
 
+_INFORMED = 'informed_ratio'
+
+
+def _cost_source(_: dict[str, Any]) -> str:
+    return 'config.json: timing.conditions'
+
+
+def _of_informed(frame: pd.DataFrame) -> list[Column]:
+    """Columns of rates that are chosen under the test law, where the table has any."""
+    if _INFORMED not in frame:
+        return []
+    source = 'informed_source'
+    counts = [('informed_better', BETTER), ('informed_worse', WORSE)]
+    return [
+        Column(_INFORMED, 'ratio, test law’s rate', formats.NUMBER, source),
+        Column(('informed_low', 'informed_high'), 'its t interval', formats.INTERVAL, source),
+        *(
+            Column(key, f'{word}, test law’s rate', formats.COUNT, source)
+            for key, word in counts
+            if key in frame
+        ),
+    ]
+
+
 def _summary_table(
     study: FinishedStudy, rows: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
 ) -> Table:
@@ -292,6 +316,7 @@ def _summary_table(
         *_of_rank(),
         Column('ratio', 'ratio', formats.NUMBER, 'source'),
         Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        *_of_informed(rows),
         Column('laws', 'laws', formats.COUNT, 'source'),
         *(
             Column(key, heading, formats.COUNT, 'source')
@@ -306,6 +331,11 @@ def _summary_table(
         Column('many', 'on frequent', formats.ROUGH, 'source'),
         Column('balanced', 'if balanced', formats.ROUGH, 'source'),
     ]
+    if 'passes' in rows:
+        columns += [
+            Column('passes', 'image passes', formats.ROUGH, _cost_source),
+            Column('time', 'time', formats.ROUGH, _cost_source),
+        ]
     notes = [
         f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}, over laws that differ from '
         'it: ratio to no remedy (geometric mean over laws; interval over repeats), and under how '
@@ -320,6 +350,13 @@ def _summary_table(
         notes.append(
             f'Under fewer laws than others: {", ".join(fewer)}. Ratio and rank are of those laws, '
             'and no match for what others have over more.'
+        )
+    if 'passes' in rows:
+        notes.append(
+            'Image passes, time: of a network, or of all members of an ensemble, in those of no '
+            'remedy. Passes are those that training learns from, each view one. Times are within '
+            'one study, on a machine that may have had other work, without compilation; conditions '
+            'that share a compiled program share its time equally.'
         )
     return Table('leaderboard', 'Remedies against imbalance', rows, columns, notes)
 
@@ -349,7 +386,13 @@ def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, st
         *_of_rank(),
         Column('rate', 'rate', formats.ROUGH, 'source'),
         Column('rates_tried', 'rates tried', formats.COUNT, 'source'),
+        *_of_informed(frame),
     ]
+    if _INFORMED in frame:
+        columns += [
+            Column('informed_verdict', 'against none, test law’s rate', formats.STATUS),
+            Column('informed_rate', 'test law’s rate', formats.ROUGH, 'informed_source'),
+        ]
     notes = [
         'Tests are two-sided, by Student’s t on log ratios; Holm’s correction runs over the '
         'remedies that are held against no remedy under one law and test law, in one metric.',
@@ -444,6 +487,23 @@ def _passes(spec: str) -> int:
     return remedy.members * remedy.views
 
 
+def _on_informed(frame: pd.DataFrame) -> str:
+    """Says what either choice of the rate assumes, and how often they agree."""
+    counts = leaderboard.same_rate(frame)
+    (same, of), (even, of_even) = counts[False], counts[True]
+    text = (
+        'The main columns choose the rate on validation images of the training law: what can be '
+        'done with no other data than that. Those of the test law’s rate choose it on as many '
+        'images of the test law, which are not the test images: they assume a validation set as '
+        'the test is, which is rarely at hand.'
+    )
+    if of:
+        text += f' Both choose the same rate in {same:,} of {of:,} cases under imbalance'
+        text += f', and in {even:,} of {of_even:,} without it' if of_even else ''
+        text += '.'
+    return text
+
+
 def _notes(
     study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str], names: Mapping[str, str]
 ) -> list[str]:
@@ -469,6 +529,8 @@ def _notes(
             'mean validation error under its training law at the last epoch (metrics.jsonl, '
             f'{leaderboard.CRITERION}), chosen before anything is compared.'
         )
+    if _INFORMED in frame:
+        notes.append(_on_informed(frame))
     sure = leaderboard.sure_winners(frame[frame['metric'] == leaderboard.RANKED[0]])
     if len(sure):
         notes.append(f'A sure first in {len(sure):,} rankings; see the table by law.')
@@ -493,6 +555,12 @@ def _build(study: FinishedStudy) -> Content:
     test = dose_response.reference_test(study)
     metric = frame['metric'].iloc[0]
     rows = leaderboard.summary(study, found, frame, made, test, metric)
+    frame, sums = leaderboard.informed(study, frame)
+    sums = sums[sums['test_distribution'] == test].drop(columns='test_distribution')
+    if cost.known(study):
+        rows = rows.merge(cost.table(study, found), how='left', on=['setting', 'remedy'])
+    if len(sums):
+        rows = rows.merge(sums, how='left', on=['setting', 'remedy'])
     tables = [
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),

@@ -1,0 +1,70 @@
+"""What remedies cost beside no remedy: image passes, and time in one study on one machine.
+
+Times are of a machine that may have had other work, and of a compiled program whose conditions
+share them; so they are compared within one study alone, and never between workdirs.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.leaderboard import Place
+
+
+def known(study: FinishedStudy) -> bool:
+    """Whether any workdir says what its conditions took."""
+    return any(_conditions(header) for header in study.headers)
+
+
+def relative(study: FinishedStudy, condition: str, none: str) -> tuple[float, float]:
+    """Returns what a repeat of a condition takes, in those of another, all members counted.
+
+    Args:
+      study: the loaded study.
+      condition: what is weighed.
+      none: what it is weighed against.
+
+    Returns:
+      Image passes, wherever both were trained; and seconds, in the first workdir in which both
+      were; NaN where that is not known.
+    """
+    held = [_conditions(header) for header in study.headers]
+    passes = [
+        next((own[name].get('images') for own in held if name in own), None)
+        for name in (condition, none)
+    ]
+    together = [own for own in held if condition in own and none in own]
+    times = [_ratio(own[condition].get('seconds'), own[none].get('seconds')) for own in together]
+    return _ratio(*passes), next((time for time in times if math.isfinite(time)), math.nan)
+
+
+def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
+    """Returns what remedies cost, in what no remedy does under the same law.
+
+    Returns:
+      A row per setting and remedy, no remedy among them: setting, remedy, passes and time, each the
+      geometric mean over laws of which it is known.
+    """
+    rows = [
+        (place.setting, entry.remedy, *np.log(relative(study, entry.condition, none.condition)))
+        for place in found
+        for none in place.entries[:1]
+        for entry in place.entries
+    ]
+    frame = pd.DataFrame(rows, columns=['setting', 'remedy', 'passes', 'time'])
+    means = frame.groupby(['setting', 'remedy'], sort=False, as_index=False).mean()
+    return means.assign(passes=np.exp(means['passes']), time=np.exp(means['time']))
+
+
+def _conditions(header: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return (header.get('timing') or {}).get('conditions') or {}
+
+
+def _ratio(own: float | None, none: float | None) -> float:
+    if own is None or none is None or not (own > 0 and none > 0):
+        return math.nan
+    return own / none
