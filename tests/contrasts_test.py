@@ -122,9 +122,9 @@ class ContrastsTest(absltest.TestCase):
 
     def test_errors_are_those_of_the_results_and_of_the_mean(self):
         study = self._averaged()
-        found = contrasts.errors(study, 'uniform(1, 5)', ('opposed', 'none'))
+        found = contrasts.errors(study, 'uniform(1, 5)', ('opposed', 'none'), 'u1_10')
         for metric in ('mse', 'mape', 'mae'):
-            opposed, none, mean = found['u1_10', metric]
+            opposed, none, mean = found[metric]
             for name, own in (('opposed', opposed), ('none', none)):
                 kept = study.values('cnn', name, 'u1_10', metric)
                 np.testing.assert_allclose(own, kept, rtol=1e-5)

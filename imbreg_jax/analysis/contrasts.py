@@ -15,6 +15,7 @@ one law and setting, on one test law, in one metric (of laws: under one remedy),
 correction runs over it.
 """
 
+import collections
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ from imbreg_jax.analysis.leaderboard import (
     Entry,
     Place,
 )
-from imbreg_jax.evaluation.metrics import METRICS, metrics
+from imbreg_jax.evaluation.metrics import METRICS
+from imbreg_jax.evaluation.metrics.metric import EVERY_EPOCH
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import laws as target_laws
@@ -70,11 +72,12 @@ def table(study: FinishedStudy, rows: Sequence[Row], neutral: bool = False) -> p
     """
     kept = [row for row in rows if row['pair'][0].size]
     keys = [(row['family'], row['test_distribution'], row['metric']) for row in kept]
+    sizes = collections.Counter(keys)
     compared = statistics.compare_many(
         [row['pair'] for row in kept],
         margin=comparison.margin(study),
         level=comparison.level(study),
-        tests=[keys.count(key) for key in keys],
+        tests=[sizes[key] for key in keys],
         seed=study.option('seed', 0),
     )
     found = []
@@ -262,16 +265,15 @@ def _joint(study: FinishedStudy, conditions: Sequence[str], test: str, metric: s
 
 def averaged(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     """Returns means of a plain and a remedied network, and that network, against either."""
-    names, rows = remedy_labels(study), []
+    names, rows, test = remedy_labels(study), [], dose_response.reference_test(study)
     for place in found:
         none = place.entries[0].condition
         control = next((e for e in place.entries if _is_two(e.remedy)), None)
         for entry in place.entries[1:]:
             if entry is control:
                 continue
-            # Errors by test law and metric: of the remedied network, the plain one, their mean.
-            sides = errors(study, place.law, (entry.condition, none))
-            for (test, metric), (alone, plain, mean) in sides.items():
+            sides = errors(study, place.law, (entry.condition, none), test)
+            for metric, (alone, plain, mean) in sides.items():
                 pairs = [
                     (ALONE, alone, plain),
                     (MEAN, mean, plain),
@@ -297,46 +299,43 @@ def _is_two(remedy: str) -> bool:
 
 
 def errors(
-    study: FinishedStudy, law: str, conditions: tuple[str, str]
-) -> dict[tuple[str, str], tuple[pd.Series, ...]]:
+    study: FinishedStudy, law: str, conditions: tuple[str, str], test: str
+) -> dict[str, tuple[pd.Series, ...]]:
     """Returns errors of two conditions' networks and of the mean of their predictions.
 
     Args:
       study: the loaded study.
       law: spec of the law that both were trained on.
       conditions: two, of the same targets.
+      test: name of a test distribution.
 
     Returns:
-      (test law, metric) -> the errors by repeat of the first, of the second, and of the mean of
-      their predictions; metrics of strata where the laws are known and not empty.
+      metric -> the errors by repeat of the first, of the second, and of the mean of their
+      predictions; of strata those that have test images in every repeat.
     """
     shared = [r for r in study.repeats(conditions[0]) if r in study.repeats(conditions[1])]
+    if not shared:
+        return {}
+    runs = [[study.runs[name, repeat] for repeat in shared] for name in conditions]
+    first, second = (
+        np.stack([run.test_prediction[test] for run in own]).astype(np.float64) for own in runs
+    )
+    values = np.stack([first, second, (first + second) / 2])
+    targets = np.stack([run.test_target[test] for run in runs[0]]).astype(np.float64)
+    known = _strata(study, law, test, np.stack([run.test_generating[test] for run in runs[0]]))
     compared = [name for name, m in METRICS.items() if m.compared and m.better == 'less']
-    names = [*compared, *leaderboard.STRATA]
-    found: dict[tuple[str, str], tuple[pd.Series, ...]] = {}
-    for test in study.test_distributions:
-        runs = [[study.runs[name, r] for r in shared] for name in conditions]
-        if not shared:
-            continue
-        predicted = [np.stack([r.test_prediction[test] for r in own]) for own in runs]
-        both = [np.asarray(each, np.float64) for each in predicted]
-        values = np.stack([*both, (both[0] + both[1]) / 2])
-        targets = np.stack([run.test_target[test] for run in runs[0]])
-        generating = np.stack([run.test_generating[test] for run in runs[0]])
-        known = _strata(study, law, test, generating)
-        made = metrics(values, targets[None], known)
-        for name in names:
-            if name in made and np.isfinite(made[name]).all():
-                found[test, name] = tuple(
-                    study.of_data_sets(pd.Series(row, index=shared)) for row in made[name]
-                )
+    found: dict[str, tuple[pd.Series, ...]] = {}
+    for name in [*compared, *leaderboard.STRATA] if known else EVERY_EPOCH:
+        made = METRICS[name].compute(values, targets, known)
+        if METRICS[name].better == 'less' and np.isfinite(made).all():
+            found[name] = tuple(study.of_data_sets(pd.Series(row, index=shared)) for row in made)
     return found
 
 
 def _strata(
     study: FinishedStudy, law: str, test: str, generating: np.ndarray
-) -> Mapping[str, np.ndarray] | None:
-    """Returns what is known of test images [repeats, n]; None where the laws are not."""
+) -> Mapping[str, np.ndarray]:
+    """Returns what is known of test images [repeats, n]; nothing where the laws are not."""
     source = kept_tables.source(study.folders)
     try:
         own, other = (
@@ -344,7 +343,7 @@ def _strata(
         )
         return strata(own, [other] * len(generating), generating)
     except ValueError:
-        return None
+        return {}
 
 
 # --- what averaging keeps -----------------------------------------------------------------------

@@ -185,8 +185,14 @@ def _on_reference(study: FinishedStudy, frame: pd.DataFrame) -> pd.DataFrame:
 
 QUESTIONS = (
     Question('missing', 'Where training targets are missing', 'MAE to no remedy', _missing),
-    Question('parameters', 'Remedies by one parameter', 'MSE to the first value', _parameters),
-    Question('laws', 'What imbalance costs, by remedy and setting', 'MSE to the test law', _laws),
+    Question(
+        'parameters', 'Remedies by one parameter', 'MSE to that with the first value',
+        _parameters,
+    ),
+    Question(
+        'laws', 'What imbalance costs, by remedy and setting', 'MSE to that under the test law',
+        _laws,
+    ),
     Question(
         'settings', 'What remedies give, by setting',
         'ratios of MSE to no remedy, first setting to this', _settings,
@@ -289,7 +295,11 @@ def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> l
         + ('Open: alone; filled: averaged. From predictions.npz.' if question.name == 'averaged'
            else 'From results.csv.')
     )  # fmt: skip
-    caption += only(min(len(panels), _MOST_PANELS), len(panels), 'settings')
+    settings = frame['setting'].nunique()
+    if question.name == 'averaged':
+        caption += f' Of {rows["setting"].iloc[0]}.' + only(1, settings, 'settings')
+    else:
+        caption += only(min(len(panels), _MOST_PANELS), len(panels), 'settings')
     caption += only(min(len(names), _MOST_ROWS), len(names), 'rows')
     short = canvas.short_labels({name: name for name in names}, _LABEL)
     laws = look.law_labels(study)
