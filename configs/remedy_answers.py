@@ -70,8 +70,9 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     for question in asked:
         if question not in QUESTIONS:
             raise study.ConfigError(
-                'choice', f'there is no question {question!r}; there are {", ".join(QUESTIONS)}'
-            )
+                '--config', choice, f'there is no question {question!r}; it must be some of '
+                f'{", ".join(QUESTIONS)}, joined by commas',
+            )  # fmt: skip
     config = _common()
     config.name = naming.shortened('-'.join(['remedy_answers', *(asked if choice else [])]))
     every: dict[str, dict[str, Any]] = {}
@@ -146,7 +147,6 @@ def acts(fields: dict[str, Any]) -> bool:
     probe = _common()
     probe.conditions = {'probe': fields}
     try:
-        parse(fields['remedy'])
         law = study.resolve(probe).conditions[0].distribution
         targets = law.ppf((np.arange(PROBED) + 0.5) / PROBED)
         remedy = parse(fields['remedy'])

@@ -112,6 +112,19 @@ class ContrastsTest(absltest.TestCase):
         logs -= np.log(values['lds() 0.0']) - np.log(values['none 0.0'])
         self.assertAlmostEqual(row['ratio'], np.exp(logs.mean()), places=12)
 
+    def test_settings_are_held_against_the_references_whatever_its_law_has(self):
+        conditions = {
+            f'{remedy or "none"} {rate}': leaderboard_test.of(
+                remedy, 'u1_5', model__conv_dropout_rate=rate
+            )
+            for rate in (0.0, 0.3)
+            for remedy in ('', 'lds()')
+        }
+        # The reference, of a law under which there is no remedy.
+        conditions['balanced'] = leaderboard_test.of('', model__conv_dropout_rate=0.3)
+        (row,) = table(self._study(conditions), 'settings').groupby('against')
+        self.assertEqual(row[0], 'std, conv_dropout_rate = 0.3 to std, conv_dropout_rate = 0')
+
     def _averaged(self, **options):
         conditions = {
             'none': leaderboard_test.of('', 'u1_5'),

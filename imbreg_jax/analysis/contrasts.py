@@ -231,9 +231,15 @@ def settings(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     for place in found:
         task = study.conditions[place.entries[0].condition].settings.get(TASK)
         groups.setdefault((task, place.law), []).append(place)
-    own = {place.setting for place in found if base in [e.condition for e in place.entries]}
+    fields = comparison.settings(study)
+
+    def away(place: Place) -> int:
+        # By the place's own settings, as the reference's law may have no remedy.
+        own = fields[place.entries[0].condition]
+        return sum(own.get(field) != value for field, value in fields[base].items())
+
     for (_, law), places in groups.items():
-        first = next((place for place in places if place.setting in own), places[0])
+        first = min(places, key=away)
         for other in places:
             if other is first:
                 continue
