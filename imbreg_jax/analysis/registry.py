@@ -26,7 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     comparisons.SECTION,
     dose_response.SECTION,
     leaderboard.SECTION,
-    questions.SECTION,
+    *questions.SECTIONS,
     paper.SECTION,
     error_curve.SECTION,
     decomposition.SECTION,

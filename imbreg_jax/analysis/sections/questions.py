@@ -1,4 +1,4 @@
-"""What is asked of remedies beyond which is best, each with its sentence, table and figure."""
+"""What is asked of remedies beyond which is best: a section each, with a table and a figure."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -113,22 +113,18 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
         return []
     first = (
         f'Imbalance is shown to be irrelevant to the MSE (same within the margin as under '
-        f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases'
+        f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases.'
     )
     groups = own.groupby(['setting', 'what'], sort=False)['verdict']
     always = [f'{what} ({task})' for (task, what), kinds in groups if (kinds == SAME).all()]
     named = ', '.join(map(canvas.shorten, always[:3]))
     more = f' and {len(always) - 3} more' if len(always) > 3 else ''
-    first += f'; under every law with {named}{more}.' if always else '; under every law with none.'
+    every = f'It is under every law with {named or "none"}{more}.'
     percent = _of(study, frame, 'mape')
-    second = (
-        f'To the MAPE it is in {(percent["verdict"] == SAME).sum():,} of {len(percent):,} cases.'
-    )
-    return [
-        first,
-        *([second] if len(percent) else []),
-        *_most(study, own, [(WORSE, 'Most costly')]),
-    ]
+    if len(percent):
+        irrelevant = (percent['verdict'] == SAME).sum()
+        every += f' To the MAPE it is irrelevant in {irrelevant:,} of {len(percent):,} cases.'
+    return [first, every, *_most(study, own, [(WORSE, 'Most costly')])]
 
 
 def _settings(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
@@ -359,36 +355,36 @@ def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
     return Table('questions_kept', 'What averaging keeps', contrasts.kept(frame), columns, notes)
 
 
-def _build(study: FinishedStudy) -> Content:
+def _asked(study: FinishedStudy, question: Question) -> list[contrasts.Row]:
     found, _ = leaderboard.places(study)
-    tables, figures, headline, notes, families = [], [], [], [], 0
-    for question in QUESTIONS:
-        rows = contrasts.QUESTIONS[question.name](study, found)
-        frame = contrasts.table(study, rows, question.name == 'laws')
-        if not len(frame):
-            continue
-        sentences = question.tell(study, frame)
-        headline += sentences[:1]
-        notes.append(f'{question.title}: {" ".join(sentences)}')
-        if question.name == 'averaged':
-            tables.append(_kept_table(study, frame))
-        tables.append(_table(study, question, frame))
-        figures += _figures(study, question, frame)
-        families += len(frame.dropna(subset='p').drop_duplicates(
-            ['setting', 'law', 'against', 'test_distribution', 'metric']
-        ))  # fmt: skip
-    notes.append(comparison.expected_errors(0, families, comparison.level(study)))
-    return Content(
-        ' '.join(headline) or 'Nothing is asked of these remedies.',
-        tables,
-        figures,
-        list(filter(None, notes)),
+    return contrasts.QUESTIONS[question.name](study, found) if found else []
+
+
+def _applies(question: Question, study: FinishedStudy) -> bool:
+    """Whether a study has remedies beside none, and pairs that a question asks for."""
+    return any(row['pair'][0].size for row in _asked(study, question))
+
+
+def _build(question: Question, study: FinishedStudy) -> Content:
+    frame = contrasts.table(study, _asked(study, question), question.name == 'laws')
+    first, *others = question.tell(study, frame) or ['Not asked on the test law of the reference.']
+    tables = [_table(study, question, frame)]
+    if question.name == 'averaged':
+        kept = _kept_table(study, frame)
+        tables = [*([kept] if len(kept.frame) else []), *tables]
+    keys = ['setting', 'law', 'against', 'test_distribution', 'metric']
+    families = len(frame.dropna(subset='p').drop_duplicates(keys))
+    errors = comparison.expected_errors(0, families, comparison.level(study))
+    notes = list(filter(None, [' '.join(others), errors]))
+    return Content(first, tables, _figures(study, question, frame), notes)
+
+
+SECTIONS = tuple(
+    Section(
+        f'remedies-{question.name}',
+        question.title,
+        functools.partial(_applies, question),
+        functools.partial(_build, question),
     )
-
-
-def applies(study: FinishedStudy) -> bool:
-    """Whether a study has a remedy beside none."""
-    return bool(leaderboard.places(study)[0])
-
-
-SECTION = Section('questions', 'Questions to remedies', applies, _build)
+    for question in QUESTIONS
+)
