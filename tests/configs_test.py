@@ -99,7 +99,8 @@ class ConfigsTest(parameterized.TestCase):
                 self.assertEqual(ours, dataclasses.replace(others, **same), name)
         for task in ('std', 'disc_radius', 'needle_angle'):
             own = {name.rpartition('-')[2] for name in conditions if name.startswith(f'{task}-')}
-            self.assertContainsSubset({'none', 'inverse', 'balanced_mse', 'gaussian_noise'}, own)
+            wanted = {'none', 'inverse', 'balanced_mse', 'gaussian_noise', 'smoter', 'smogn'}
+            self.assertContainsSubset(wanted, own)
         some = _study('remedies', ':std/inverse,balanced_mse')
         methods = {c.name.rpartition('-')[2] for c in some.conditions}
         self.assertEqual(methods, {'none', 'inverse', 'balanced_mse'})
@@ -147,6 +148,40 @@ class ConfigsTest(parameterized.TestCase):
         having = [c.distribution.spec for c in some.conditions if c.remedy.name == NeedsGap.name]
         self.assertEqual(having, ['uniform(1, 5)'])
         self.assertLen(some.conditions, 5)
+
+    @parameterized.parameters('missing', 'labels', 'symmetry', 'dropout', 'mean')
+    def test_an_answer_has_what_it_is_held_against(self, question):
+        some = _study('remedy_answers', f':{question}')
+        self.assertEqual(some.name, f'remedy_answers-{question}')
+        # An hour on two cores, at ten seconds a network.
+        self.assertLessEqual(len(some.runs), 360)
+        none = {
+            (c.task, c.distribution.spec, c.model, c.training)
+            for c in some.conditions
+            if c.remedy is remedies.NONE
+        }
+        of = [c for c in some.conditions if c.remedy is not remedies.NONE]
+        for condition in of:
+            if not condition.remedy.sets:
+                key = condition.task, condition.distribution.spec, condition.model
+                self.assertIn((*key, condition.training), none, condition.name)
+        if question == 'labels':
+            measured = [c for c in of if c.remedy.relabels]
+            self.assertLen(of, 2 * len(measured))
+            self.assertLen(measured, 10)
+        if question == 'dropout':
+            rates = {c.model.conv_dropout_rate for c in of}
+            self.assertEqual(rates, {0.0, 0.5})
+        if question == 'mean':
+            self.assertIn(2, {c.remedy.members for c in of})
+
+    def test_answers_may_be_asked_together(self):
+        both = _study('remedy_answers', ':missing,labels')
+        alone = [_study('remedy_answers', f':{name}') for name in ('missing', 'labels')]
+        names = [{c.name for c in each.conditions} for each in alone]
+        self.assertEqual({c.name for c in both.conditions}, names[0] | names[1])
+        with self.assertRaisesRegex(study.ConfigError, "there is no question 'label'"):
+            _study('remedy_answers', ':label')
 
     def test_fresh_repeats_decide_the_paper(self):
         quick, decided, paper = map(_study, ('quick', 'paper_decided', 'paper'))

@@ -80,17 +80,6 @@ class DrawsTest(absltest.TestCase):
         part = resampling.repeated(np.arange(7), 5, _generator())
         self.assertLen(np.unique(part), 5)
 
-    def test_drawn_has_its_share_of_rare_images(self):
-        rare = np.arange(600) < 30
-        for share in resampling.REBAGG_SHARES:
-            found = resampling.drawn(rare, share, _generator())
-            self.assertLen(found, 600)
-            self.assertEqual(rare[found].sum(), round(share * 600))
-        # With replacement, from all: about 1 - 1 / e of as many normal images as are drawn.
-        normal = np.bincount(found[~rare[found]], minlength=600)[30:]
-        self.assertGreater(normal.max(), 1)
-        self.assertLess((normal > 0).sum(), 200)
-
     def test_filled_keeps_what_it_can_and_makes_the_rest(self):
         targets = np.arange(12.0)
         groups = resampling.Groups(np.repeat([0, 1], [9, 3]), np.array([False, True]))

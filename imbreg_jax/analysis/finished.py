@@ -218,14 +218,14 @@ class FinishedStudy:
             kept &= [(condition, r) not in self.diverged for r in rows.repeat]
         repeat, value = rows.repeat[kept], rows.value[kept]
         order = np.argsort(repeat, kind='stable')
-        return self._of_data_sets(pd.Series(value[order], index=repeat[order]))
+        return self.of_data_sets(pd.Series(value[order], index=repeat[order]))
 
     @property
     def folds(self) -> int:
         """How many repeats share a data set in cross-validation; 0 where each has its own."""
         return int(self.config.get('data', {}).get('folds', 0))
 
-    def _of_data_sets(self, values: pd.Series) -> pd.Series:
+    def of_data_sets(self, values: pd.Series) -> pd.Series:
         """Returns the mean over the folds of each data set, where repeats are folds.
 
         Folds are not independent, and no estimate of their variance is unbiased whatever the law

@@ -264,7 +264,7 @@ def labels(specs: Iterable[str]) -> dict[str, str]:
     Two that would be called the same keep their whole expressions.
     """
     specs = list(dict.fromkeys(specs))
-    parsed = {spec: _parts(spec) for spec in specs}
+    parsed = {spec: parts_of(spec) for spec in specs}
     values: dict[tuple[str, str], set[str]] = {}
     for parts in parsed.values():
         for name, own in parts:
@@ -283,7 +283,7 @@ def labels(specs: Iterable[str]) -> dict[str, str]:
     return {spec: label if counts[label] == 1 else spec for spec, label in found.items()}
 
 
-def _parts(spec: str) -> list[tuple[str, dict[str, str]]]:
+def parts_of(spec: str) -> list[tuple[str, dict[str, str]]]:
     """Returns name and parameters of each part of an expression; nothing of what is none."""
     try:
         tree = ast.parse(spec.strip(), mode='eval').body if spec.strip() else None

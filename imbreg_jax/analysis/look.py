@@ -137,6 +137,18 @@ def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
     axis.set_minor_locator(ticker.NullLocator())
 
 
+def few_ticks(axes: Axes, low: float, high: float) -> None:
+    """Gives a narrow panel 1 and the round numbers nearest to its ends."""
+    candidates = np.array(
+        [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2, 5, 10, 20, 50]
+    )
+    inside = candidates[(candidates > low) & (candidates < high)]
+    below, above = inside[inside < 1], inside[inside > 1]
+    far = 0.22 * math.log(high / low)
+    ticks = [t for t in (*below[:1], *above[-1:]) if abs(math.log(t)) > far]
+    axes.xaxis.set_major_locator(ticker.FixedLocator(sorted([*ticks, 1.0])))
+
+
 def _legend_columns(labels: Sequence[str]) -> int:
     return 3 if max(map(len, labels), default=0) < _SHORT_LABEL else 1
 

@@ -2,7 +2,8 @@
 
 By itself the control of Rebagg (Branco et al., "REBAGG: REsampled BAGGing for imbalanced
 regression", LIDTA 2018), of what averaging alone gives. With a remedy that resamples, such as
-`ensemble + gaussian_noise`, each member has a training set of its own: that is Rebagg.
+`ensemble + gaussian_noise`, each member has a training set of its own; `rebagg` is that with the
+resamples of the paper.
 """
 
 from __future__ import annotations

@@ -32,9 +32,6 @@ Recipe = dict[str, np.ndarray]
 # (places [n] of a group's images, how many more are wanted) to these, a recipe.
 Make = Callable[[np.ndarray, int], Recipe]
 
-# Shares of rare images among which `rebagg` draws (UBL's ReBaggRegress, "variation").
-REBAGG_SHARES = (1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3)
-
 
 class Groups(NamedTuple):
     """Images whose targets are alike.
@@ -127,22 +124,6 @@ def repeated(images: np.ndarray, count: int, generator: np.random.Generator) -> 
     """[count] of images [n], each as often as any other or once more; of fewer a part of them."""
     whole, left = divmod(count, len(images))
     return np.concatenate([np.repeat(images, whole), generator.permutation(images)[:left]])
-
-
-def drawn(rare: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """A bootstrap sample with a given share of rare images: one of rebagg's.
-
-    Args:
-      rare: [N] bool, of every image.
-      share: of rare images in the sample; `REBAGG_SHARES` has the ones that vary.
-      generator: of the draws, with replacement.
-
-    Returns:
-      [N] int32: which images.
-    """
-    count = round(share * len(rare))
-    parts = (np.flatnonzero(rare), count), (np.flatnonzero(~rare), len(rare) - count)
-    return np.concatenate([generator.choice(*part) for part in parts]).astype(np.int32)
 
 
 def plain(targets: np.ndarray, images: np.ndarray) -> Recipe:

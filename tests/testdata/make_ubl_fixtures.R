@@ -10,7 +10,7 @@ arguments <- commandArgs(trailingOnly = TRUE)
 folder <- arguments[1]
 dyn.load(file.path(folder, 'src', 'UBL.so'))
 files <- c('phiFunc', 'CallFPhi', 'Neighbours', 'Distances', 'randOverRegress', 'randUnderRegress',
-           'ImpSampRegress', 'gaussNoiseRegress', 'smoteRegress', 'smognRegress')
+           'ImpSampRegress', 'gaussNoiseRegress', 'smoteRegress', 'smognRegress', 'ReBaggRegress')
 for (name in files) source(file.path(folder, 'R', paste0(name, '.R')))
 
 # The package's functions see these in the place of R's, and leave what they drew.
@@ -120,5 +120,39 @@ for (name in names(sets)) {
     relevance = phis, wercs = wercs, bump = bump - 1, counts = as.numeric(table(bump)),
     sizes = lapply(made, sizes, cuts), whole = c(list(smote = nrow(smote), smogn = nrow(smogn),
     noise = nrow(noisy)), extreme), groups = groups)
+}
+# Bagging gives the training sets that it made in the place of what learners made of them. In a loop
+# of its own, so that what is above draws what it drew before there was bagging.
+BagModel <- function(form, train, baseModels, ...) baseModels
+for (name in names(sets)) {
+  data <- sets[[name]]$data
+  rare <- which(cases[[name]]$relevance >= 0.5)
+  bags <- function(method, models) ReBaggRegress(
+    y ~ ., data, rel = sets[[name]]$rel, thr.rel = 0.5, learner = function(form, data) data,
+    learner.pars = list(), nmodels = models, samp.method = method)
+  # In each: rare rows, normal ones, and mixtures, which have targets that no row has.
+  count_of <- function(bag) {
+    place <- match(bag$y, data$y)
+    c(sum(place %in% rare), sum(!is.na(place) & !(place %in% rare)), sum(is.na(place)))
+  }
+  found <- list()
+  for (method in c('balance', 'variation', 'balanceSMT', 'variationSMT'))
+    found[[method]] <- unique(t(sapply(bags(method, 60), count_of)))
+  times <- sapply(bags('variation', 4000), function(bag) tabulate(match(bag$y, data$y), count))
+  # Mixtures of all rare rows together, in the order of their targets.
+  members <- rare[order(data$y[rare])]
+  part <- data[members, ]
+  goal <- round(count / 2) / length(members)
+  forget()
+  made <- Smote.exsRegress(part, 4, goal, 5, 'HEOM', 2)
+  found$mean <- rowMeans(times)
+  found$error <- apply(times, 1, sd) / sqrt(4000)
+  found$group <- list(
+    members = members - 1, near = neighbours(4, part, 'HEOM', 2, 5) - 1,
+    distances = distances(4, part, 'HEOM', 2),
+    median = apply(distances(4, part, 'HEOM', 2), 1, median),
+    smote = list(rows = as.matrix(made), picks = drawn$picks, shares = drawn$shares,
+                 seeds = c(rep(seq_along(members), each = as.integer(goal - 1)), drawn$seeds[[1]])))
+  cases[[name]]$rebagg <- found
 }
 jsonlite::write_json(cases, arguments[2], digits = NA, auto_unbox = TRUE, na = 'null')

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, cost, dose_response, formats, leaderboard, look
-from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
+from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
@@ -89,22 +89,10 @@ def draw_ratios(
         axes.set_title(canvas.wrap(canvas.shorten(setting), 48 // len(settings)), fontsize=9)
         look.logarithmic(axes, 'x', *ends)
         if len(settings) > 1:
-            _few_ticks(axes, *ends)
+            look.few_ticks(axes, *ends)
     drawing.supxlabel(f'ratio of {metric} to no remedy', fontsize=9.5)
     look.legend(drawing, *grid[0])
     return drawing
-
-
-def _few_ticks(axes: Axes, low: float, high: float) -> None:
-    """Gives a narrow panel 1 and the round numbers nearest to its ends."""
-    candidates = np.array(
-        [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2, 5, 10, 20, 50]
-    )
-    inside = candidates[(candidates > low) & (candidates < high)]
-    below, above = inside[inside < 1], inside[inside > 1]
-    far = 0.22 * math.log(high / low)
-    ticks = [t for t in (*below[:1], *above[-1:]) if abs(math.log(t)) > far]
-    axes.xaxis.set_major_locator(ticker.FixedLocator(sorted([*ticks, 1.0])))
 
 
 def draw_gains(

@@ -1,0 +1,390 @@
+"""What is asked of remedies beyond which is best: a section each, with a table and a figure."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from imbreg_jax.analysis import (
+    canvas,
+    comparison,
+    contrasts,
+    dose_response,
+    formats,
+    leaderboard,
+    look,
+)
+from imbreg_jax.analysis.canvas import MUTED, Drawing
+from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.sections.comparisons import NEEDED
+
+# More would be too narrow to read beside one another, or too long.
+_MOST_PANELS, _MOST_ROWS = 3, 40
+_LABEL = 30
+_LEGEND = 'shaded: the margin within which errors count as the same'
+
+
+class Question(NamedTuple):
+    """One question.
+
+    Attributes:
+      name: of its table and figure, and of `contrasts.QUESTIONS`.
+      title: what it shows.
+      ratio: what its ratios are of, behind 'ratio of'.
+      tell: (study, its table) to sentences: the first for the headline.
+    """
+
+    name: str
+    title: str
+    ratio: str
+    tell: Callable[[FinishedStudy, pd.DataFrame], list[str]]
+
+
+# --- sentences ----------------------------------------------------------------------------------
+
+
+def _counts(frame: pd.DataFrame) -> str:
+    counts = frame['verdict'].value_counts()
+    kinds = (BETTER, WORSE, SAME, UNDECIDED)
+    return ', '.join(f'{counts.get(kind, 0):,} {kind}' for kind in kinds)
+
+
+def _said(study: FinishedStudy, row: pd.Series, on: str = '') -> str:
+    """Returns a row as part of a sentence: what, where, its ratio and interval."""
+    law = look.law_labels(study)[row['law']]
+    where = ', '.join(filter(None, (str(row['setting']), f'trained on {law}', on)))
+    low, high = formats.number(row['low'], 3), formats.number(row['high'], 3)
+    ratio = formats.number(row['ratio'], 3)
+    return f'{canvas.shorten(row["what"])} ({where}): {ratio} [{low}, {high}]'
+
+
+def _extreme(frame: pd.DataFrame, verdict: str) -> pd.Series | None:
+    """Returns the row of a verdict whose ratio is the farthest from 1."""
+    own = frame[frame['verdict'] == verdict]
+    return None if not len(own) else own.loc[np.log(own['ratio'].astype(float)).abs().idxmax()]
+
+
+def _most(study: FinishedStudy, frame: pd.DataFrame, words: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns a sentence on the farthest row of each (verdict, its words) that there is."""
+    found = []
+    for verdict, word in words:
+        row = _extreme(frame, verdict)
+        if row is not None:
+            found.append(f'{word}: {_said(study, row)}.')
+    return found
+
+
+def _of(study: FinishedStudy, frame: pd.DataFrame, metric: str = 'mse') -> pd.DataFrame:
+    test = dose_response.reference_test(study)
+    return frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+
+
+_SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
+
+
+def _missing(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    own = _of(study, frame, contrasts.ZERO_SHOT)
+    if not len(own):
+        return []
+    helped = (own['verdict'] == BETTER).any()
+    start = 'Something helps' if helped else 'Nothing is shown to help'
+    first = f'{start} on targets that training has none of: of {len(own):,} ratios of MAE to '
+    first += f'no remedy {_counts(own)}.'
+    return [first, *_most(study, own, _SIDES)]
+
+
+def _parameters(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    own = _of(study, frame)
+    found = []
+    for against, part in own.groupby('against', sort=False):
+        first = f'Held against {against}, another value makes the MSE {_counts(part)}'
+        found.append(f'{first} (of {len(part):,}).')
+        found += _most(study, part, _SIDES)
+    return found
+
+
+def _laws(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    own = _of(study, frame)
+    if not len(own):
+        return []
+    first = (
+        f'Imbalance is shown to be irrelevant to the MSE (same within the margin as under '
+        f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases.'
+    )
+    groups = own.groupby(['setting', 'what'], sort=False)['verdict']
+    always = [f'{what} ({task})' for (task, what), kinds in groups if (kinds == SAME).all()]
+    named = ', '.join(map(canvas.shorten, always[:3]))
+    more = f' and {len(always) - 3} more' if len(always) > 3 else ''
+    every = f'It is under every law with {named or "none"}{more}.'
+    percent = _of(study, frame, 'mape')
+    if len(percent):
+        irrelevant = (percent['verdict'] == SAME).sum()
+        every += f' To the MAPE it is irrelevant in {irrelevant:,} of {len(percent):,} cases.'
+    return [first, every, *_most(study, own, [(WORSE, 'Most costly')])]
+
+
+def _settings(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    own = _of(study, frame)
+    found = []
+    for against, part in own.groupby('against', sort=False):
+        more, less = ((part['verdict'] == verdict).sum() for verdict in (BETTER, WORSE))
+        found.append(
+            f'From {against}: of {len(part):,} ratios of MSE to no remedy {more:,} are better '
+            f'under the first, {less:,} worse, {(part["verdict"] == SAME).sum():,} same within the '
+            'margin.'
+        )
+        row = _extreme(part, BETTER)
+        if row is not None:
+            a, b = (formats.number(row[side], 3) for side in ('first_mean', 'second_mean'))
+            found.append(
+                f'Most: {_said(study, row)}, from a ratio to no remedy of {a} to one of {b} '
+                '(means over repeats).'
+            )
+    return found
+
+
+def _averaged(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    own = _of(study, frame)
+    to_none, to_other = (
+        own[own['against'] == against] for against in (contrasts.MEAN, contrasts.MEAN_TO_ALONE)
+    )
+    if not len(own):
+        return []
+    found = []
+    kept = contrasts.kept(_on_reference(study, frame))
+    if len(kept):
+        mean, alone = ((kept[f'keeps_{of}'] == 'stands').sum() for of in ('mean', 'alone'))
+        found.append(
+            f'Averaged with a plain network, {mean:,} of {len(kept):,} remedied ones are shown to '
+            'be better than it on the rarest targets and no worse on frequent ones; alone '
+            f'{alone:,}.'
+        )
+    found.append(
+        f'Their mean prediction’s MSE, against the plain network: {_counts(to_none)}; against the '
+        f'remedied one: {_counts(to_other)} (of {len(to_none):,}).'
+    )
+    to_two = own[own['against'] == contrasts.MEAN_TO_TWO]
+    if len(to_two):
+        found.append(
+            f'Against the mean of two plain networks: {_counts(to_two)} (of {len(to_two):,}).'
+        )
+    return [*found, *_most(study, to_none, _SIDES)]
+
+
+def _on_reference(study: FinishedStudy, frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame['test_distribution'] == dose_response.reference_test(study)]
+
+
+QUESTIONS = (
+    Question('missing', 'Where training targets are missing', 'MAE to no remedy', _missing),
+    Question(
+        'parameters', 'Remedies by one parameter', 'MSE to that with the first value',
+        _parameters,
+    ),
+    Question(
+        'laws', 'What imbalance costs, by remedy and setting', 'MSE to that under the test law',
+        _laws,
+    ),
+    Question(
+        'settings', 'What remedies give, by setting',
+        'ratios of MSE to no remedy, first setting to this', _settings,
+    ),
+    Question(
+        'averaged', 'Remedied and plain networks averaged', 'MSE or MAE to no remedy', _averaged
+    ),
+)  # fmt: skip
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def drawn(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of a question's figure with their panel, row and series."""
+    laws = look.law_labels(study)
+    named = frame['law'].map(laws)
+    if question.name == 'missing':
+        own = _of(study, frame, contrasts.ZERO_SHOT)
+        return own.assign(panel=own['setting'], row=own['what'], series=named)
+    if question.name != 'averaged':
+        own = _of(study, frame)
+        return own.assign(panel=own['setting'], row=own['what'], series=named)
+    own = _on_reference(study, frame)
+    own = own[own['against'].isin([contrasts.ALONE, contrasts.MEAN])]
+    first = own['setting'].iloc[0] if len(own) else ''
+    own = own[own['setting'] == first]
+    strata = dict.fromkeys(leaderboard.RAREST, 'rarest targets') | {
+        leaderboard.MANY: 'frequent targets',
+        'mse': 'all targets (MSE)',
+    }
+    own = own[own['metric'].isin(strata)]
+    rank = {metric: i for i, metric in enumerate((*leaderboard.RAREST, leaderboard.MANY, 'mse'))}
+    own = own.assign(panel=own['metric'].map(strata), order=own['metric'].map(rank))
+    own = own.sort_values('order', kind='stable')
+    own = own.drop_duplicates(['panel', 'law', 'what', 'against'])
+    kinds = {contrasts.ALONE: 'alone', contrasts.MEAN: 'averaged'}
+    series = own['law'].map(laws) + ', ' + own['against'].map(kinds)
+    return own.assign(row=own['what'], series=series)
+
+
+def draw(study: FinishedStudy, rows: pd.DataFrame, label: str) -> Drawing:
+    """Draws ratios with their intervals, what is asked about from top to bottom.
+
+    Args:
+      study: the loaded study.
+      rows: of `drawn`.
+      label: what the ratios are of.
+    """
+    panels, names = (list(dict.fromkeys(rows[key])) for key in ('panel', 'row'))
+    laws = list(dict.fromkeys(rows['law']))
+    of_laws = {law: rows[rows['law'] == law]['series'] for law in laws}
+    series = [one for law in laws for one in dict.fromkeys(of_laws[law])]
+    of_law = {c.train.spec: c.train.name for c in study.conditions.values()}
+    styles = dict(zip(laws, look.styles_of([of_law[law] for law in laws]), strict=True))
+    margin, short = comparison.margin(study), canvas.short_labels({n: n for n in names}, _LABEL)
+    height = 1.2 + (0.14 + 0.085 * len(series)) * len(names) + look.legend_height(series)
+    drawing, grid = canvas.canvas(height, 1, len(panels), sharey=True)
+    ends = look.limits(rows, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
+    for axes, panel in zip(grid[0], panels, strict=True):
+        for i in range(0, len(names), 2):
+            axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
+        for k, one in enumerate(series):
+            of = rows[rows['series'] == one]
+            style = styles[of['law'].iloc[0]]
+            part = of[of['panel'] == panel]
+            y = np.array([names.index(name) for name in part['row']], float)
+            y += 0.8 * ((k + 0.5) / len(series) - 0.5)
+            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
+            axes.errorbar(
+                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
+                marker=style.marker, markersize=3.8, elinewidth=1.1, label=one,
+                markerfacecolor='white' if one.endswith(', alone') else style.color,
+            )  # fmt: skip
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set(ylim=(len(names) - 0.5, -0.5))
+        axes.set_yticks(range(len(names)), [short[name] for name in names])
+        axes.tick_params(axis='both', labelsize=8, length=2)
+        axes.grid(axis='y', visible=False)
+        axes.set_title(canvas.wrap(canvas.shorten(panel), 48 // len(panels)), fontsize=9)
+        look.logarithmic(axes, 'x', *ends)
+        if len(panels) > 1:
+            look.few_ticks(axes, *ends)
+    drawing.supxlabel(canvas.wrap(f'ratio of {label}', 60), fontsize=9.5)
+    look.legend(drawing, *grid[0])
+    return drawing
+
+
+def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> list[Figure]:
+    rows = drawn(study, question, frame)
+    rows = rows[rows['ratio'].astype(float).gt(0) & np.isfinite(rows['ratio'].astype(float))]
+    if not len(rows):
+        return []
+    panels, names = (list(dict.fromkeys(rows[key])) for key in ('panel', 'row'))
+    shown = rows[rows['panel'].isin(panels[:_MOST_PANELS]) & rows['row'].isin(names[:_MOST_ROWS])]
+    caption = (
+        f'Tested on {study.labels[dose_response.reference_test(study)]}: ratio of {question.ratio},'
+        f' paired by repeat, with its t interval, on a logarithmic axis; {_LEGEND}. '
+        + ('Open: alone; filled: averaged. From predictions.npz.' if question.name == 'averaged'
+           else 'From results.csv.')
+    )  # fmt: skip
+    settings = frame['setting'].nunique()
+    if question.name == 'averaged':
+        caption += f' Of {rows["setting"].iloc[0]}.' + only(1, settings, 'settings')
+    else:
+        caption += only(min(len(panels), _MOST_PANELS), len(panels), 'settings')
+    caption += only(min(len(names), _MOST_ROWS), len(names), 'rows')
+    short = canvas.short_labels({name: name for name in names}, _LABEL)
+    laws = look.law_labels(study)
+    full = {laws[c.train.spec]: c.train.label for c in study.conditions.values()}
+    caption += canvas.shortened_sentence([*((short[n], n) for n in names), *full.items()])
+    draws = functools.partial(draw, study, shown, question.ratio)
+    return [Figure(f'questions_{question.name}', question.title, caption, draws)]
+
+
+def _table(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> Table:
+    laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+    columns = [
+        Column('setting', 'task'),
+        Column('law', 'trained on', labels=laws),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('metric', 'metric', labels=comparison.METRIC_NAMES),
+        Column('what', 'what'),
+        Column('against', 'against'),
+        Column('verdict', 'verdict', formats.STATUS),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
+        Column('repeats', 'pairs', formats.COUNT, 'source'),
+        Column('p', 'p (t)', formats.P_VALUE, 'source'),
+        Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
+        Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
+        Column('flip_same_p', 'p (same, sign flips)', formats.P_VALUE, 'source'),
+        Column('detectable', 'detectable', formats.NUMBER, 'source'),
+        Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
+    ]
+    return Table(f'questions_{question.name}', question.title, frame, columns, folded=True)
+
+
+def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
+    laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+    columns = [
+        Column('setting', 'task'),
+        Column('law', 'trained on', labels=laws),
+        Column('test_distribution', 'tested on', labels=study.labels),
+        Column('what', 'remedy'),
+        Column('stratum', 'rarest', labels=comparison.METRIC_NAMES),
+        *(
+            Column(f'{side}_{of}', heading, kind, lambda row: 'predictions.npz: test_prediction')
+            for of, whose in (('alone', 'alone'), ('mean', 'averaged'))
+            for side, heading, kind in (
+                ('rarest', f'rarest, {whose}', formats.ROUGH),
+                ('many', f'frequent, {whose}', formats.ROUGH),
+                ('keeps', f'both, {whose}', formats.STATUS),
+            )
+        ),
+    ]
+    notes = [
+        'Ratios of MAE to no remedy, of the remedied network and of the mean of its predictions '
+        'and the plain one’s. Both stands where the first is shown to be below 1, and the second '
+        'below 1 or the same within the margin; it fails where either is shown to be above 1.'
+    ]
+    return Table('questions_kept', 'What averaging keeps', contrasts.kept(frame), columns, notes)
+
+
+def _asked(study: FinishedStudy, question: Question) -> list[contrasts.Row]:
+    found, _ = leaderboard.places(study)
+    return contrasts.QUESTIONS[question.name](study, found) if found else []
+
+
+def _applies(question: Question, study: FinishedStudy) -> bool:
+    """Whether a study has remedies beside none, and pairs that a question asks for."""
+    return any(row['pair'][0].size for row in _asked(study, question))
+
+
+def _build(question: Question, study: FinishedStudy) -> Content:
+    frame = contrasts.table(study, _asked(study, question), question.name == 'laws')
+    first, *others = question.tell(study, frame) or ['Not asked on the test law of the reference.']
+    tables = [_table(study, question, frame)]
+    if question.name == 'averaged':
+        kept = _kept_table(study, frame)
+        tables = [*([kept] if len(kept.frame) else []), *tables]
+    keys = ['setting', 'law', 'against', 'test_distribution', 'metric']
+    families = len(frame.dropna(subset='p').drop_duplicates(keys))
+    errors = comparison.expected_errors(0, families, comparison.level(study))
+    notes = list(filter(None, [' '.join(others), errors]))
+    return Content(first, tables, _figures(study, question, frame), notes)
+
+
+SECTIONS = tuple(
+    Section(
+        f'remedies-{question.name}',
+        question.title,
+        functools.partial(_applies, question),
+        functools.partial(_build, question),
+    )
+    for question in QUESTIONS
+)
