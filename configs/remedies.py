@@ -80,7 +80,7 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
         )
     names = tasks.split(',') if tasks else list(TASKS)
     methods = remedies.split(',') if remedies else list(REMEDIES)
-    config = _common()
+    config = common()
     parts = [part.replace(',', '-') for part in (tasks, remedies, how) if part]
     config.name = naming.shortened('-'.join(['remedies', *parts]))
     every = {
@@ -101,19 +101,26 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
 
 def _condition(task: str, law: str, method: str, factor: float) -> dict[str, Any]:
     """The fields of a condition, at so many times its task's learning rate."""
-    own = named(task).budget.fields()
-    rate = 15 * 5e-7 if task == 'std' else own['training']['learning_rate']
+    own = budget(task)
+    own['training']['learning_rate'] *= factor
     return {
         'task': {'name': task},
         'train_distribution': LAWS[law],
         'remedy': expression(method, law),
         **own,
-        'training': {**own['training'], 'epochs': EPOCHS, 'learning_rate': factor * rate},
-        'data': {'train_size': TRAIN_SIZE},
     }
 
 
-def _common() -> ml_collections.ConfigDict:
+def budget(task: str) -> dict[str, dict[str, Any]]:
+    """The fields of the budget that all remedies have on a task."""
+    own = named(task).budget.fields()
+    if task == 'std':
+        own['training']['learning_rate'] = 15 * 5e-7
+    own['training']['epochs'], own['data']['train_size'] = EPOCHS, TRAIN_SIZE
+    return own
+
+
+def common() -> ml_collections.ConfigDict:
     """What all conditions share."""
     config = study.default_config()
     config.repeats = 10
@@ -145,7 +152,7 @@ def acts(fields: dict[str, Any]) -> bool:
         remedy = parse(fields['remedy'])
     except ValueError:
         return True
-    probe = _common()
+    probe = common()
     probe.conditions = {'probe': fields}
     try:
         law = study.resolve(probe).conditions[0].distribution

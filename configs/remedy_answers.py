@@ -24,11 +24,9 @@ questions to remedies, and what each remedy costs in its leaderboard.
 from typing import Any
 
 import ml_collections
-import numpy as np
 
 from imbreg_jax import study
-from imbreg_jax.data.tasks import named
-from imbreg_jax.remedies import parse
+from imbreg_jax.configs.remedies import acts, budget, common
 from imbreg_jax.study import naming
 
 TASKS = ('std', 'disc_radius')
@@ -73,7 +71,8 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
                 '--config', choice, f'there is no question {question!r}; it must be some of '
                 f'{", ".join(QUESTIONS)}, joined by commas',
             )  # fmt: skip
-    config = _common()
+    config = common()
+    config.test_distributions = ('u1_10',)
     config.name = naming.shortened('-'.join(['remedy_answers', *(asked if choice else [])]))
     every: dict[str, dict[str, Any]] = {}
     for question in asked:
@@ -119,48 +118,10 @@ def _conditions(question: str) -> dict[str, dict[str, Any]]:
 
 
 def _condition(task: str, law: str, remedy: str, setting: dict[str, Any]) -> dict[str, Any]:
-    budget = ONE_PASS if task == 'std' else named(task).budget.fields()
+    own = budget(task)
     return {
         'task': {'name': task},
         'train_distribution': LAWS[law],
         'remedy': remedy,
-        **{key: {**budget.get(key, {}), **setting.get(key, {})} for key in {**budget, **setting}},
+        **{key: {**own.get(key, {}), **setting.get(key, {})} for key in {**own, **setting}},
     }
-
-
-def _common() -> ml_collections.ConfigDict:
-    """What all conditions share."""
-    config = study.default_config()
-    config.repeats = 10
-    config.test_distributions = ('u1_10',)
-    config.data.validation_size = 1000
-    config.data.test_size = 2000
-    config.evaluation.dense_size = 1000
-    config.evaluation.dense_low = 0.5
-    config.evaluation.dense_high = 10.5
-    config.evaluation.moment_images = 100
-    return config
-
-
-def acts(fields: dict[str, Any]) -> bool:
-    """Whether a condition's remedy takes its task, budget and law, or refuses with a sentence."""
-    probe = _common()
-    probe.conditions = {'probe': fields}
-    try:
-        law = study.resolve(probe).conditions[0].distribution
-        targets = law.ppf((np.arange(PROBED) + 0.5) / PROBED)
-        remedy = parse(fields['remedy'])
-        if not remedy.sees_images:
-            remedy.tables(targets, law, np.random.default_rng(0))
-    except ValueError:
-        return False
-    return True
-
-
-# Targets that a remedy is tried on, as in `configs/remedies.py`.
-PROBED = 2000
-# As many steps as one pass takes, over a fifth of the images, as in `configs/remedies.py`.
-ONE_PASS: dict[str, dict[str, Any]] = {
-    'training': {'learning_rate': 15 * 5e-7, 'epochs': 5},
-    'data': {'train_size': 10_000},
-}

@@ -188,11 +188,12 @@ def _law_dial(
 ) -> Dial:
     """Returns the dial of laws, whose groups are still to be found."""
     specs = {name: study.conditions[name].train.spec for name in names}
-    measured = {}
+    measured: dict[str, tuple[float, float, str]] = {}
     for name, spec in specs.items():
         if spec not in measured:
             measured[spec] = measure(name) or (math.nan, math.nan, '')
-    missing, distance = ({name: measured[specs[name]][i] for name in specs} for i in (0, 1))
+    missing = {name: measured[spec][0] for name, spec in specs.items()}
+    distance = {name: measured[spec][1] for name, spec in specs.items()}
     test = study.labels[reference_test(study)]
     if len({share for share in missing.values() if math.isfinite(share)}) >= _FEWEST_VALUES:
         percent = {name: 100 * share for name, share in missing.items()}

@@ -88,9 +88,9 @@ def nuisance(key: jax.Array, indices: jax.Array, count: int) -> jax.Array:
     """
 
     def draw_one(index):
-        return jax.random.uniform(jax.random.fold_in(apart, index), (count,))
+        return jax.random.uniform(jax.random.fold_in(own, index), (count,))
 
-    apart = jax.random.fold_in(key, _BEYOND_IMAGES)
+    own = jax.random.fold_in(key, _BEYOND_IMAGES)
     return jax.vmap(draw_one)(indices)
 
 

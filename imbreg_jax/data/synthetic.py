@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable
 from typing import Any
 
@@ -141,8 +142,7 @@ class Synthetic:
             return made.reshape(*made.shape[:-2], -1)
 
         return {
-            split: images.walk(self.count(split), lambda index, split=split: visit(split, index))
-            for split in KEPT
+            split: images.walk(self.count(split), functools.partial(visit, split)) for split in KEPT
         }
 
     def _found(
@@ -189,8 +189,11 @@ class Synthetic:
         noise: jax.Array,
     ) -> jax.Array:
         """Images of their noise, whether they are kept or not."""
+
+        def make(generating, noise, nuisance):
+            return self.task.images(generating, noise, nuisance, self._law)
+
         nuisance = images.nuisance(key, place, self.task.nuisance)
-        make = lambda *given: self.task.images(*given, self._law)  # noqa: E731
         if not self.task.drawn:
             return make(generating, noise, nuisance)
         return images.apart(make, root, generating, noise, nuisance)
