@@ -59,7 +59,14 @@ class DoseResponseTest(parameterized.TestCase):
         networks = {name: (1 - bias(own), 0.004, 0.01) for name, own in conditions.items()}
         workdir = pathlib.Path(self.create_tempdir().full_path)
         options = {'repeats': 4, 'images': 40, 'test_distributions': ('u1_10',), **options}
-        other = {_OTHER_SIDE: ('U(2, 10)', _OTHER_SIDE, lambda u: 2 + 8 * u)}
+        other = {
+            f'uniform({low}, 10)': (
+                f'U({low}, 10)',
+                f'uniform({low}, 10)',
+                lambda u, low=low: low + (10 - low) * u,
+            )
+            for low in (2, 3, 4)
+        }
         with mock.patch.dict(simulated_study.LAWS, _CUTS | other | _INSIDE | _TWINS | _UNKNOWN):
             simulated_study.write(workdir, conditions, networks, **options)
         if reference:
@@ -315,6 +322,21 @@ class DoseResponseTest(parameterized.TestCase):
         )
         lines = section.SECTION.build(study).tables[0].frame
         self.assertEqual(set(lines['group']), {'missing above'})  # Three values make a line.
+
+    def test_what_is_missing_is_told_by_side(self):
+        biases = {
+            'u1_10': 0.05, 'uniform(1, 9)': 0.05, 'uniform(1, 8)': 0.2, 'uniform(1, 4)': 0.4,
+            _OTHER_SIDE: 0.1, 'uniform(3, 10)': 0.2, 'uniform(4, 10)': 0.4,
+        }  # fmt: skip
+        study = self._study(
+            {name: _of(name) for name in biases}, lambda own: biases[own['train_distribution']]
+        )
+        self.assertRegex(
+            section.SECTION.build(study).headline,
+            r'; in % of test targets, a ratio above 1\.1 is shown with those missing above from '
+            r'22\.2 on and missing below from 11\.1 on \(a factor \d\.\d+ per 10 % of the test '
+            r'targets missing\)\.$',
+        )
 
     def test_laws_of_equal_distance_are_points_with_names(self):
         study = self._study({name: _of(name) for name in ('u1_10', 'n5_5_1', *_TWINS)})

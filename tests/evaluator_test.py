@@ -135,6 +135,7 @@ class PredictionTest(absltest.TestCase):
                 out['validation_prediction'][place], _predict(place, pictures)[0], **_CLOSE
             )
 
+    @pytest.mark.slow
     def test_of_the_dense_set_is_on_the_same_images_for_all_runs(self):
         engine, _, out = _finished()
         study = engine.study

@@ -92,6 +92,7 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'evaluation.guess_high': (1.0001, 1e6),
     'evaluation.moment_images': (1, 10**8),
     'evaluation.moment_masks': (2, 3),
+    'evaluation.validation_under_test': (True,),
     'analysis.equivalence_margin': (1e-9, 10.0),
     'analysis.confidence': (0.5000001, 0.9999),
     'analysis.seed': (2**31 - 1,),

@@ -118,6 +118,7 @@ class RemedyTest(absltest.TestCase):
         self.assertAlmostEqual(found, float(noise), delta=1e-3 * 8 * 0.05)
         self.assertGreater(abs(found - 2.0), 0.1)
 
+    @pytest.mark.slow
     def test_images_and_targets_of_a_step_may_vary(self):
         def vary(pictures, targets, key):
             wanted = jax.random.uniform(key, targets.shape, minval=2.0, maxval=4.0)
@@ -144,6 +145,7 @@ class RemedyTest(absltest.TestCase):
 
         self._assert_as_plain('views', weights=weights, views=seen, penalty=penalty)
 
+    @pytest.mark.slow
     def test_features_may_be_drawn_and_those_of_the_network_are_known(self):
         @dataclasses.dataclass(frozen=True)
         class Drawn(remedies.Remedy):

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 from absl.testing import absltest
 
 import simulated_study
@@ -402,6 +403,7 @@ class ContentTest(absltest.TestCase):
 class FilesTest(absltest.TestCase):
     """What becomes of the figures of a whole report."""
 
+    @pytest.mark.slow
     def test_long_and_strange_labels_are_drawn_as_text_that_fits(self):
         laws = {
             '$': "table('/tmp/$\\frac$.csv')",  # No formula that there is.

@@ -395,12 +395,26 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
     if len(categories(dial, frame)) > 1:
         return _costs_sentence(study, frame, metric)
+    if dial.of_sides:
+        return f'{text}; {_by_side(study, lines)}.'
     own = lines[lines['group'] == row['group']].to_dict('records')
     if own and math.isfinite(own[0]['cost']):
         text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
     if own and own[0]['loss']:
         text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
+
+
+def _by_side(study: FinishedStudy, lines: pd.DataFrame) -> str:
+    """Says for each side how many targets must be missing there that a loss is shown."""
+    said = []
+    for row in lines.to_dict('records'):
+        text = f'{row["group"]} {row["loss"] or "nowhere"}'
+        if math.isfinite(row['cost']):
+            text += f' (a factor {number(row["cost"], 3)} per {row["step"]})'
+        said.append(text)
+    margin = 1 + comparison.margin(study)
+    return f'in % of test targets, a ratio above {margin:g} is shown with those {enumerated(said)}'
 
 
 def _as_good_as_same(study: FinishedStudy, frame: pd.DataFrame) -> str:
