@@ -60,8 +60,9 @@ RATES = {'-rate_third': 1 / 3, **ONE_RATE, '-rate_triple': 3.0}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {
-    # Half of its default: it would cost as much as all other remedies of its program together.
+    # Half of their default: they would cost as much as all other remedies of their program.
     'ensemble': 'ensemble(size=5)',
+    'rebagg': 'rebagg(size=5)',
 }
 
 
