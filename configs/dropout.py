@@ -3,7 +3,8 @@
     ./launch.sh --config=configs/dropout.py
     python -m imbreg_jax.main --config=configs/dropout.py
 
-Time: 14 minutes on 2 CPU cores beside other work. All 120 networks are one program, since rates and laws are data.
+Time: 14 minutes on 2 CPU cores beside other work. All 120 networks are one program, since rates
+and laws are data.
 
 Expect errors against the rate, a line for each law: without dropout the predictions are not 10 %
 too small.
