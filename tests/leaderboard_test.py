@@ -449,6 +449,18 @@ class LeaderboardTest(parameterized.TestCase):
         self.assertEqual(rows.loc['inverse()', 'many'], row['many'])
         self.assertTrue(math.isnan(rows.loc['', 'rarest']))
 
+    def test_all_remedies_are_compared_on_the_same_rare_targets(self):
+        frame = self._table(self._study(grid(('', 'a()', 'b()')), strata=strata))
+        lost = (frame['remedy'] == 'a()') & (frame['metric'] == 'mae_zero')
+        self.assertTrue(lost.any())
+        columns = ['mean', 'ratio', 'low', 'high']
+        frame.loc[lost, columns] = math.nan
+        found = leaderboard.rarest(frame)
+        self.assertEqual(
+            found[['remedy', 'stratum']].to_dict('records'),
+            [{'remedy': 'b()', 'stratum': 'mae_zero'}],
+        )
+
     def test_the_summary_is_over_imbalanced_laws_with_the_balanced_one_beside(self):
         laws = ('u1_10', 'u1_5', 'n5_5_1')
         biases = {

@@ -597,16 +597,21 @@ def rarest(frame: pd.DataFrame) -> pd.DataFrame:
       A row per setting, law, remedy and test law that has both: these, stratum (the first metric of
       `RAREST` that the law has there), rarest, rarest_low, rarest_high, many, many_low, many_high.
     """
-    keys = ['setting', 'law', 'remedy', 'test_distribution']
+    keys = ['setting', 'law', 'test_distribution']
     ends = 'rarest rarest_low rarest_high many many_low many_high'.split()
+    known = frame[np.isfinite(frame['mean'].astype(float))]
+    # Of no remedy, so that all remedies are compared on the same targets.
+    none = known[known['remedy'] == '']
+    held = none.groupby(keys)['metric'].agg(set).to_dict()
     rows = []
-    for key, part in frame[frame['remedy'] != ''].groupby(keys, sort=False):
-        known = part[np.isfinite(part['ratio'].astype(float))].set_index('metric')
-        stratum = next((metric for metric in RAREST if metric in known.index), None)
-        if stratum is None or MANY not in known.index:
+    for key, part in frame[frame['remedy'] != ''].groupby([*keys, 'remedy'], sort=False):
+        stratum = next((metric for metric in RAREST if metric in held.get(key[:3], ())), None)
+        own = part[np.isfinite(part['ratio'].astype(float))].set_index('metric')
+        if stratum not in own.index or MANY not in own.index:
             continue
-        of = [known.loc[m, k] for m in (stratum, MANY) for k in ('ratio', 'low', 'high')]
+        of = [own.loc[m, k] for m in (stratum, MANY) for k in ('ratio', 'low', 'high')]
         rows.append([*key, stratum, *of])
+    keys.append('remedy')
     return pd.DataFrame(rows, columns=[*keys, 'stratum', *ends])
 
 

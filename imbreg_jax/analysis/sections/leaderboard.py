@@ -541,6 +541,8 @@ def _build(study: FinishedStudy) -> Content:
     remedies = dict.fromkeys(entry.remedy for place in found for entry in place.entries)
     names = leaderboard.labels(remedies)
     test = dose_response.reference_test(study)
+    if not len(frame):
+        return Content('No remedy and no network beside it has an error that is finite.', [])
     metric = frame['metric'].iloc[0]
     rows = leaderboard.summary(study, found, frame, made, test, metric)
     frame, sums = leaderboard.informed(study, frame)
