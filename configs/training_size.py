@@ -24,5 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.sweep = {('data.train_size', 'training.epochs'): list(SIZES.items())}
     config.training.learning_rate = 15 * 5e-7
     config.analysis.reference = 'u1_10-train_size_50000-epochs_1'
+    # Each of a hundred epochs ends with a look at all of them.
+    config.data.validation_size = 500
     config.evaluation.moment_images = 300
     return config
