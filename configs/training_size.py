@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/training_size.py
     python -m imbreg_jax.main --config=configs/training_size.py
 
-Time: 14 minutes on 2 CPU cores.
+Time: 11 minutes on 2 CPU cores beside other work.
 
 Fewer images are seen more often, so that every network takes the 1,000 steps of one pass over
 50,000, at the rate of `quick.py`. Expect errors against the number of images, a line for each law.
