@@ -323,6 +323,18 @@ class DoseResponseTest(parameterized.TestCase):
         lines = section.SECTION.build(study).tables[0].frame
         self.assertEqual(set(lines['group']), {'missing above'})  # Three values make a line.
 
+    def test_categories_that_are_numbers_are_drawn_by_value(self):
+        study = self._study(
+            _grid(_RATE, (0.5, 0.0, 0.25), _LAWS[:2]),
+            lambda own: 0.1 + own[_RATE] * (1 - own[_RATE]) * (own['train_distribution'] == 'u1_5'),
+        )
+        (dial, _) = section.dials(study)
+        frame = dose_response.table(study, [dial], ['mse'])
+        values = ('0', '0.25', '0.5')
+        expected = [f'dense_dropout_rate = {value}' for value in values]
+        self.assertEqual(section.by_value(dial, frame), expected)
+        self.assertEqual(section.order(frame), expected[::-1])
+
     def test_what_is_missing_is_told_by_side(self):
         biases = {
             'u1_10': 0.05, 'uniform(1, 9)': 0.05, 'uniform(1, 8)': 0.2, 'uniform(1, 4)': 0.4,

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -184,6 +185,14 @@ def categories(dial: Dial, frame: pd.DataFrame) -> list[str]:
     return order(frame) if dial.of_law and not dial.of_sides else []
 
 
+def by_value(dial: Dial, frame: pd.DataFrame) -> list[str]:
+    """Returns the `categories` as they are drawn: by the value of a number, if they are of one."""
+    ordered = categories(dial, frame)
+    numbers = {label: re.fullmatch(r'[^,]+ = ([-+.e\d]+)', label) for label in ordered}
+    values = {label: float(match[1]) for label, match in numbers.items() if match}
+    return sorted(ordered, key=values.__getitem__) if len(values) == len(ordered) else ordered
+
+
 def symmetries(study: FinishedStudy, dial: Dial) -> dict[str, str]:
     """Returns group -> the symmetry of its task, where groups are of several tasks.
 
@@ -298,12 +307,13 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
         caption += only(min(longest, look.MOST_ROWS), longest, 'values')
         title = f'Error by true target and {dial.title}'
         add(f'{name}_by_target', title, caption, labels[:_MOST_MAPS], draw_targets, dial, groups)
-    ordered = categories(dial, frame)
+    ordered = by_value(dial, frame)
     if len(ordered) > 1:
         rows = ordered[: look.MOST_ROWS]
+        sorting = 'the largest first' if ordered == order(frame) else 'by value'
         caption = (
             f'Tested on {test}: ratio of the error to that under the law of the reference, paired '
-            f'by repeat, with its interval, on a logarithmic axis; the largest first; {shaded}'
+            f'by repeat, with its interval, on a logarithmic axis; {sorting}; {shaded}'
             f'{_OF_TASKS if symmetries(study, dial) else ""}'
         ) + only(len(rows), len(ordered), 'groups')
         title = 'When imbalance matters'
@@ -334,7 +344,7 @@ def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> 
 
 def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Table:
     """Returns what laws cost in each group, in the order of the figure."""
-    ordered = order(frame)
+    ordered = by_value(dial, frame)
     known = frame[frame['ratio'].notna()]
     of_tasks = symmetries(study, dial)
     rows = known.assign(
