@@ -7,14 +7,14 @@ fixed for each condition; markers and line styles tell the same apart in greysca
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas
-from imbreg_jax.analysis.canvas import Axes, Drawing, ticker
+from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
 from imbreg_jax.study.fields import looked_up
@@ -147,6 +147,59 @@ def few_ticks(axes: Axes, low: float, high: float) -> None:
     far = 0.22 * math.log(high / low)
     ticks = [t for t in (*below[:1], *above[-1:]) if abs(math.log(t)) > far]
     axes.xaxis.set_major_locator(ticker.FixedLocator(sorted([*ticks, 1.0])))
+
+
+def ratios_by_row(
+    rows: pd.DataFrame,
+    panels: Sequence[str],
+    names: Mapping[str, str],
+    series: Mapping[str, Style],
+    margin: float,
+    label: str,
+    open_markers: Collection[str] = (),
+) -> Drawing:
+    """Draws ratios with their intervals beside one another, and the margin behind them.
+
+    Args:
+      rows: with columns panel, row, series, ratio, low and high.
+      panels: from left to right.
+      names: row -> what to call it, from top to bottom.
+      series: its label -> how it is drawn.
+      margin: within which errors count as the same.
+      label: what is on the axis.
+      open_markers: labels of series whose markers are not filled.
+    """
+    order = list(names)
+    height = 1.2 + (0.14 + 0.085 * len(series)) * len(order) + legend_height(list(series))
+    drawing, grid = canvas.canvas(height, 1, len(panels), sharey=True)
+    ends = limits(rows, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
+    for axes, panel in zip(grid[0], panels, strict=True):
+        of = rows[rows['panel'] == panel]
+        for i in range(0, len(order), 2):
+            axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
+        for k, (one, style) in enumerate(series.items()):
+            part = of[of['series'] == one]
+            y = np.array([order.index(row) for row in part['row']], float)
+            y += 0.8 * ((k + 0.5) / len(series) - 0.5)
+            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
+            axes.errorbar(
+                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
+                marker=style.marker, markersize=3.6, elinewidth=1.1, label=one,
+                markerfacecolor='white' if one in open_markers else style.color,
+            )  # fmt: skip
+        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        axes.axvline(1, color=MUTED, linewidth=0.8)
+        axes.set(ylim=(len(order) - 0.5, -0.5))
+        axes.set_yticks(range(len(order)), list(names.values()))
+        axes.tick_params(axis='both', labelsize=8, length=2)
+        axes.grid(axis='y', visible=False)
+        axes.set_title(canvas.wrap(canvas.shorten(panel), 48 // len(panels)), fontsize=9)
+        logarithmic(axes, 'x', *ends)
+        if len(panels) > 1:
+            few_ticks(axes, *ends)
+    drawing.supxlabel(canvas.wrap(label, 60), fontsize=9.5)
+    legend(drawing, *grid[0])
+    return drawing
 
 
 def _legend_columns(labels: Sequence[str]) -> int:

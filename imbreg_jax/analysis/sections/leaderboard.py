@@ -57,42 +57,15 @@ def draw_ratios(
     known = frame[(frame['remedy'] != '') & frame['ratio'].notna()]
     shown = known[known['setting'].isin(settings) & known['remedy'].isin(remedies)]
     laws, labels, margin = _specs(study, known), look.law_labels(study), comparison.margin(study)
-    row = 0.14 + 0.085 * len(laws)
-    drawing, grid = canvas.canvas(
-        1.2 + row * len(remedies) + look.legend_height([labels[law] for law in laws]),
-        1,
-        len(settings),
-        sharey=True,
+    shown = shown.assign(
+        panel=shown['setting'], row=shown['remedy'], series=shown['law'].map(labels)
     )
-    rows = numbered(remedies, names)
-    ends = look.limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
     metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
-    for axes, setting in zip(grid[0], settings, strict=True):
-        of = shown[shown['setting'] == setting]
-        for i in range(0, len(remedies), 2):
-            axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
-        for k, (law, style) in enumerate(laws.items()):
-            part = of[of['law'] == law]
-            y = np.array([remedies.index(remedy) for remedy in part['remedy']], float)
-            y += 0.8 * ((k + 0.5) / len(laws) - 0.5)
-            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
-            axes.errorbar(
-                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
-                marker=style.marker, markersize=3.6, elinewidth=1.1, label=labels[law],
-            )  # fmt: skip
-        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
-        axes.axvline(1, color=MUTED, linewidth=0.8)
-        axes.set(ylim=(len(remedies) - 0.5, -0.5))
-        axes.set_yticks(range(len(remedies)), [rows[remedy] for remedy in remedies])
-        axes.tick_params(axis='both', labelsize=8, length=2)
-        axes.grid(axis='y', visible=False)
-        axes.set_title(canvas.wrap(canvas.shorten(setting), 48 // len(settings)), fontsize=9)
-        look.logarithmic(axes, 'x', *ends)
-        if len(settings) > 1:
-            look.few_ticks(axes, *ends)
-    drawing.supxlabel(f'ratio of {metric} to no remedy', fontsize=9.5)
-    look.legend(drawing, *grid[0])
-    return drawing
+    series = {labels[law]: style for law, style in laws.items()}
+    return look.ratios_by_row(
+        shown, settings, numbered(remedies, names), series, margin,
+        f'ratio of {metric} to no remedy',
+    )  # fmt: skip
 
 
 def draw_gains(

@@ -16,7 +16,7 @@ from imbreg_jax.analysis import (
     leaderboard,
     look,
 )
-from imbreg_jax.analysis.canvas import MUTED, Drawing
+from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
 from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
@@ -244,38 +244,12 @@ def draw(study: FinishedStudy, rows: pd.DataFrame, label: str) -> Drawing:
     series = [one for law in laws for one in dict.fromkeys(of_laws[law])]
     of_law = {c.train.spec: c.train.name for c in study.conditions.values()}
     styles = dict(zip(laws, look.styles_of([of_law[law] for law in laws]), strict=True))
-    margin, short = comparison.margin(study), canvas.short_labels({n: n for n in names}, _LABEL)
-    height = 1.2 + (0.14 + 0.085 * len(series)) * len(names) + look.legend_height(series)
-    drawing, grid = canvas.canvas(height, 1, len(panels), sharey=True)
-    ends = look.limits(rows, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
-    for axes, panel in zip(grid[0], panels, strict=True):
-        for i in range(0, len(names), 2):
-            axes.axhspan(i - 0.5, i + 0.5, color=MUTED, alpha=0.05, linewidth=0)
-        for k, one in enumerate(series):
-            of = rows[rows['series'] == one]
-            style = styles[of['law'].iloc[0]]
-            part = of[of['panel'] == panel]
-            y = np.array([names.index(name) for name in part['row']], float)
-            y += 0.8 * ((k + 0.5) / len(series) - 0.5)
-            middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
-            axes.errorbar(
-                middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
-                marker=style.marker, markersize=3.8, elinewidth=1.1, label=one,
-                markerfacecolor='white' if one.endswith(', alone') else style.color,
-            )  # fmt: skip
-        axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
-        axes.axvline(1, color=MUTED, linewidth=0.8)
-        axes.set(ylim=(len(names) - 0.5, -0.5))
-        axes.set_yticks(range(len(names)), [short[name] for name in names])
-        axes.tick_params(axis='both', labelsize=8, length=2)
-        axes.grid(axis='y', visible=False)
-        axes.set_title(canvas.wrap(canvas.shorten(panel), 48 // len(panels)), fontsize=9)
-        look.logarithmic(axes, 'x', *ends)
-        if len(panels) > 1:
-            look.few_ticks(axes, *ends)
-    drawing.supxlabel(canvas.wrap(f'ratio of {label}', 60), fontsize=9.5)
-    look.legend(drawing, *grid[0])
-    return drawing
+    law_of = {one: law for law in laws for one in of_laws[law]}
+    return look.ratios_by_row(
+        rows, panels, canvas.short_labels({name: name for name in names}, _LABEL),
+        {one: styles[law_of[one]] for one in series}, comparison.margin(study),
+        f'ratio of {label}', [one for one in series if one.endswith(', alone')],
+    )  # fmt: skip
 
 
 def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> list[Figure]:
