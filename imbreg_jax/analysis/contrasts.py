@@ -62,8 +62,7 @@ def table(study: FinishedStudy, rows: Sequence[Row], neutral: bool = False) -> p
     Args:
       study: the loaded study.
       rows: of one of the questions below: its keys, `pair` ([n] errors, [n] errors) and `family`.
-      neutral: whether the same within the margin is what is asked for, however small a difference
-        is shown beside; else whether there is a difference.
+      neutral: see `leaderboard.verdicts`.
 
     Returns:
       A row per pair with two repeats or more: setting, law (spec), what, against,
@@ -87,16 +86,7 @@ def table(study: FinishedStudy, rows: Sequence[Row], neutral: bool = False) -> p
     frame = pd.DataFrame(found, columns=[*_TABLE, 'key'])
     for p in ('p', 'same_p') if len(frame) else ():
         frame[f'holm_{p}'] = frame.groupby('key')[p].transform(statistics.holm)
-    level = comparison.level(study)
-    differs, same = (
-        frame['holm_p'].astype(float) < level,
-        frame['holm_same_p'].astype(float) < level,
-    )
-    side = np.where(frame['ratio'].astype(float) < 1, BETTER, WORSE)
-    if neutral:
-        verdict = np.where(same, SAME, np.where(differs, side, UNDECIDED))
-    else:
-        verdict = np.where(differs, side, np.where(same, SAME, UNDECIDED))
+    verdict = leaderboard.verdicts(frame, comparison.level(study), neutral)
     return frame.assign(verdict=verdict)[_TABLE]
 
 

@@ -400,14 +400,26 @@ def judged(frame: pd.DataFrame, level: float) -> pd.DataFrame:
     what needs no cure: the same within the margin first, however small a difference is shown. Both
     are '' of no remedy.
     """
-    differs, same = frame['holm_p'] < level, frame['holm_same_p'] < level
-    side = np.where(frame['ratio'].astype(float) < 1, BETTER, WORSE)
-    verdict = np.where(differs, side, np.where(same, SAME, UNDECIDED))
-    neutrality = np.where(same, SAME, np.where(differs, side, UNDECIDED))
     of_remedy = frame['remedy'] != ''
-    return frame.assign(
-        verdict=np.where(of_remedy, verdict, ''), neutrality=np.where(of_remedy, neutrality, '')
-    )
+    shown = {'verdict': verdicts(frame, level), 'neutrality': verdicts(frame, level, neutral=True)}
+    return frame.assign(**{key: np.where(of_remedy, own, '') for key, own in shown.items()})
+
+
+def verdicts(frame: pd.DataFrame, level: float, neutral: bool = False) -> np.ndarray:
+    """Returns what each row's ratio, holm_p and holm_same_p show.
+
+    Args:
+      frame: rows of comparisons.
+      level: of the tests.
+      neutral: whether the same within the margin is what is asked for, however small a difference
+        is shown beside; else whether there is a difference.
+    """
+    ratio, p, same_p = (frame[key].astype(float) for key in ('ratio', 'holm_p', 'holm_same_p'))
+    differs, same = p < level, same_p < level
+    side = np.where(ratio < 1, BETTER, WORSE)
+    if neutral:
+        return np.where(same, SAME, np.where(differs, side, UNDECIDED))
+    return np.where(differs, side, np.where(same, SAME, UNDECIDED))
 
 
 def least_repeats(level: float) -> int:
