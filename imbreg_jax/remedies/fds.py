@@ -87,10 +87,9 @@ def calibrate(
     return jnp.where(variance > 0, moved, features)
 
 
-@register
 @dataclasses.dataclass(frozen=True)
-class FDS(Remedy):
-    """Feature distribution smoothing; see the module."""
+class SmoothedStatistics(Remedy):
+    """A remedy with running statistics of features by bin, smoothed over bins; a base."""
 
     bins: int = field(20, integer(4, 1000), 'bins of targets, evenly spaced', CODE)
     size: int = field(5, integer(1, 99), 'bins that the kernel covers, an odd number', CODE)
@@ -102,12 +101,11 @@ class FDS(Remedy):
         'paper', one_of('paper', 'published'), "the method, or what its authors' code does", CODE
     )
 
-    name = 'fds'
     folds = True
 
     @property
     def least_epochs(self) -> int:  # type: ignore[override]
-        """The first in which features are moved: they take the statistics of an epoch before."""
+        """The first in which features take the statistics of an epoch before."""
         return 3 if self.variant == 'published' else 2
 
     def __post_init__(self) -> None:
@@ -117,6 +115,14 @@ class FDS(Remedy):
           ValueError: with a sentence.
         """
         kernels.refuse_size(self.name, self.size, self.bins)
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class FDS(SmoothedStatistics):
+    """Feature distribution smoothing; see the module."""
+
+    name = 'fds'
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator

@@ -60,10 +60,10 @@ import optax
 from imbreg_jax.remedies import bins as bins_lib
 from imbreg_jax.remedies import kernels, lds
 from imbreg_jax.remedies.evidential import Evidential
-from imbreg_jax.remedies.fds import LEAST, MOST
+from imbreg_jax.remedies.fds import LEAST, MOST, SmoothedStatistics
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
-from imbreg_jax.study.fields import CODE, DIAL, TABLE, field, integer, number, one_of, positive
+from imbreg_jax.study.fields import DIAL, TABLE, field, number, positive
 from imbreg_jax.training.remedy import Batch
 
 # Of a feature: what variances exceed, as in the repository, and what they are before training: its
@@ -227,7 +227,7 @@ def missed(images: jax.Array, decoded: jax.Array) -> jax.Array:
 
 @register
 @dataclasses.dataclass(frozen=True)
-class VIR(Evidential):
+class VIR(SmoothedStatistics, Evidential):
     """Variational imbalanced regression, in the place of the objective; see the module.
 
     Strength, kernel, momentum, power, rate and the decoder's factor are the published ones; bins
@@ -238,12 +238,6 @@ class VIR(Evidential):
     multiply.
     """
 
-    bins: int = field(20, integer(4, 1000), 'bins of targets, evenly spaced', CODE)
-    size: int = field(5, integer(1, 99), 'bins that the kernel covers, an odd number', CODE)
-    sigma: float = field(2.0, positive(1e3), "the kernel's standard deviation, in bins", CODE)
-    momentum: float = field(
-        0.9, number(0.0, 1.0, open_high=True), 'share of the running statistics that stays', DIAL
-    )
     power: float = field(
         0.5, number(0.0, 1.0), 'power of the smoothed count that evidence falls with', TABLE
     )
@@ -254,25 +248,8 @@ class VIR(Evidential):
         0.7, number(0.0, 1e6), 'factor on the share of an image that its decoder misses', DIAL
     )
     rate: float = field(1e-3, positive(10.0), "Adam's step size of the method's own maps", DIAL)
-    variant: str = field(
-        'paper', one_of('paper', 'published'), "the method, or what its authors' code does", CODE
-    )
 
     name = 'vir'
-    folds = True
-
-    @property
-    def least_epochs(self) -> int:  # type: ignore[override]
-        """The first in which laws take the statistics of an epoch before."""
-        return 3 if self.variant == 'published' else 2
-
-    def __post_init__(self) -> None:
-        """Refuses a kernel that the bins cannot be reflected for.
-
-        Raises:
-          ValueError: with a sentence.
-        """
-        kernels.refuse_size(self.name, self.size, self.bins)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
