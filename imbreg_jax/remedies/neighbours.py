@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,3 +71,20 @@ def nearest(images: np.ndarray, k: int) -> Nearest:
     # Anew, for the digits that a difference of squares has lost.
     distances = [np.sqrt(((rows - rows[other]) ** 2).sum(1)) for other in chosen.T]
     return Nearest(chosen, np.stack(distances, axis=1), np.concatenate(medians))
+
+
+def space(name: str, by: str, targets: Any, images: Any) -> Any:
+    """Returns that of targets and images, [N, ...], in which neighbours are near one another.
+
+    Args:
+      name: of the remedy that asks.
+      by: 'image' or 'target'.
+      targets: [N].
+      images: of the training set; None where none are given.
+
+    Raises:
+      ValueError: with a sentence, where they are wanted and none are given.
+    """
+    if by == 'image' and images is None:
+        raise ValueError(f'{name} finds neighbours among images, and none are given')
+    return images if by == 'image' else targets

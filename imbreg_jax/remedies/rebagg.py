@@ -146,9 +146,7 @@ class Rebagg(ByBumps):
         share = generator.choice(SHARES) if self.variation else 0.5
         if not self.synthetic:
             return {'first': drawn(rare, share, generator)}
-        if self.neighbours == 'image' and images is None:
-            raise ValueError(f'{self.name} finds neighbours among images, and none are given')
-        near = images if self.neighbours == 'image' else targets
+        near = neighbours_lib.space(self.name, self.neighbours, targets, images)
         targets = np.asarray(targets, np.float64)
         made = mixed(targets, near, rare, share, generator, self.k)
         return resampling.relabelled(made, images) if self.relabel else made

@@ -147,9 +147,7 @@ class Synthetic(ByBumps):
     ) -> dict[str, np.ndarray]:
         """What each training image is made of."""
         del law
-        if self.neighbours == 'image' and images is None:
-            raise ValueError(f'{self.name} finds neighbours among images, and none are given')
-        near = images if self.neighbours == 'image' else targets
+        near = neighbours_lib.space(self.name, self.neighbours, targets, images)
         found = self.made(targets, near, self.groups(targets), generator)
         return resampling.relabelled(found, images) if self.relabel else found
 
