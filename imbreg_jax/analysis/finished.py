@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -200,6 +200,11 @@ class FinishedStudy:
         if key not in self._series:
             self._series[key] = self._select(*key)
         return self._series[key]
+
+    @functools.cached_property
+    def memo(self) -> dict[Hashable, Any]:
+        """What was made of the study and will be asked for again, such as by several sections."""
+        return {}
 
     @functools.cached_property
     def _series(self) -> dict[tuple[str, str, str, str], pd.Series]:

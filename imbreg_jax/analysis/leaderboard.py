@@ -95,6 +95,13 @@ def places(study: FinishedStudy, chosen_under: str = '') -> tuple[list[Place], l
       The places in the order of the study; and the names of conditions with a remedy that have no
       partner without one, or that tried other rates than it.
     """
+    key = 'places', chosen_under
+    if key not in study.memo:
+        study.memo[key] = _places(study, chosen_under)
+    return study.memo[key]
+
+
+def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[str]]:
     settings = comparison.settings(study)
     # A rate at which all repeats diverged was tried as well.
     lost = {condition for condition, _ in study.diverged}

@@ -330,8 +330,12 @@ def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
 
 
 def _asked(study: FinishedStudy, question: Question) -> list[contrasts.Row]:
-    found, _ = leaderboard.places(study)
-    return contrasts.QUESTIONS[question.name](study, found) if found else []
+    """Returns the pairs of a question, which whether it applies hangs on as well."""
+    key = 'pairs', question.name
+    if key not in study.memo:
+        found, _ = leaderboard.places(study)
+        study.memo[key] = contrasts.QUESTIONS[question.name](study, found) if found else []
+    return study.memo[key]
 
 
 def _applies(question: Question, study: FinishedStudy) -> bool:
