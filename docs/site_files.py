@@ -1,0 +1,44 @@
+"""Which files of the repository the site has: a hook of mkdocs.
+
+Pages lie where they lie in the repository, so that a link between two of them, or to a figure in
+results/, leads to the same file there and on the site; only their addresses lack the `docs/`.
+"""
+
+import pathlib
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SHOWN = ('*.md', 'docs/**/*.md', 'docs/**/*.png', 'docs/**/*.css', 'results/**/*.png')
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts the pages that are there for each pattern in the navigation."""
+    assert config.nav is not None
+    config.nav = _expanded(config.nav)
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The files of the theme, and those of the repository that are shown."""
+    shown = [file for file in files if file.src_dir != config.docs_dir]
+    for pattern in _SHOWN:
+        for path in sorted(_ROOT.glob(pattern)):
+            name = path.relative_to(_ROOT).as_posix()
+            file = File(name, str(_ROOT), config.site_dir, config.use_directory_urls)
+            file.dest_uri = file.dest_uri.removeprefix('docs/')
+            shown.append(file)
+    return Files(shown)
+
+
+def _expanded(entry: Any) -> Any:
+    match entry:
+        case list():
+            return [_expanded(part) for part in entry]
+        case dict():
+            return {title: _expanded(part) for title, part in entry.items()}
+        case str() if '*' in entry:
+            return sorted(path.relative_to(_ROOT).as_posix() for path in _ROOT.glob(entry))
+    return entry
