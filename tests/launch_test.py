@@ -60,7 +60,7 @@ class LaunchTest(LaunchCase):
             )  # fmt: skip
             self.assertEqual(done.returncode, 0, closed)
 
-    def test_runs_the_tests_and_the_checkers_in_the_checkout(self):
+    def test_runs_the_tests_the_checkers_and_the_site_in_the_checkout(self):
         self.python('python3', run='pwd; [[ $* != *ruff*check* ]]')
         done = self.launch('test', '-k', 'paired')
         ran, where = done.stdout.splitlines()
@@ -72,6 +72,9 @@ class LaunchTest(LaunchCase):
             [line for line in done.stdout.splitlines() if line.startswith('runs')],
             ['runs -m ruff check .', 'runs -m ruff format --check --quiet .', 'runs -m mypy'],
         )
+        for asked, runs in ((), 'build --strict'), (('serve',), 'serve'):
+            done = self.launch('docs', *asked)
+            self.assertEqual(done.stdout.splitlines()[0], f'runs -m mkdocs {runs}')
 
     def test_hands_on_the_programs_status_and_input_and_explains_a_kill(self):
         self.python('python3', run='cat; exit "${STATUS:-0}"')
