@@ -56,13 +56,14 @@ class MetadataTest(absltest.TestCase):
         else:
             self.assertEqual(headings[0], imbreg_jax.__version__)
 
-    def test_the_workflow_runs_the_one_command_with_pinned_actions(self):
-        text = (_ROOT / '.github' / 'workflows' / 'ci.yml').read_text('utf-8')
-        self.assertEqual(re.findall(r'run: (.+)', text), ['.ci/run'])
-        used = re.findall(r'uses: (.+)', text)
-        self.assertNotEmpty(used)
-        for action in used:
-            self.assertRegex(action, r'@v\d+\.\d+\.\d+$')
+    def test_each_workflow_runs_one_command_with_pinned_actions(self):
+        for name, command in ('ci', '.ci/run'), ('docs', './launch.sh docs'):
+            text = (_ROOT / '.github' / 'workflows' / f'{name}.yml').read_text('utf-8')
+            self.assertEqual(re.findall(r'run: (.+)', text), [command])
+            used = re.findall(r'uses: (.+)', text)
+            self.assertNotEmpty(used)
+            for action in used:
+                self.assertRegex(action, r'@v\d+\.\d+\.\d+$')
 
 
 class WheelTest(absltest.TestCase):
