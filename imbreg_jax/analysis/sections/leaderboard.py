@@ -279,15 +279,7 @@ def _summary_table(
         Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
         *_of_informed(rows),
         Column('laws', 'laws', formats.COUNT, 'source'),
-        *(
-            Column(key, heading, formats.COUNT, 'source')
-            for key, heading in (
-                ('better', BETTER),
-                ('worse', WORSE),
-                ('same', 'same'),
-                ('undecided', UNDECIDED),
-            )
-        ),
+        *(Column(key, key, formats.COUNT, 'source') for key in leaderboard.COUNTED),
         Column('rarest', 'on rare', formats.ROUGH, 'source'),
         Column('many', 'on frequent', formats.ROUGH, 'source'),
         Column('balanced', 'if balanced', formats.ROUGH, 'source'),
@@ -320,6 +312,31 @@ def _summary_table(
             'that share a compiled program share its time equally.'
         )
     return Table('leaderboard', 'Remedies against imbalance', rows, columns, notes)
+
+
+def answer(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Returns what is said of a row of `leaderboard.answers`."""
+    return f'{names[row["best"]]} helps most' if row['best'] else 'nothing is shown to help'
+
+
+def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str]) -> Table:
+    laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+    rows = rows.assign(answer=[answer(row, names) for row in rows.to_dict('records')])
+    columns = [
+        Column('setting', 'task'),
+        Column('law', 'trained on', labels=laws),
+        Column('answer', 'answer'),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 'interval of all at once', formats.INTERVAL, 'source'),
+        Column('compared', 'remedies', formats.COUNT, 'source'),
+        *(Column(key, key, formats.COUNT, 'source') for key in leaderboard.COUNTED),
+    ]
+    notes = [
+        'Which of those that are shown to be better has the least ratio to no remedy. It is chosen '
+        'as the best of many, so its interval is one that holds for all remedies of the row at '
+        'once (Student’s t, Bonferroni), wider than that of the same ratio elsewhere.'
+    ]
+    return Table('leaderboard_answers', 'Which remedy helps, by task and law', rows, columns, notes)
 
 
 def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -524,7 +541,9 @@ def _build(study: FinishedStudy) -> Content:
         rows = rows.merge(cost.table(study, found), how='left', on=['setting', 'remedy'])
     if len(sums):
         rows = rows.merge(sums, how='left', on=['setting', 'remedy'])
+    helping = leaderboard.answers(study, found, frame, test, metric)
     tables = [
+        _answers_table(study, helping, names),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
         _law_table(study, frame, names),
