@@ -451,8 +451,12 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
         above[label] = (rows['low'] > 1 + margin).sum()
         within[label] = ((rows['low'] >= 1 - margin) & (rows['high'] <= 1 + margin)).sum()
     reference = study.conditions[comparison.reference(study)].train.label
-    most = known.loc[known['ratio'].idxmax()]
-    least = known[known['group'] == ordered[-1]]['ratio'].max()
+    idle = unlearnt(study, frame)
+    learnt = known[~known['group'].isin(idle)]
+    learnt = learnt if len(learnt) else known
+    most = learnt.loc[learnt['ratio'].idxmax()]
+    last = [group for group in ordered if group in set(learnt['group'])][-1]
+    least = learnt[learnt['group'] == last]['ratio'].max()
 
     def counted(counts: Mapping[str, int]) -> str:
         return enumerated([f'{count} under {label}' for label, count in counts.items()])
@@ -462,8 +466,30 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
         f'{1 + margin:g} in {counted(above)}, and within the margin in {counted(within)}. '
         f'Imbalance costs most with {most["group"]} ({number(most["ratio"], 3)} times under '
         f'{labels[most.name]}, {formats.interval(most["low"], most["high"])}) and least with '
-        f'{ordered[-1]} ({number(least, 3)} times at most).'
+        f'{last} ({number(least, 3)} times at most).'
+        + (
+            f' Networks with {enumerated(idle)} err under {reference} no less than the best '
+            'constant: what they have not learnt, imbalance cannot cost.'
+            if idle
+            else ''
+        )
     )
+
+
+def unlearnt(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    """Returns the groups whose networks err under the reference’s law no less than a constant.
+
+    Args:
+      study: the loaded study.
+      frame: rows of `dose_response.table` of one dial, test law and metric.
+    """
+    found = []
+    for row in frame[frame['reference'].astype(bool)].to_dict('records'):
+        place = row['condition'], row['test_distribution'], row['metric']
+        constant = study.values('best_constant', *place)
+        if len(constant) and not row['mean'] < constant.mean():
+            found.append(row['group'])
+    return list(dict.fromkeys(found))
 
 
 def _build(study: FinishedStudy) -> Content:
