@@ -6,6 +6,7 @@
 #   ./launch.sh --config.repeats=3       the same config, a field overridden
 #   ./launch.sh test [pytest arguments]  run the tests
 #   ./launch.sh lint                     check style and types with ruff and mypy
+#   ./launch.sh docs [serve]             build the site of README.md and docs/, or show it as it grows
 #   ./launch.sh install                  only install
 #   ./launch.sh help                     print this, and once installed every config, field and law
 #
@@ -413,6 +414,13 @@ main() {
       cd -- "$here"
       [[ -w $here ]] || set -- -p no:cacheprovider "$@"
       exec "$python" -m pytest -n 2 --dist=loadfile --durations=15 "$@"
+      ;;
+    docs)
+      shift
+      install docs
+      cd -- "$here"
+      (($#)) || set -- build --strict
+      NO_MKDOCS_2_WARNING=1 exec "$python" -m mkdocs "$@"
       ;;
     install)
       install

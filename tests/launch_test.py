@@ -7,6 +7,7 @@ import sys
 
 from absl.testing import absltest
 
+import documents
 from launching import ROOT, LaunchCase
 
 
@@ -59,7 +60,7 @@ class LaunchTest(LaunchCase):
             )  # fmt: skip
             self.assertEqual(done.returncode, 0, closed)
 
-    def test_runs_the_tests_and_the_checkers_in_the_checkout(self):
+    def test_runs_the_tests_the_checkers_and_the_site_in_the_checkout(self):
         self.python('python3', run='pwd; [[ $* != *ruff*check* ]]')
         done = self.launch('test', '-k', 'paired')
         ran, where = done.stdout.splitlines()
@@ -71,6 +72,9 @@ class LaunchTest(LaunchCase):
             [line for line in done.stdout.splitlines() if line.startswith('runs')],
             ['runs -m ruff check .', 'runs -m ruff format --check --quiet .', 'runs -m mypy'],
         )
+        for asked, runs in ((), 'build --strict'), (('serve',), 'serve'):
+            done = self.launch('docs', *asked)
+            self.assertEqual(done.stdout.splitlines()[0], f'runs -m mkdocs {runs}')
 
     def test_hands_on_the_programs_status_and_input_and_explains_a_kill(self):
         self.python('python3', run='cat; exit "${STATUS:-0}"')
@@ -82,9 +86,9 @@ class LaunchTest(LaunchCase):
             self.assertEqual('most likely memory ran out' in done.stderr, status == 137)
 
 
-class ReadmeTest(absltest.TestCase):
-    def test_the_selection_that_the_readme_shows_selects_something(self):
-        words = re.findall(r'launch\.sh test -k (\w+)', (ROOT / 'README.md').read_text('utf-8'))
+class DocumentsTest(absltest.TestCase):
+    def test_the_selection_that_is_shown_selects_something(self):
+        words = re.findall(r'launch\.sh test -k (\w+)', documents.TEXT)
         self.assertNotEmpty(words)
         for word in words:
             pattern = re.compile(rf'^ *(?:class |def test_)\w*{word}', re.M | re.I)

@@ -90,7 +90,7 @@ class ReportTest(absltest.TestCase):
         self.assertIn("The settings are not the paper's", text)  # 60 test images.
 
     def test_a_section_of_ones_own_is_one_value(self):
-        """As in ARCHITECTURE.md."""
+        """As in docs/howto/adding.md."""
         mine = analysis.Section(
             'mine',
             'Mine',

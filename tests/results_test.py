@@ -1,4 +1,4 @@
-"""Tests of results/: what the README says of the committed values, they say."""
+"""Tests of results/: what README.md and docs/ say of the committed values, they say."""
 
 import gzip
 import json
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
+import documents
 from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import number
@@ -16,8 +17,8 @@ from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.sections import dose_response
 from imbreg_jax.data.tasks import TASKS
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
-_README = ' '.join((_ROOT / 'README.md').read_text('utf-8').split())
+_ROOT = documents.ROOT
+_TEXT = ' '.join(documents.TEXT.split())
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
@@ -44,7 +45,7 @@ def _values(study: str) -> pd.Series:
 
 
 class OnePassTest(absltest.TestCase):
-    def test_is_beside_fifteen_what_the_readme_says(self):
+    def test_is_beside_fifteen_what_the_text_says(self):
         both = pd.concat({'paper': _values('paper'), 'quick': _values('quick')}, axis=1)
         self.assertLen(both, 2 * 3 * 10 * 3 * 2)
         self.assertFalse(both.isna().any(axis=None))
@@ -61,7 +62,7 @@ class OnePassTest(absltest.TestCase):
                 if predictor == 'cnn'
                 else f'{more.min():.1f} to {more.max():.1f} % and {min(alike):.3f} or more'
             )
-            self.assertTrue(sentence in _README, sentence)
+            self.assertTrue(sentence in _TEXT, sentence)
 
 
 class BudgetsTest(absltest.TestCase):
@@ -81,7 +82,7 @@ class BudgetsTest(absltest.TestCase):
 
 
 class MapTest(absltest.TestCase):
-    def test_the_readme_says_what_symmetry_goes_with_which_cost(self):
+    def test_the_text_says_what_symmetry_goes_with_which_cost(self):
         study = _study(_ROOT / 'results' / 'imbalance_by_task')
         found = dose_response.SECTION.build(study).tables[0].frame
         self.assertEqual(len(set(found['group'])), len(TASKS))
@@ -104,7 +105,7 @@ class MapTest(absltest.TestCase):
             (drawn, f'up to {drawn["ratio"].max():.0f} times'),
         ):
             self.assertNotEmpty(part)
-            self.assertTrue(text in _README, text)
+            self.assertTrue(text in _TEXT, text)
 
         blobs = rows[rows['group'] == 'blob_count'].set_index('law')
         told = [
@@ -112,7 +113,7 @@ class MapTest(absltest.TestCase):
             for law, costs in (('N(5.5, 1)', ' costs'), ('U(1, 5)', ''))
             for row in [blobs.loc[law]]
         ]
-        self.assertTrue(', and '.join(told) in _README, told)
+        self.assertTrue(', and '.join(told) in _TEXT, told)
         self.assertGreater(blobs['low']['N(5.5, 1)'], blobs['high']['U(1, 5)'])
 
     def test_the_mean_is_told_far_better_than_all_else(self):
@@ -142,12 +143,12 @@ class DecidedTest(absltest.TestCase):
         super().setUpClass()
         cls.found = claims.verdicts(_study(_ROOT / 'results' / 'paper_decided'))
 
-    def test_the_readme_has_each_verdict_beside_that_of_the_first_record(self):
+    def test_the_text_has_each_verdict_beside_that_of_the_first_record(self):
         record = (_ROOT / 'results' / 'paper' / 'verdicts.md').read_text('utf-8').splitlines()
         first = {cells[0]: cells[2:] for cells in map(_cells, record) if len(cells) == 6}
         columns = [(metric, of) for of in ('cnn', 'cnn_calibrated') for metric in ('mse', 'mape')]
         status = {(v.claim, (v.metric, v.predictor)): v.status for v in self.found}
-        lines = (_ROOT / 'README.md').read_text('utf-8').splitlines()
+        lines = documents.TEXT.splitlines()
         for claim in claims.CLAIMS:
             with self.subTest(claim):
                 [row] = [_cells(line) for line in lines if line.startswith(f'| {claim}. ')]
@@ -163,7 +164,7 @@ class DecidedTest(absltest.TestCase):
         self.assertLen(own, 11)
         self.assertContainsSubset(own, [claims.STANDS, claims.SAME])
 
-    def test_the_readme_has_the_ratios_of_the_order_with_their_intervals(self):
+    def test_the_text_has_the_ratios_of_the_order_with_their_intervals(self):
         for predictor, metric, parts in (
             ('cnn', 'mse', (1, 0)),
             ('cnn_calibrated', 'mse', (0, 1)),
@@ -179,7 +180,7 @@ class DecidedTest(absltest.TestCase):
                 ratio, low, high = map(number, (c.effect, c.low, c.high))
                 with self.subTest(predictor, metric=metric, part=part):
                     said = re.escape(ratio) + '.{0,80}' + re.escape(f'{low} to {high})')
-                    self.assertIsNotNone(re.search(said, _README), said)
+                    self.assertIsNotNone(re.search(said, _TEXT), said)
 
 
 class RateTest(absltest.TestCase):
@@ -205,7 +206,7 @@ class RateTest(absltest.TestCase):
         apart = rows[rows['holm_p'] < 0.05]['value'].astype(float)
         self.assertCountEqual(set(apart), (7.5e-7, 2.25e-6))
 
-    def test_the_readme_has_what_calibrated_networks_pay(self):
+    def test_the_text_has_what_calibrated_networks_pay(self):
         for rate, said in (('', '7.5·10⁻⁶'), ('0.000225', '2.25·10⁻⁴'), ('0.00075', '7.5·10⁻⁴')):
             variant = f'training.learning_rate = {rate or "7.5e-06"}'
             ratios = {
@@ -223,7 +224,7 @@ class RateTest(absltest.TestCase):
                 + re.escape(f'{number(c.low)} to {number(c.high)})')
             )
             with self.subTest(said):
-                self.assertIsNotNone(re.search(text, _README), text)
+                self.assertIsNotNone(re.search(text, _TEXT), text)
             if rate:  # The missing law costs less than the normal one.
                 self.assertLess(ratios[2][1].high, 1)
 
@@ -237,8 +238,25 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip('|').split('|')]
 
 
+class GalleryTest(absltest.TestCase):
+    def test_every_study_has_one_paragraph_with_its_command_date_and_figures(self):
+        parts = documents.page('docs/results/index.md').split('\n### ')[1:]
+        self.assertNotEmpty(parts)
+        for folder in sorted((_ROOT / 'results').iterdir()):
+            with self.subTest(folder.name):
+                [part] = [part for part in parts if f'results/{folder.name}/' in part]
+                self.assertIn('`./launch.sh --config=configs/', part)
+                header = folder / 'config.json'
+                date = r'\d{4}-\d\d-\d\d'
+                if header.exists():
+                    date = json.loads(header.read_text('utf-8'))['timing']['started'][:10]
+                self.assertRegex(part, rf'minutes,\s{date}\)')
+                for figure in folder.glob('*.png'):
+                    self.assertIn(f'results/{folder.name}/{figure.name})', _TEXT)
+
+
 class DialsTest(absltest.TestCase):
-    def test_the_readme_repeats_what_the_report_says_along_each_dial(self):
+    def test_the_text_repeats_what_the_report_says_along_each_dial(self):
         folders = sorted(path.parent for path in (_ROOT / 'results').glob('*/config.json'))
         self.assertNotEmpty(folders)
         for folder in folders:
@@ -246,7 +264,7 @@ class DialsTest(absltest.TestCase):
             if dose_response.SECTION.applies(study):
                 with self.subTest(folder.name):
                     headline = dose_response.SECTION.build(study).headline
-                    self.assertTrue(headline in _README.replace('*', ''), headline)
+                    self.assertTrue(headline in _TEXT.replace('*', ''), headline)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Tests of ARCHITECTURE.md: what it says is all there is to adding something, is.
+"""Tests of docs/howto/adding.md: what it says is all there is to adding something, is.
 
 Its snippets make one study, in a process of its own, since they register what they add.
 """
@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
+import documents
 import small_study
 from imbreg_jax import study
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
-_TEXT = (_ROOT / 'ARCHITECTURE.md').read_text('utf-8')
-_SNIPPETS = dict(re.findall(r'^```python (\w+)\n(.*?)^```', _TEXT, re.M | re.S))
+_ROOT = documents.ROOT
+_TEXT = documents.page('docs/howto/adding.md')
+# By the thing that its heading names.
+_SNIPPETS = dict(re.findall(r'^## A (\w+).*?^```python\n(.*?)^```', _TEXT, re.M | re.S))
 
 # What else conditions of a study may differ in.
 _OTHER = {

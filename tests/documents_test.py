@@ -1,4 +1,4 @@
-"""Tests that the README can be followed: its commands, its snippets and the files it names.
+"""Tests that README.md and docs/ can be followed: commands, snippets and the files they name.
 
 Commands that would train for minutes are taken as far as their resolved study; the snippets run as
 printed, on networks that train in seconds.
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
+import documents
 import small_study
 from imbreg_jax import report, studies, study
 from imbreg_jax.data.pixel_laws import PIXEL_LAWS
@@ -28,15 +29,15 @@ from imbreg_jax.remedies import REMEDIES
 from imbreg_jax.study import command_line, laws
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
-_README = (_ROOT / 'README.md').read_text('utf-8')
+_ROOT = documents.ROOT
+_TEXT = documents.TEXT
 _OURS = {'report', 'benchmark', 'main', 'samples'}
 # A variable that is set before a command, or exported.
 _SETTING = r'(?:([A-Z]\w*)=\S+ )'
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf'^```{language}\n(.*?)^```', _README, re.M | re.S)
+def _blocks(language: str, text: str = _TEXT) -> list[str]:
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.M | re.S)
 
 
 def _commands() -> list[list[str]]:
@@ -56,9 +57,9 @@ def _commands() -> list[list[str]]:
     return commands
 
 
-def _inline() -> list[str]:
+def _inline(text: str = _TEXT) -> list[str]:
     """The code within sentences."""
-    prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
+    prose = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
     return [' '.join(code.split()) for code in re.findall(r'`([^`]+)`', prose)]
 
 
@@ -71,7 +72,7 @@ def _launch_help() -> str:
 class CommandsTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
-        # As in a checkout, with a file that the README's reader would have.
+        # As in a checkout, with a file that their reader would have.
         folder = pathlib.Path(self.create_tempdir().full_path)
         (folder / 'configs').symlink_to(_ROOT / 'configs')
         (folder / 'ages.csv').write_text('age\n21\n34\n35\n')
@@ -104,6 +105,8 @@ class CommandsTest(absltest.TestCase):
                 self._check_flags(f'imbreg_jax/{module}.py', arguments[2:])
         elif program == '.venv/bin/python':
             self._check_flags(arguments[0], arguments[1:])
+        elif program == '.ci/run':
+            self.assertTrue(os.access(_ROOT / program, os.X_OK))
         elif program == '.venv/bin/pip':
             self._check_install(arguments)
         else:
@@ -148,13 +151,13 @@ class CommandsTest(absltest.TestCase):
             subprocess.run(['bash', '-n'], input=script, text=True, check=True)
 
     def test_every_block_is_of_a_kind_that_is_tried_here(self):
-        fences = re.findall(r'^ *(?:```|~~~).*$', _README, re.M)
+        fences = re.findall(r'^ *(?:```|~~~).*$', _TEXT, re.M)
         kinds = fences[::2]
         self.assertContainsSubset({'```bash', '```python'}, kinds)
         self.assertEqual(set(fences[1::2]), {'```'})
         self.assertLen(_blocks('bash') + _blocks('python'), len(kinds))
         # Neither is there code that is only indented.
-        prose = re.sub(r'^```.*?^```', '', _README, flags=re.M | re.S)
+        prose = re.sub(r'^```.*?^```', '', _TEXT, flags=re.M | re.S)
         self.assertNotRegex(prose, r'\n\n(?: {4}|\t)')
 
     def test_every_variable_that_it_sets_is_one_that_is_read(self):
@@ -166,23 +169,23 @@ class CommandsTest(absltest.TestCase):
             self.assertIn(f'  {name}=', _launch_help())
 
     def test_the_folder_of_a_study_is_called_so(self):
-        (named,) = re.findall(r'the first of these leaves\s+its files in `workdirs/(.+?)`', _README)
+        (named,) = re.findall(r'the first of these leaves\s+its files in `workdirs/(.+?)`', _TEXT)
         (block,) = (block for block in _blocks('bash') if '--config.repeats=' in block)
         words = shlex.split(block.splitlines()[0])
         config, _ = command_line.read_config(['main', '--config=configs/u1_10.py', *words[1:]])
         self.assertEqual(study.resolve(config).name, named)
 
     def test_every_file_and_figure_that_it_names_is_there(self):
-        named = set(re.findall(r'\]\(([^)#:]+)\)', _README))
-        named |= {
-            code.partition(':')[0]
-            for code in _inline()
-            if re.match(r'(\.ci|configs|tests|results)/|\w+\.(lock|toml|sh)$', code)
-        }
-        self.assertNotEmpty(named)
-        for name in sorted(named):
-            with self.subTest(name):
-                self.assertTrue((_ROOT / name).exists())
+        for path, text in documents.TEXTS.items():
+            linked = {path.parent / name for name in re.findall(r'\]\(([^)#:]+)[)#]', text)}
+            named = {
+                _ROOT / code.partition(':')[0]
+                for code in _inline(text)
+                if re.match(r'(\.ci|configs|docs|tests|results)/|\w+\.(lock|toml|sh)$', code)
+            }
+            for name in sorted(linked | named):
+                with self.subTest(page=path.name, names=str(name)):
+                    self.assertTrue(name.exists())
 
     def test_every_law_stands_in_it(self):
         code = _inline()
@@ -191,15 +194,15 @@ class CommandsTest(absltest.TestCase):
 
     def test_every_task_and_pixel_law_stands_in_it(self):
         for name in (*TASKS, *PIXEL_LAWS):
-            self.assertIn(f'`{name}`', _README)
+            self.assertIn(f'`{name}`', _TEXT)
 
     def test_every_remedy_stands_in_it(self):
         for name in REMEDIES:
-            self.assertIn(f'`{name}`', _README)
+            self.assertIn(f'`{name}`', _TEXT)
 
     def test_every_config_stands_in_it(self):
         for path in (_ROOT / 'configs').glob('*.py'):
-            self.assertIn(f'configs/{path.name}', _README)
+            self.assertIn(f'configs/{path.name}', _TEXT)
 
 
 class SnippetsTest(absltest.TestCase):
@@ -216,7 +219,9 @@ class SnippetsTest(absltest.TestCase):
         small.update(small_study.config(balanced, **fields))
         small.lock()
         names = {'images': np.zeros((3, 20, 20), np.float32)}
-        snippets = _blocks('python')
+        # The others are those of seams_test.
+        others = _blocks('python', documents.page('docs/howto/adding.md'))
+        snippets = [block for block in _blocks('python') if block not in others]
         self.assertNotEmpty(snippets)
         inline = [code for code in _inline() if re.match(r'(imbreg_jax|study)\.\w+\(.*\)$', code)]
         self.assertLen(inline, 2)
@@ -228,7 +233,7 @@ class SnippetsTest(absltest.TestCase):
             for code in inline:
                 self.assertIsNotNone(eval(code, names))
         self.assertIsInstance(names['table'], pd.DataFrame)
-        # Which the README trained with a command.
+        # Which they trained with a command.
         os.rename('workdirs/mine', 'workdirs/paper')
         for snippet in snippets[1:]:
             self._run(snippet, names)
@@ -239,8 +244,8 @@ class SnippetsTest(absltest.TestCase):
             env={**os.environ, 'PYTHONPATH': str(_ROOT)},
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn(f'-m {report.__name__} --workdir=workdirs/paper', _README)
-        rows = _README.partition('| file | holds |')[2].partition('\n\n')[0]
+        self.assertIn(f'-m {report.__name__} --workdir=workdirs/paper', _TEXT)
+        rows = _TEXT.partition('| file | holds |')[2].partition('\n\n')[0]
         files = re.findall(r'`([\w.]+/?)`', ''.join(re.findall(r'^\| [^|]+ \|', rows, re.M)))
         self.assertContainsSubset({'config.json', 'report.html', 'tables/'}, files)
         for name in files:
@@ -254,9 +259,9 @@ class SnippetsTest(absltest.TestCase):
         for statement in ast.parse(snippet).body:
             code = ast.Module([statement], [])
             if not isinstance(statement, ast.Expr):
-                exec(compile(code, 'README.md', 'exec'), names)
+                exec(compile(code, 'python.md', 'exec'), names)
                 continue
-            value = eval(compile(ast.Expression(statement.value), 'README.md', 'eval'), names)
+            value = eval(compile(ast.Expression(statement.value), 'python.md', 'eval'), names)
             self.assertTrue(np.isfinite(value).all())
             shape = re.search(r'# \[(.*?)\]', lines[statement.lineno - 1])
             if shape:
