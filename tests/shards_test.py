@@ -15,7 +15,7 @@ _PROGRAMS = {
         (
             {},
             {'model': {'order': 'relu_pool'}},
-            {'remedy': 'ensemble(members=3)'},
+            {'remedy': 'ensemble(size=3)'},
             {'remedy': 'huber'},
         )
     )
@@ -68,7 +68,7 @@ class ResultsTest(parameterized.TestCase):
 
     def test_work_is_shared_and_not_numbers_of_runs(self):
         study = small_study.study(
-            {'once': {}, 'thrice': {'remedy': 'ensemble(members=3)'}}, repeats=4
+            {'once': {}, 'thrice': {'remedy': 'ensemble(size=3)'}}, repeats=4
         )
         parts = [shards.part(study, Shard(number, 4)) for number in range(1, 5)]
         self.assertEqual([len(part.runs) for part in parts], [4] * 4)
