@@ -419,8 +419,8 @@ supervise() {
   exit "$status"
 }
 
-# Has Slurm start this job again, or this element of an array and not the whole of it: the first
-# element's SLURM_JOB_ID is the array's.
+# Has Slurm start this job again, or this element of an array and not the whole of it: SLURM_JOB_ID
+# of one of its elements is the array's.
 requeue() {
   local job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID:-}}
   job=${job:-${SLURM_JOB_ID:-}}

@@ -84,7 +84,9 @@ def main(argv: list[str]) -> int:
             return 2
         terminal.log_to_stderr()
         if asked:
-            logging.getLogger('imbreg_jax').info('%s; --shard=1/1 would train the whole study', asked)
+            logging.getLogger('imbreg_jax').info(
+                '%s; --shard=1/1 would train the whole study', asked
+            )
         from imbreg_jax import command
 
         workdir = workdir or str(Path('workdirs') / study.name)

@@ -168,9 +168,12 @@ class RefusedTest(kept_study.TestCase):
         whole = self.workdir.with_name('whole')
         shutil.copytree(self.reference, whole)
         for run, sentence in (
-            (_run(self.workdir, 1, of=3), 'holds shards of 2.*go on with --shard=NUMBER/2, remove'),
+            (
+                _run(self.workdir, 1, of=3),
+                'of 2, whose runs would.*go on with --shard=NUMBER/2',
+            ),
             (kept_study.run(self.workdir), 'holds shards of a study; start those that are missing'),
-            (kept_study.run(self.second), 'is that of shard 2 of 2 of a study; name the study'),
+            (kept_study.run(self.second), 'is that of shard 2 of 2 of a study; name'),
             (_run(whole, 1), 'holds a study that was begun whole; go on without shards'),
         ):
             with self.subTest(sentence), self.assertRaisesRegex(WorkdirError, sentence):

@@ -22,6 +22,12 @@ _PROGRAMS = {
 }
 
 
+def _array(values):
+    names = ('ID', 'MIN', 'MAX', 'STEP', 'COUNT')
+    found = zip(names, values.split(), strict=True)
+    return {f'SLURM_ARRAY_TASK_{name}': value for name, value in found}
+
+
 def _programs(study, part):
     of = {c: number for number, group in enumerate(study.programs()) for c in group}
     return {of[condition] for condition, _ in part}
@@ -67,9 +73,7 @@ class ResultsTest(parameterized.TestCase):
         self.assertEqual(sorted({len(part) for part in shards.results(study, 8)}), [3, 4])
 
     def test_work_is_shared_and_not_numbers_of_runs(self):
-        study = small_study.study(
-            {'once': {}, 'thrice': {'remedy': 'ensemble(size=3)'}}, repeats=4
-        )
+        study = small_study.study({'once': {}, 'thrice': {'remedy': 'ensemble(size=3)'}}, repeats=4)
         parts = [shards.part(study, Shard(number, 4)) for number in range(1, 5)]
         self.assertEqual([len(part.runs) for part in parts], [4] * 4)
         members = {run.result: 0 for run in study.runs}
@@ -94,39 +98,35 @@ class AskedTest(parameterized.TestCase):
                 shards.parse(text)
 
     @parameterized.parameters(
-        ('0', '0', '1', '8', Shard(1, 8)),
-        ('7', '0', '1', '8', Shard(8, 8)),
-        ('5', '1', '2', '4', Shard(3, 4)),
-        ('20', '10', '10', '3', Shard(2, 3)),
-        ('4', '4', '1', '1', Shard(1, 1)),
-        ('4', '4', '0', '1', Shard(1, 1)),
+        ('0 0 7 1 8', Shard(1, 8)),
+        ('7 0 7 1 8', Shard(8, 8)),
+        ('5 1 7 2 4', Shard(3, 4)),
+        ('20 10 39 10 3', Shard(2, 3)),
+        ('4 4 4 1 1', Shard(1, 1)),
+        ('4 4 4 0 1', Shard(1, 1)),
     )
-    def test_an_array_of_slurm_has_any_first_index_and_step(self, number, first, step, count, shard):
-        names = ('ID', 'MIN', 'STEP', 'COUNT')
-        values = zip(names, (number, first, step, count), strict=True)
-        found = shards.of_environment({f'SLURM_ARRAY_TASK_{name}': value for name, value in values})
-        self.assertEqual(found, (shard, f'SLURM_ARRAY_TASK_ID is {number}'))
+    def test_an_array_of_slurm_has_any_first_index_and_step(self, values, shard):
+        found = shards.of_environment(_array(values))
+        self.assertEqual(found, (shard, f'SLURM_ARRAY_TASK_ID is {values.split()[0]}'))
 
     def test_a_pod_of_an_indexed_job_is_told_how_many_there_are(self):
         pod = {'JOB_COMPLETION_INDEX': '2', 'JOB_COMPLETIONS': '4'}
-        self.assertEqual(
-            shards.of_environment(pod), (Shard(3, 4), 'JOB_COMPLETION_INDEX is 2')
-        )
+        self.assertEqual(shards.of_environment(pod), (Shard(3, 4), 'JOB_COMPLETION_INDEX is 2'))
         self.assertIsNone(shards.of_environment({'SLURM_JOB_ID': '7'}))
 
     @parameterized.parameters(
         (
             {'JOB_COMPLETION_INDEX': '2'},
-            "--shard is missing: JOB_COMPLETION_INDEX is set, and JOB_COMPLETIONS is '' and must be "
-            'a number, too; or name a shard, such as --shard=3/8.',
+            "--shard is missing: JOB_COMPLETION_INDEX is set, and JOB_COMPLETIONS is '' and must "
+            'be a number, too; or name a shard, such as --shard=3/8.',
         ),
         ({'JOB_COMPLETION_INDEX': '4', 'JOB_COMPLETIONS': '4'}, 'INDEX is 4 and JOB_COMPLETIONS 4'),
         (
-            {'SLURM_ARRAY_TASK_ID': '7', 'SLURM_ARRAY_TASK_MIN': '1', 'SLURM_ARRAY_TASK_STEP': '1',
-             'SLURM_ARRAY_TASK_COUNT': '3'},
-            'of 3 elements from 1 in steps of 1; they must be evenly spaced, such as --array=0-7',
+            # What Slurm sets for --array=1,3,7.
+            _array('3 1 7 1 3'),
+            'of an array of 3 from 1 to 7; its elements must be evenly spaced, as with --array=0-7',
         ),
-    )  # fmt: skip
+    )
     def test_what_names_no_shard_is_refused_in_a_sentence(self, environment, message):
         with self.assertRaises(ConfigError) as refused:
             shards.of_environment(environment)

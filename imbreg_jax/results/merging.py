@@ -1,9 +1,9 @@
 """A study's shards, and the one study that is made of them.
 
-Each shard has a folder below the study's, `shards/<number>_of_<how many>`, which is a workdir of its
-own: config, plan, lock and checkpoints, and in the end the rows of its runs and a file of arrays for
-each unit.  Merging reads those and writes into the study's folder what it would hold had it been
-trained whole; it can be repeated, and a study is merged once its config.json says so.
+Each shard has a folder below the study's, `shards/<number>_of_<how many>`, which is a workdir of
+its own: config, plan, lock and checkpoints, and in the end the rows of its runs and a file of
+arrays for each unit.  Merging reads those and writes into the study's folder what it would hold had
+it been trained whole; it can be repeated, and a study is merged once its config.json says so.
 """
 
 import csv
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from imbreg_jax.evaluation.references import FITTED
-from imbreg_jax.results import assemble, files, kept_tables, layout
+from imbreg_jax.results import assemble, files, kept_tables
 from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.assemble import Outcome
 from imbreg_jax.results.layout import SHARDS, WorkdirError
@@ -61,8 +61,8 @@ def refuse_other_counts(workdir: Path, of: int) -> None:
     others = sorted({shard.of for shard in _found(workdir)} - {of})
     if others:
         raise WorkdirError(
-            f'workdir {workdir} holds shards of {others[0]}, and in shards of {of} their runs would '
-            f'be trained again; go on with --shard=NUMBER/{others[0]}, remove '
+            f'workdir {workdir} holds shards of {others[0]}, whose runs would be trained again in '
+            f'shards of {of}; go on with --shard=NUMBER/{others[0]}, remove '
             f'{workdir / SHARDS}, or name another with --workdir=DIR'
         )
 

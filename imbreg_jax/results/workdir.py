@@ -168,8 +168,8 @@ class Workdir:
         part = held.get('shard')
         if self.shard is None and part is not None:
             raise WorkdirError(
-                f'workdir {self.path} is that of shard {part["number"]} of {part["of"]} of a study; '
-                "name the study's own with --workdir=DIR"
+                f'workdir {self.path} is that of shard {part["number"]} of {part["of"]} of a '
+                "study; name the study's own with --workdir=DIR"
             )
         if self.shard is not None and (
             part is None or (part['number'], part['of']) != tuple(self.shard)

@@ -83,9 +83,7 @@ class ShardRun:
             logger.info('shard %d of %d has no runs: the study has fewer', *shard)
         left = merging.wanting(path, self.study, shard.of)
         if left:
-            logger.info(
-                'the last shard to finish merges them; until then, %s', files.listed(left)
-            )
+            logger.info('the last shard to finish merges them; until then, %s', files.listed(left))
             return None
         try:
             self._merge()

@@ -16,8 +16,8 @@ from imbreg_jax.study.errors import MISSING, ConfigError
 from imbreg_jax.study.study import Study
 
 FLAG = '--shard'
-# Of Slurm's arrays: this element's number, the first one's, from one to the next, and how many.
-_SLURM = tuple(f'SLURM_ARRAY_TASK_{name}' for name in ('ID', 'MIN', 'STEP', 'COUNT'))
+# Of Slurm's arrays: this element's number, the first and last, from one to the next, and how many.
+_SLURM = tuple(f'SLURM_ARRAY_TASK_{name}' for name in ('ID', 'MIN', 'MAX', 'STEP', 'COUNT'))
 # Of Kubernetes: this pod's number, from 0, and how many there are, which the Job must set itself.
 _KUBERNETES = ('JOB_COMPLETION_INDEX', 'JOB_COMPLETIONS')
 _MOST = 10**6
@@ -64,14 +64,14 @@ def of_environment(environment: Mapping[str, str]) -> tuple[Shard, str] | None:
         ConfigError: they name none.
     """
     if _SLURM[0] in environment:
-        number, first, step, count = _numbers(environment, _SLURM)
-        place, between = divmod(number - first, step or 1)
-        if between or not 0 <= place < count:
+        number, first, last, step, count = _numbers(environment, _SLURM)
+        elements = range(first, last + 1, step or 1)
+        if len(elements) != count or number not in elements:
             raise _unknown(
-                f'{_SLURM[0]} is {number}, of {count} elements from {first} in steps of {step}; '
-                'they must be evenly spaced, such as --array=0-7'
+                f'{_SLURM[0]} is {number}, of an array of {count} from {first} to {last}; its '
+                'elements must be evenly spaced, as with --array=0-7'
             )
-        return Shard(place + 1, count), f'{_SLURM[0]} is {number}'
+        return Shard(elements.index(number) + 1, count), f'{_SLURM[0]} is {number}'
     if _KUBERNETES[0] in environment:
         index, count = _numbers(environment, _KUBERNETES)
         if index >= count:
