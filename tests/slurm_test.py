@@ -6,7 +6,6 @@ apt install slurm-wlm munge
 
 import contextlib
 import getpass
-import pathlib
 import subprocess
 import sys
 import time
