@@ -9,22 +9,24 @@ from imbreg_jax.results.workdir import WorkdirError
 from imbreg_jax.runner import dry_run as dry_run_lib
 from imbreg_jax.runner.stop import Stopped, StopRequest
 from imbreg_jax.study import ConfigError, Study
+from imbreg_jax.study.shards import Shard
 
 _REFUSALS = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
 
 
-def run(study: Study, workdir: str) -> int:
+def run(study: Study, workdir: str, shard: Shard | None = None) -> int:
     """Trains and evaluates a study, says what came of it, and returns the exit status.
 
     Args:
       study: the study.
       workdir: its folder, as it is to be called in what is said.
+      shard: which part of it to train; None for all.
 
     Raises:
       Exception: what nobody expects of a study, a programming error say.
     """
     stop, names = StopRequest(), study.compute.stop_signals
-    started = studies.reported(study, workdir, stop)
+    started = studies.reported(study, workdir, stop, shard)
     abandoned = f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}'
     failure = signals.work(started.finish, names, stop, started.leave, abandoned)
     if started.results is not None:

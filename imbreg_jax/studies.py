@@ -12,10 +12,13 @@ import pandas as pd
 from imbreg_jax import analysis
 from imbreg_jax.analysis import loading, tables
 from imbreg_jax.analysis.paper import printed
-from imbreg_jax.results import kept_tables
+from imbreg_jax.results import kept_tables, merging
+from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.runner.shard_run import ShardRun
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
 from imbreg_jax.study import Study, resolve
+from imbreg_jax.study.shards import Shard
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -54,15 +57,35 @@ def reported(
     study: Study,
     workdir: str | os.PathLike[str] | None = None,
     stop: StopRequest | None = None,
-) -> StudyRun:
+    shard: Shard | None = None,
+) -> StudyRun | ShardRun:
     """A study's run that ends with its report, whose failure is an AnalysisError; see `StudyRun`.
 
     Args:
       study: the study.
       workdir: its folder; None leaves no files, and no report.
       stop: where a stop is asked for.
+      shard: which part of it to train; the last one ends with the study's report. Needs a workdir.
     """
-    return StudyRun(study, workdir, stop, _make_report)
+    if shard is None or workdir is None:
+        return StudyRun(study, workdir, stop, _make_report)
+    return ShardRun(study, shard, workdir, stop, _make_report)
+
+
+def merged(workdir: str | os.PathLike[str]) -> tuple[str, analysis.Report]:
+    """Makes one study, and its report, of the shards in its workdir.
+
+    Returns:
+      Its results table as text, and the report.
+
+    Raises:
+      WorkdirError: the shards make no whole study, or the workdir cannot be used.
+      AnalysisError: the report cannot be made; the results stand.
+      OSError: a file cannot be written, or the disk is full.
+    """
+    with Workdir(workdir, of_shards=True) as folder:
+        study, results = merging.merge(folder)
+        return printed_table(results, study), _make_report(folder.path)
 
 
 def printed_table(results: pd.DataFrame, study: Study) -> str:
