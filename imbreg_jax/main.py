@@ -1,6 +1,7 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+                              [--verbose]
     python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
 
@@ -33,9 +34,14 @@ from imbreg_jax.study import ConfigError, command_line, resolve
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
 )
+_VERBOSE = flags.DEFINE_bool(
+    'verbose', False, "Print in the end every section's sentence, and all results."
+)
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False, 'Say what the study would be and take, and start nothing.'
 )
+
+_OWN = ('workdir', 'verbose', 'dry_run')
 
 
 def main(argv: list[str]) -> int:
@@ -44,7 +50,7 @@ def main(argv: list[str]) -> int:
         # Until the study can save something, a stop ends the process as for any program.
         terminal.end_on_interrupt()
         try:
-            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in ('workdir', 'dry_run')]
+            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in _OWN]
             usage = '\n'.join([__doc__, *own])
             information = command_line.information(argv, usage)
             if information is not None:
@@ -72,8 +78,10 @@ def main(argv: list[str]) -> int:
         terminal.log_to_stderr()
         from imbreg_jax import command
 
-        run = command.dry_run if _DRY_RUN.value else command.run
-        return run(study, workdir or str(Path('workdirs') / study.name))
+        workdir = workdir or str(Path('workdirs') / study.name)
+        if _DRY_RUN.value:
+            return command.dry_run(study, workdir)
+        return command.run(study, workdir, _VERBOSE.value)
 
 
 if __name__ == '__main__':
