@@ -133,7 +133,7 @@ class RenderTest(absltest.TestCase):
     def test_in_a_narrow_terminal_labels_shrink_and_the_last_columns_go(self):
         table = Table('t', 'T', _FRAME, [*_TABLE.columns[:3], Column('source', 'from')])
         whole = terminal.table(table).splitlines()
-        for width in (60, 45, 30):
+        for width in (60, 45):
             lines = terminal.table(table, width=width).splitlines()
             with self.subTest(width):
                 self.assertLessEqual(max(map(len, lines)), width)

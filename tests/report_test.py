@@ -78,6 +78,7 @@ class ReportTest(absltest.TestCase):
             mock.patch.object(report.analysis, 'build', return_value=built),
             mock.patch.object(report, '_WORKDIR', mock.Mock(value=['w'])),
             mock.patch.object(report, '_OUT', mock.Mock(value=None)),
+            mock.patch.object(report, '_VERBOSE', mock.Mock(value=False)),
             open('/dev/full', 'w') as full,
             mock.patch.object(report.sys, 'stdout', full),
         ):

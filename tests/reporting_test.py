@@ -184,7 +184,7 @@ class ReportTest(absltest.TestCase):
             diverged=[('tri', 0), ('tri', 1)],
         )
         report = analysis.build([workdir], workdir)
-        self.assertIn('No repeat of any condition counts.', report.terminal_summary())
+        self.assertIn('No repeat of any condition counts.', report.terminal_summary(verbose=True))
 
     def test_of_a_large_study_the_page_shows_a_part_and_the_files_hold_all(self):
         names = [f'rate_{i}' for i in range(5)]

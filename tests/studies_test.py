@@ -8,6 +8,7 @@ import tempfile
 import types
 from unittest import mock
 
+import numpy as np
 from absl.testing import absltest
 
 import imbreg_jax
@@ -56,7 +57,7 @@ class StudiesTest(kept_study.TestCase):
         self.enter_context(mock.patch.object(tempfile, 'tempdir', str(root)))
         result = imbreg_jax.run_study(kept_study.config())
         values = kept_study.table(self.reference)
-        self.assertEqual(result.results.value.tolist(), values.value.tolist())
+        np.testing.assert_array_equal(result.results.value, values.value)
         self.assertEqual(result.networks.runs[0], ('u1_10', 0))
         self.assertIn('in memory', str(result))
         del result

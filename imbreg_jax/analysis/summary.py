@@ -158,12 +158,11 @@ def _compared(
     to = formats.Kind('label', lambda name: study.titles.get(name, formats.NOTHING))
     several = len(seconds) > 1
     heading = 'ratio' if several else f'ratio to {formats.shorten(seconds[0], 24)}'
-    columns = [Column('second', 'to', to)] if several else []
-    columns += [
+    columns = [
         Column(('effect', 'low', 'high'), heading, _RATIO),
         Column('answer', 'verdict', formats.Kind('status', _first_word)),
     ]
-    return joined, columns
+    return joined, [*columns, Column('second', 'ratio to', to)] if several else columns
 
 
 def _first_word(verdict: object) -> str:

@@ -126,8 +126,8 @@ class StudyRun:
         speed.remember(devices, speed.work(self.study), progress.seconds - progress.compile_seconds)
         merged = assemble.merge(self.study, progress.outcomes)
         results = assemble.results(self.study, merged)
+        progress.journal.finish(results)
         if self.workdir is not None:
-            progress.journal.finish()
             arrays = assemble.predictions(self.study, merged)
             files.write_arrays(self.workdir.predictions, arrays)
             files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))

@@ -7,7 +7,7 @@ from imbreg_jax.analysis.section import Table
 from imbreg_jax.analysis.summary import Answer, Summary
 
 WIDTH = 100
-_NARROWEST, _SHORTEST_LABEL = 40, 12
+_NARROWEST, _SHORTEST_LABEL = 40, 22
 _MOST_LINES = 25
 _MOST_OF_SENTENCE = 3
 # The first word of a verdict -> how a terminal is told to colour it.
