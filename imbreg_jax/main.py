@@ -1,6 +1,7 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+                              [--verbose]
     python -m imbreg_jax.main --config=… --shard=3/8
     python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
@@ -42,12 +43,14 @@ _SHARD = flags.DEFINE_string(
     'Train one part of the study, such as 3/8; 1/1 is all. Default: that of a Slurm array or an '
     'Indexed Job.',
 )
+_VERBOSE = flags.DEFINE_bool(
+    'verbose', False, "Print in the end every section's sentence, and all results."
+)
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False, 'Say what the study would be and take, and start nothing.'
 )
 
-
-_FLAGS = ('workdir', 'shard', 'dry_run')
+_OWN = ('workdir', 'shard', 'verbose', 'dry_run')
 
 
 def main(argv: list[str]) -> int:
@@ -56,7 +59,7 @@ def main(argv: list[str]) -> int:
         # Until the study can save something, a stop ends the process as for any program.
         terminal.end_on_interrupt()
         try:
-            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in _FLAGS]
+            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in _OWN]
             usage = '\n'.join([__doc__, *own])
             information = command_line.information(argv, usage)
             if information is not None:
@@ -92,7 +95,7 @@ def main(argv: list[str]) -> int:
         workdir = workdir or str(Path('workdirs') / study.name)
         if _DRY_RUN.value:
             return command.dry_run(study, workdir)
-        return command.run(study, workdir, **({} if shard is None else {'shard': shard}))
+        return command.run(study, workdir, _VERBOSE.value, shard)
 
 
 def _shard() -> tuple[shards.Shard | None, str]:

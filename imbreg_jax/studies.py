@@ -19,6 +19,7 @@ from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
 from imbreg_jax.study import Study, resolve
 from imbreg_jax.study.shards import Shard
+from imbreg_jax.study_result import StudyResult, TemporaryWorkdir
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -26,17 +27,15 @@ logger = logging.getLogger('imbreg_jax')
 def run_study(
     config: ml_collections.ConfigDict | Mapping[str, Any],
     workdir: str | os.PathLike[str] | None = None,
-) -> pd.DataFrame:
+) -> StudyResult:
     """Trains and evaluates a study.
 
     Args:
-      config: a config, as `imbreg_jax.study.default_config()` gives it.
-      workdir: where to leave its files and to resume from; None leaves none.
+      config: a config, as `imbreg_jax.config` or `imbreg_jax.study.default_config` gives it.
+      workdir: where to leave its files and its report, and to resume from; None leaves none.
 
     Returns:
-      The results table: per condition and test distribution, each metric's mean and standard
-      deviation over repeats, with the paper's value beside it where there is one and the
-      settings are the paper's.
+      The result: its table, numbers, networks, figures and report.
 
     Raises:
       ConfigError: the config cannot work.
@@ -47,10 +46,14 @@ def run_study(
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
-    source = None if workdir is None else kept_tables.source_of_user(workdir)
-    run = reported(resolve(config, source), workdir)
-    results = run.finish()
-    return _table(results, run.study)
+    if workdir is not None:
+        reported(resolve(config, kept_tables.source_of_user(workdir)), workdir).finish()
+        return StudyResult([workdir])
+    study = resolve(config)
+    folder = TemporaryWorkdir(study.name)
+    # The report waits until it is asked for.
+    StudyRun(study, folder.path).finish()
+    return StudyResult([folder.path], folder)
 
 
 def reported(

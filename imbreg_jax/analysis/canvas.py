@@ -21,7 +21,8 @@ from xml.sax import saxutils, xmlreader
 
 import numpy as np
 
-from imbreg_jax.analysis.formats import printable
+from imbreg_jax.analysis.formats import LONGEST_LABEL, printable
+from imbreg_jax.analysis.formats import shorten as shorten
 
 
 @contextlib.contextmanager
@@ -56,7 +57,7 @@ with _backend_after_import():
     from matplotlib import patches as patches
     from matplotlib import ticker as ticker
     from matplotlib.axes import Axes as Axes
-    from matplotlib.figure import Figure as Drawing
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
 _THEMED = {
@@ -68,7 +69,6 @@ _THEMED = {
 WIDTH = 4.8
 # A name of a file may have 255 bytes; the ids of a drawing carry its name too.
 _LONGEST_NAME = 64
-_LONGEST_LABEL = 44
 
 # Typed loosely: matplotlib names every key in its types, which differ between versions.
 _RC: Any = {
@@ -99,6 +99,16 @@ _RC: Any = {
     'ytick.color': MUTED,
     'ytick.labelcolor': INK,
 }
+
+
+class Drawing(Figure):
+    """A matplotlib figure that a notebook shows, whatever backend it has."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        with settings():
+            self.savefig(png, format='png', dpi=110)
+        return png.getvalue()
 
 
 @contextlib.contextmanager
@@ -142,17 +152,7 @@ def file_name(text: str, taken: Collection[str] = ()) -> str:
     return found
 
 
-def shorten(text: str, width: int = _LONGEST_LABEL) -> str:
-    """Returns `text` as one line of at most `width` characters, cut in its middle where longer."""
-    text = ' '.join(printable(text).split())
-    if len(text) <= width:
-        return text
-    # What tells names apart stands at their beginning or end.
-    head = (2 * width) // 3
-    return f'{text[:head].rstrip()}…{text[len(text) - (width - 1 - head) :].lstrip()}'
-
-
-def short_labels(full: Mapping[str, str], width: int = _LONGEST_LABEL) -> dict[str, str]:
+def short_labels(full: Mapping[str, str], width: int = LONGEST_LABEL) -> dict[str, str]:
     """Returns key -> shortened label; labels that shortening makes alike are numbered.
 
     Args:

@@ -14,7 +14,7 @@ from imbreg_jax.analysis import formats
 from imbreg_jax.analysis.finished import FinishedStudy
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+    from imbreg_jax.analysis.canvas import Drawing
 
 # What a page shows of a large table; its CSV file holds all of it.
 MOST_ROWS = 200

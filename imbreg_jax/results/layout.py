@@ -20,7 +20,7 @@ LOCK = '.lock'
 # Files that a killed process may leave half-written: where, and what they were to be called.
 _WRITTEN = {
     '.': re.compile('|'.join(map(re.escape, FILES))),
-    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl'),
+    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl|tracking\.json'),
     'tables': re.compile(r'.+\.(md|csv)'),
     'figures': re.compile(r'.+\.(svg|png)'),
     'tensorboard/*/*': re.compile(r'events\..+'),

@@ -397,6 +397,22 @@ def read_config(
     return held
 
 
+def read_finished(folder: Path) -> dict[str, Any]:
+    """The content of the config.json of a finished study.
+
+    Raises:
+      WorkdirError: the study is not finished, or its config.json cannot be used.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise WorkdirError(f'{folder} is no folder; name that of a finished study')
+    held = read_config(folder / 'config.json', 'put it back')
+    if not isinstance(held.get('finished'), dict):
+        raise WorkdirError(
+            f'the study in {folder} is not finished; train it with the same command to its end'
+        )
+    return held
+
+
 def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
     """The bytes of a finished study's result file, which are those that the study left.
 

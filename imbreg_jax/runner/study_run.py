@@ -129,8 +129,8 @@ class StudyRun:
         speed.remember(devices, speed.work(self.study), progress.seconds - progress.compile_seconds)
         merged = assemble.merge(self.study, progress.outcomes)
         results = assemble.results(self.study, merged)
+        progress.journal.finish(results)
         if self.workdir is not None:
-            progress.journal.finish()
             if self.workdir.shard is None:
                 # A shard leaves its units' arrays as they are, for all to be merged.
                 arrays = assemble.predictions(self.study, merged)
