@@ -61,7 +61,7 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
     title = f'MSE taken apart (unit squared and share), predictor {predictor}'
-    return Table(f'decomposition{suffix}', title, frame, columns, _NOTES, folded=bool(suffix))
+    return Table(f'decomposition{suffix}', title, frame, columns, _NOTES, evidence=bool(suffix))
 
 
 _NOTES = (

@@ -339,7 +339,7 @@ def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> 
         'Ratios are those of the table of comparisons: to the condition that has the '
         "reference's value and is like it in everything else."
     ]
-    return Table('dose_response', 'Errors along dials', frame, columns, notes, folded=True)
+    return Table('dose_response', 'Errors along dials', frame, columns, notes, evidence=True)
 
 
 def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Table:
@@ -363,7 +363,7 @@ def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Tab
     ]
     kept = [key for column in columns for key in np.atleast_1d(column.key)]
     shown = rows[[*kept, 'condition', 'test_distribution', 'repeats', 'source']]
-    return Table('when_imbalance_matters', 'When imbalance matters', shown, columns, folded=True)
+    return Table('when_imbalance_matters', 'When imbalance matters', shown, columns, evidence=True)
 
 
 def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:

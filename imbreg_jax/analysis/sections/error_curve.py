@@ -190,7 +190,7 @@ def _build(study: FinishedStudy) -> Content:
         Column('image_std', 'std between images', formats.ROUGH, source),
         Column('repeat_std', 'std between repeats', formats.ROUGH, source),
     ]
-    shown_table = Table('error_curve', 'Error by bin of the target', frame, columns, folded=True)
+    shown_table = Table('error_curve', 'Error by bin of the target', frame, columns, evidence=True)
     return Content(_headline(study, frame, shown), [shown_table], figures)
 
 

@@ -12,7 +12,7 @@ from imbreg_jax.analysis import canvas, comparison, cost, dose_response, formats
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, counted, only
 from imbreg_jax.analysis.sections.comparisons import NEEDED
 from imbreg_jax.study.settings import remedy_of
 
@@ -359,7 +359,7 @@ def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, st
         'remedies that are held against no remedy under one law and test law, in one metric.',
         _RANK_NOTE,
     ]
-    return Table('leaderboard_by_law', 'Remedies by law', rows, columns, notes, folded=True)
+    return Table('leaderboard_by_law', 'Remedies by law', rows, columns, notes, evidence=True)
 
 
 def _neutrality_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -389,12 +389,16 @@ def _neutrality_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[
     return Table('neutrality', title, rows, columns, notes)
 
 
+def _of(frame: pd.DataFrame, test: str, metric: str) -> pd.DataFrame:
+    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+    return own[own['remedy'] != '']
+
+
 def _headline(
     study: FinishedStudy, frame: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
 ) -> str:
     """Counts the verdicts under imbalanced laws, and names who was always on one side."""
-    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
-    own = own[own['remedy'] != '']
+    own = _of(frame, test, metric)
     imbalanced = own[~own['balanced'].astype(bool)]
     what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
     counts = imbalanced['verdict'].value_counts()
@@ -534,6 +538,10 @@ def _build(study: FinishedStudy) -> Content:
         tables,
         _figures(study, frame, test, metric, names),
         _notes(study, frame, lone, names),
+        counted(
+            (own := _of(frame, test, metric))['verdict'][~own['balanced'].astype(bool)],
+            (BETTER, WORSE, SAME, UNDECIDED),
+        ),
     )
 
 

@@ -124,7 +124,7 @@ def _build(study: FinishedStudy) -> Content:
     )
     return Content(
         _headline(study, frame),
-        [Table('learning_curves', 'Errors epoch by epoch', frame, columns, folded=True)],
+        [Table('learning_curves', 'Errors epoch by epoch', frame, columns, evidence=True)],
         [drawing],
     )
 

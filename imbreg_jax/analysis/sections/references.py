@@ -124,7 +124,7 @@ def _more(study: FinishedStudy, cells: _Cells) -> Table:
     labels = {name: METRICS[name].label for name in names}
     columns = [first, second, Column('metric', 'metric', labels=labels), *others]
     frame = pd.DataFrame(rows, columns=None if rows else ['metric'])
-    return Table('metrics', 'Further metrics', frame, columns, _MORE_NOTES, folded=True)
+    return Table('metrics', 'Further metrics', frame, columns, _MORE_NOTES, evidence=True)
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:

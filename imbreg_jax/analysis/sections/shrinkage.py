@@ -79,7 +79,7 @@ def _runs_table(study: FinishedStudy, runs: pd.DataFrame) -> Table:
     ]
     title = 'Shrinkage in percent, network by network'
     notes = ['The CSV file holds factors f; shown is the shrinkage 100·(1 − f).']
-    return Table('shrinkage_runs', title, runs, columns, notes, folded=True)
+    return Table('shrinkage_runs', title, runs, columns, notes, evidence=True)
 
 
 def _build(study: FinishedStudy) -> Content:
