@@ -55,6 +55,7 @@ with _backend_after_import():
     from matplotlib import patches as patches
     from matplotlib import ticker as ticker
     from matplotlib.axes import Axes as Axes
+    from matplotlib.container import ErrorbarContainer as ErrorbarContainer
     from matplotlib.figure import Figure as Drawing
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'

@@ -5,18 +5,28 @@ Whoever draws says of which condition, repeat or remedy an artist is: `shows(lin
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from imbreg_jax.analysis.canvas import Axes, Drawing, collections, lines, patches, ticker
+from imbreg_jax.analysis.canvas import (
+    Axes,
+    Drawing,
+    ErrorbarContainer,
+    collections,
+    lines,
+    patches,
+    ticker,
+)
 from imbreg_jax.analysis.formats import printable
 
 # What a page switches on and off. A mark may be of several of them.
 KINDS = ('condition', 'repeat', 'remedy')
 _POINTS_PER_INCH = 72
-_NO_LINE = ('None', 'none', ' ', '')
+_NOTHING = ('None', 'none', ' ', '')
+# Of a smooth curve more would be of no use, and make a page large.
+_MOST_POINTS = 200
 
 
 def shows(artists: Any, **of: Any) -> None:
@@ -24,10 +34,15 @@ def shows(artists: Any, **of: Any) -> None:
 
     Args:
       artists: an artist, a container (error bars, bars), or several of them, nested in any way.
-      **of: kind of `KINDS` -> what all of its marks are of, or a list that says it of each.
+      **of: kind of `KINDS` -> what all of its marks are of, or a list that says it of each; and
+        kind='intervals' of a line that is one.
     """
     for artist in _flat(artists):
-        artist.imbreg_shows = {**getattr(artist, 'imbreg_shows', {}), **of}
+        artist.imbreg_shows = {**_said(artist), **of}
+
+
+def _said(artist: Any) -> dict[str, Any]:
+    return getattr(artist, 'imbreg_shows', {})
 
 
 def _flat(artists: Any) -> Iterator[Any]:
@@ -44,10 +59,9 @@ def describe(drawing: Drawing) -> dict[str, dict[str, str]]:
     Returns:
       id that the SVG file will have -> what is known of it:
       - of a panel: title; x and y, each an axis as JSON (`_axis`);
-      - of marks: kind ('marks', 'line', 'intervals', 'band' or 'bars'); label; group (marks and the
-        intervals about them have the same); x and y, values in units of the axes with a space
-        between them (two to an interval), where they are known;
-      - of either, those of `KINDS` that are said of it: one, or a list of one for each mark as JSON.
+      - of marks: kind ('marks', 'line', 'intervals', 'caps', 'band' or 'bars'); label; x and y,
+        values in units of the axes with a space between them (two to an interval);
+      - of either, those of `KINDS` that are said of it: one, or as JSON a list of one a mark.
     """
     found: dict[str, dict[str, str]] = {}
     for i, axes in enumerate(drawing.axes):
@@ -58,31 +72,36 @@ def describe(drawing: Drawing) -> dict[str, dict[str, str]]:
             'title': printable(axes.get_title() or axes.get_title('left')),
             'x': json.dumps(_axis(drawing, axes, 'x')),
             'y': json.dumps(_axis(drawing, axes, 'y')),
-            **_said(axes),
+            **_told(axes),
         }
-        groups: dict[Any, tuple[str, str]] = {}
-        for k, container in enumerate(axes.containers):
-            label = str(container.get_label())
-            groups |= {part: (f'{i}.{k}', label) for part in _flat(tuple(container))}
+        of_container = {a: c for c in axes.containers for a in _flat(tuple(c))}
         for k, artist in enumerate([*axes.lines, *axes.collections, *axes.patches]):
             marks = _marks(axes, artist)
             if marks is None:
                 continue
-            group, label = groups.get(artist, ('', str(artist.get_label())))
-            marks |= {'label': '' if label.startswith('_') else printable(label), 'group': group}
+            container = of_container.get(artist, artist)
+            if isinstance(container, ErrorbarContainer) and artist in container.lines[1]:
+                marks = {'kind': 'caps'} | _told(artist)
+            label = str(container.get_label())
             artist.set_gid(f'marks{i}.{k}')
-            found[f'marks{i}.{k}'] = {**{k: v for k, v in marks.items() if v}, **_said(artist)}
+            found[f'marks{i}.{k}'] = marks
+            if label and not label.startswith('_'):
+                marks['label'] = printable(label)
     return found
 
 
-def _said(artist: Any) -> dict[str, str]:
-    of: Mapping[str, Any] = getattr(artist, 'imbreg_shows', {})
-    return {
-        kind: printable(str(value))
-        if isinstance(value, str | int)
-        else json.dumps([printable(str(v)) for v in value])
-        for kind, value in of.items()
-    }
+def _told(artist: Any, kept: np.ndarray | None = None) -> dict[str, str]:
+    """Returns what is said of an artist as text, of those of its marks that are kept."""
+    found = {}
+    for key, value in _said(artist).items():
+        if not isinstance(value, str | int):
+            each = [printable(str(v)) for v in value]
+            if kept is not None:
+                each = [v for v, is_kept in zip(each, kept, strict=True) if is_kept]
+            found[key] = json.dumps(each, ensure_ascii=False)
+        else:
+            found[key] = printable(str(value))
+    return found
 
 
 def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
@@ -114,31 +133,35 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
 
 
 def _marks(axes: Axes, artist: Any) -> dict[str, str] | None:
-    """Returns kind, and x and y where they are known; None for what is no data."""
-    said = getattr(artist, 'imbreg_shows', None)
+    """Returns kind, x and y, and what is said; None for what is no data."""
     if isinstance(artist, lines.Line2D):
         # Those along an axis have a transformation of their own, and are no data.
         if artist.get_transform() != axes.transData or artist.get_rasterized():
             return None
         xy = np.asarray(artist.get_xydata(), float)
-        xy = xy[np.isfinite(xy).all(axis=1)]
-        marked = artist.get_marker() not in (*_NO_LINE, None)
-        if not marked and artist.get_linestyle() in _NO_LINE:
+        kept = np.isfinite(xy).all(axis=1)
+        marked = str(artist.get_marker()) not in _NOTHING
+        if not kept.any() or not (marked or artist.get_linestyle() not in _NOTHING):
             return None
-        return {'kind': 'marks' if marked else 'line', **_values(xy)} if len(xy) else None
+        told = _told(artist, kept)
+        if not marked and kept.sum() > _MOST_POINTS:
+            kept = np.linspace(0, len(xy) - 1, _MOST_POINTS).astype(int)
+        return {'kind': 'marks' if marked else 'line', **_values(xy[kept]), **told}
     if isinstance(artist, collections.LineCollection):
         ends = np.array([s for s in artist.get_segments() if np.shape(s) == (2, 2)], float)
         ends = ends.reshape(-1, 2)
-        return {'kind': 'intervals', **_values(ends)} if np.isfinite(ends).all() else None
-    if isinstance(artist, collections.PolyCollection) and said:
-        outline = artist.get_paths()[0].vertices if artist.get_paths() else np.zeros((0, 2))
-        return {'kind': 'band', **_values(np.asarray(outline, float))}
-    if isinstance(artist, patches.Rectangle) and said:
+        known = _values(ends) if np.isfinite(ends).all() else {}
+        return {'kind': 'intervals', **known, **_told(artist)}
+    if isinstance(artist, collections.PolyCollection) and _said(artist):
+        paths = artist.get_paths()
+        outline = np.asarray(paths[0].vertices if paths else np.zeros((0, 2)), float)
+        return {'kind': 'band', **_values(outline), **_told(artist)}
+    if isinstance(artist, patches.Rectangle) and _said(artist):
         middle = artist.get_y() + artist.get_height() / 2
-        return {'kind': 'bars', **_values(np.array([[artist.get_width(), middle]]))}
+        return {'kind': 'bars', **_values([[artist.get_width(), middle]]), **_told(artist)}
     return None
 
 
 def _values(xy: Sequence[Sequence[float]] | np.ndarray) -> dict[str, str]:
-    columns = zip('xy', np.asarray(xy).T, strict=True)
+    columns = zip('xy', np.asarray(xy).reshape(-1, 2).T, strict=True)
     return {name: ' '.join(f'{value:.6g}' for value in values) for name, values in columns}

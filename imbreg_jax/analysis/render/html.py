@@ -56,10 +56,6 @@ def table(shown: Table) -> str:
     )
 
 
-def _letters(number: int) -> str:
-    return number * 'z' if number < 1 else _letters((number - 1) // 26) + chr(97 + (number - 1) % 26)
-
-
 def _subtitle(study: FinishedStudy) -> str:
     several = len(study.conditions) > 1
     counts = sorted({len(study.repeats(name)) for name in study.conditions})
@@ -93,7 +89,7 @@ def page(
             'content': contents[section.name],
             'tables': [t for t in contents[section.name].tables if len(t.frame)],
             'figures': [
-                (figure, inline.svg(figure, f'{_letters(i)}{_letters(k)}-'))
+                (figure, inline.svg(figure, f's{i}f{k}-'))
                 for k, figure in enumerate(drawn[section.name])
             ],
             'counts': _counts(contents[section.name].badges),

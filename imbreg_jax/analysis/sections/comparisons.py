@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis import canvas, comparison, formats, look, marks, statistics
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import (
@@ -56,10 +56,12 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
         labels = []
         for i, row in enumerate(part.to_dict('records')):
             style = styles[row['first']]
-            axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
+            ends = axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
             filled = style.color if row['answer'] == DIFFERS else 'none'
             mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
-            axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            effect = axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            marks.shows(ends, kind='intervals')
+            marks.shows([ends, effect], condition=titles[row['first']])
             labels.append(look.row_label(titles[row['first']], tests[row['test_distribution']]))
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)

@@ -261,6 +261,7 @@ def draw(study: FinishedStudy, rows: pd.DataFrame, label: str) -> Drawing:
 def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> list[Figure]:
     rows = drawn(study, question, frame)
     rows = rows[rows['ratio'].astype(float).gt(0) & np.isfinite(rows['ratio'].astype(float))]
+    rows = rows.assign(remedy=rows['what'])
     if not len(rows):
         return []
     panels, names = (list(dict.fromkeys(rows[key])) for key in ('panel', 'row'))
