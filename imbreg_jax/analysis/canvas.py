@@ -57,6 +57,7 @@ with _backend_after_import():
     from matplotlib.axes import Axes as Axes
     from matplotlib.container import ErrorbarContainer as ErrorbarContainer
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.text import Annotation as Annotation
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
 WIDTH = 4.8

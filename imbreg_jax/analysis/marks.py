@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from imbreg_jax.analysis.canvas import (
+    Annotation,
     Axes,
     Drawing,
     ErrorbarContainer,
@@ -24,6 +25,7 @@ from imbreg_jax.analysis.formats import printable
 # What a page switches on and off. A mark may be of several of them.
 KINDS = ('condition', 'repeat', 'remedy')
 _POINTS_PER_INCH = 72
+_GUIDE = {'kind': 'guide'}
 _NOTHING = ('None', 'none', ' ', '')
 # Of a smooth curve more would be of no use, and make a page large.
 _MOST_POINTS = 200
@@ -59,9 +61,12 @@ def describe(drawing: Drawing) -> dict[str, dict[str, str]]:
     Returns:
       id that the SVG file will have -> what is known of it:
       - of a panel: title; x and y, each an axis as JSON (`_axis`);
-      - of marks: kind ('marks', 'line', 'intervals', 'caps', 'band' or 'bars'); label; x and y,
+      - of marks: kind ('marks', 'line', 'intervals', 'caps', 'band', 'bars', or 'guide'
+        for what is no data); label; x and y,
         values in units of the axes with a space between them (two to an interval);
-      - of either, those of `KINDS` that are said of it: one, or as JSON a list of one a mark.
+      - of either, those of `KINDS` that are said of it; or as JSON a list, one for each mark, under
+        its name with an s behind;
+      - of text that stands at a place in units of the axes: at, with a space between x and y.
     """
     found: dict[str, dict[str, str]] = {}
     for i, axes in enumerate(drawing.axes):
@@ -77,16 +82,19 @@ def describe(drawing: Drawing) -> dict[str, dict[str, str]]:
         of_container = {a: c for c in axes.containers for a in _flat(tuple(c))}
         for k, artist in enumerate([*axes.lines, *axes.collections, *axes.patches]):
             marks = _marks(axes, artist)
-            if marks is None:
-                continue
             container = of_container.get(artist, artist)
             if isinstance(container, ErrorbarContainer) and artist in container.lines[1]:
                 marks = {'kind': 'caps'} | _told(artist)
             label = str(container.get_label())
             artist.set_gid(f'marks{i}.{k}')
             found[f'marks{i}.{k}'] = marks
-            if label and not label.startswith('_'):
+            if label and not label.startswith('_') and marks != _GUIDE:
                 marks['label'] = printable(label)
+        for k, text in enumerate(axes.texts):
+            where = getattr(text, 'xy', text.get_position())
+            if isinstance(text, Annotation) or text.get_transform() == axes.transData:
+                text.set_gid(f'text{i}.{k}')
+                found[f'text{i}.{k}'] = {'at': ' '.join(f'{value:.6g}' for value in where)}
     return found
 
 
@@ -94,13 +102,12 @@ def _told(artist: Any, kept: np.ndarray | None = None) -> dict[str, str]:
     """Returns what is said of an artist as text, of those of its marks that are kept."""
     found = {}
     for key, value in _said(artist).items():
-        if not isinstance(value, str | int):
-            each = [printable(str(v)) for v in value]
-            if kept is not None:
-                each = [v for v, is_kept in zip(each, kept, strict=True) if is_kept]
-            found[key] = json.dumps(each, ensure_ascii=False)
-        else:
+        if isinstance(value, str | int):
             found[key] = printable(str(value))
+            continue
+        each = value if kept is None else [v for v, k in zip(value, kept, strict=True) if k]
+        plain = [printable(v) if isinstance(v, str) else int(v) for v in each]
+        found[f'{key}s'] = json.dumps(plain, ensure_ascii=False, separators=(',', ':'))
     return found
 
 
@@ -119,30 +126,32 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
         if which == 'x'
         else ((1 - box.y0) * height, (1 - box.y1) * height)
     )
-    names = []
-    if isinstance(axis.get_major_formatter(), ticker.FixedFormatter):
+    names: list[tuple[float, str]] = []
+    if isinstance(axis.get_major_locator(), ticker.FixedLocator):
         ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
-        names = [[float(at), ' '.join(printable(t.get_text()).split())] for at, t in ticks]
+        names = [(float(at), ' '.join(printable(t.get_text()).split())) for at, t in ticks]
+    if all(text == f'{at:g}' for at, text in names):
+        names = []  # They are the numbers.
     return {
         'label': ' '.join(printable(next(filter(None, labels), '')).split()),
-        'ends': [float(end) for end in ends],
+        'ends': [float(f'{end:.8g}') for end in ends],
         'places': [round(place, 2) for place in places],
         'log': axis.get_scale() == 'log',
         'names': names,
     }
 
 
-def _marks(axes: Axes, artist: Any) -> dict[str, str] | None:
-    """Returns kind, x and y, and what is said; None for what is no data."""
+def _marks(axes: Axes, artist: Any) -> dict[str, str]:
+    """Returns kind, x and y, and what is said."""
     if isinstance(artist, lines.Line2D):
         # Those along an axis have a transformation of their own, and are no data.
         if artist.get_transform() != axes.transData or artist.get_rasterized():
-            return None
+            return _GUIDE
         xy = np.asarray(artist.get_xydata(), float)
         kept = np.isfinite(xy).all(axis=1)
         marked = str(artist.get_marker()) not in _NOTHING
         if not kept.any() or not (marked or artist.get_linestyle() not in _NOTHING):
-            return None
+            return _GUIDE
         told = _told(artist, kept)
         if not marked and kept.sum() > _MOST_POINTS:
             kept = np.linspace(0, len(xy) - 1, _MOST_POINTS).astype(int)
@@ -159,7 +168,7 @@ def _marks(axes: Axes, artist: Any) -> dict[str, str] | None:
     if isinstance(artist, patches.Rectangle) and _said(artist):
         middle = artist.get_y() + artist.get_height() / 2
         return {'kind': 'bars', **_values([[artist.get_width(), middle]]), **_told(artist)}
-    return None
+    return _GUIDE
 
 
 def _values(xy: Sequence[Sequence[float]] | np.ndarray) -> dict[str, str]:

@@ -17,6 +17,7 @@ _THEMED = {
 _LEFT_OUT = ('metadata', 'style')  # Who made it; and rules that would hold for the whole page.
 _GEOMETRY = ('d', 'x', 'y', 'width', 'height', 'transform')
 _NUMBER = re.compile(r'-?\d+\.\d+')
+_AXIS, _TICK = re.compile(r'matplotlib\.axis_(\d+)'), re.compile(r'[xy]tick_\d+')
 _REFERENCE = re.compile(r'url\(#([^)]+)\)')
 
 
@@ -56,6 +57,11 @@ def _converted(element: Element, names: dict[str, str], figure: Finished) -> Ele
         if key == 'id':
             meant = figure.meaning.get(value, {})
             found.attrib |= {f'data-{k}': text for k, text in meant.items()}
+            if axis := _AXIS.fullmatch(value):
+                # They are numbered x, y, x, y and so on.
+                found.set('data-axis', 'x' if int(axis[1]) % 2 else 'y')
+            elif _TICK.fullmatch(value):
+                found.set('data-tick', '')
             if value not in names:
                 continue
         found.set(key, _attribute(key, value, names))
