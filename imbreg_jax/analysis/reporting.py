@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from imbreg_jax.analysis import canvas, folder, loading, summary
+from imbreg_jax.analysis import canvas, folder, loading, marks, summary
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.render import csv, html, markdown, terminal
@@ -90,7 +90,9 @@ def build(
             with canvas.settings():
                 drawing = figure.draw()
             taken.append(canvas.file_name(figure.name, taken))
-            finished = canvas.finish(taken[-1], figure.title, figure.caption, drawing)
+            finished = canvas.finish(
+                taken[-1], figure.title, figure.caption, drawing, marks.describe
+            )
             files[f'figures/{taken[-1]}.svg'] = finished.svg
             files[f'figures/{taken[-1]}.png'] = finished.png
             drawn[name].append(finished)
