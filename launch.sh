@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
+#SBATCH --job-name=imbreg_jax
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 # Installs the package beside this file, once, and runs it.
 #
 #   ./launch.sh                          train configs/u1_10.py
 #   ./launch.sh --config=configs/paper.py --workdir=DIR
 #   ./launch.sh --config.repeats=3       the same config, a field overridden
+#   ./launch.sh merge --workdir=DIR      make one study of shards; report --workdir=DIR its report
+#   sbatch --array=0-7 launch.sh --config=configs/paper.py
+#                                        the same study in eight jobs, which merge it in the end
 #   ./launch.sh test [pytest arguments]  run the tests
 #   ./launch.sh lint                     check style and types with ruff and mypy
 #   ./launch.sh docs [serve]             build the site of README.md and docs/, or show it as it grows
@@ -26,14 +33,10 @@
 #   IMBREG_JAX_LOCK=none        newest versions in the ranges of pyproject.toml, not requirements.lock
 #
 # Batch jobs: SIGTERM and SIGINT sent to this script reach the training exactly once, and the same
-# command resumes. Where compute nodes have no network, ./launch.sh install beforehand, with
-# IMBREG_JAX_ACCELERATOR saying what they have. For SLURM:
-#
-#   #!/bin/bash
-#   #SBATCH --gres=gpu:1 --cpus-per-task=4 --mem=16G --time=01:00:00
-#   #SBATCH --signal=B:TERM@120 --requeue
-#   export IMBREG_JAX_ACCELERATOR=cuda
-#   exec ./launch.sh --config=configs/paper.py --workdir=workdirs/paper
+# command resumes. Under Slurm, submit from this folder and name what a job may use, such as
+# sbatch --gpus=1 --cpus-per-task=4 --mem=16G --time=1:00:00 launch.sh …; two minutes before its time
+# is over, a job saves, queues itself again, and resumes. Where compute nodes have no network,
+# ./launch.sh install beforehand, with IMBREG_JAX_ACCELERATOR saying what they have.
 #
 # Exit status: that of the program; 2 for a command or config that cannot work.
 set -euo pipefail
@@ -48,6 +51,11 @@ while [[ -L $self ]]; do
   self=$target
 done
 here=$(cd -- "$(dirname -- "$self")" && pwd -P)
+# Slurm runs a copy of this file in a folder of its own.
+if [[ -n ${SLURM_JOB_ID:-} && ! -e $here/pyproject.toml ]]; then
+  here=$(cd -- "${SLURM_SUBMIT_DIR:-.}" && pwd -P)
+  self=$here/launch.sh
+fi
 self=$here/${self##*/}
 venv=${IMBREG_JAX_VENV:-$here/.venv}
 [[ $venv == /* ]] || venv=$PWD/$venv
@@ -59,6 +67,8 @@ unfinished=$venv/imbreg_jax.unfinished
 # In a shell of its own, since to write where nobody reads ends a shell; stderr may be closed, too.
 say() { (printf 'launch.sh: %s\n' "$*" >&3) 3>&2 2>/dev/null || true; }
 die() { say "$1"; exit "${2:-1}"; }
+[[ -e $here/imbreg_jax && -e $self ]] ||
+  die "$here does not hold the package; under Slurm, submit from the folder of launch.sh" 2
 
 # --- which JAX ----------------------------------------------------------------------------------
 
@@ -247,22 +257,30 @@ install() {
   trap 'interrupted INT' INT
   trap 'interrupted TERM' TERM
   trap 'interrupted HUP' HUP
+  trap 'interrupted USR1' USR1
   # Two jobs started together must not install into one place at once.
   if command -v flock >/dev/null 2>&1; then
     exec 9>"$venv.lock"
-    flock -n 9 || { say 'waiting for another launch.sh to finish installing'; watched flock 9; }
+    local status=0
+    flock -n 9 || status=$?
+    if ((status == 1)); then
+      say 'waiting for another launch.sh to finish installing'
+      watched flock 9
+    elif ((status)); then
+      say "the file system of $venv has no locks: where several jobs may start at once, ./launch.sh install beforehand"
+    fi
   fi
   if ! is_installed; then
     say "JAX for $accelerator: $reason"
     install_now
   fi
   exec 9>&-
-  trap - INT TERM HUP
+  trap - INT TERM HUP USR1
 }
 
 # Ends what is being installed, and this script with the status of the signal.
 interrupted() {
-  trap '' INT TERM HUP
+  trap '' INT TERM HUP USR1
   if [[ -n ${child:-} ]]; then
     trap 'kill -KILL -- "-$child" 2>/dev/null || true' INT TERM HUP
     kill "-$1" -- "-$child" 2>/dev/null || true
@@ -270,6 +288,7 @@ interrupted() {
   fi
   [[ -z ${clock:-} ]] || kill -- "-$clock" 2>/dev/null || true
   say 'installing was stopped; the same command goes on with it'
+  [[ $1 != USR1 ]] || requeue
   exit $((128 + $(kill -l "$1")))
 }
 
@@ -321,7 +340,7 @@ install_now() {
   : >"$unfinished"
   watched "$python" -m pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check \
     "${constraints[@]}" --editable "$source${extras:+[$extras]}" ||
-    die 'installing failed: pip says why above; the same command starts it afresh'
+    die "installing failed: pip says why above; the same command starts it afresh${SLURM_JOB_ID:+. Where this node has no network, IMBREG_JAX_ACCELERATOR=$accelerator ./launch.sh install on one that has}"
   printf '%s\n%s\n' "$key" "${wanted[*]-}" >"$stamp.new"
   mv -f -- "$stamp.new" "$stamp"
   rm -f -- "$unfinished"
@@ -372,7 +391,7 @@ watched() {
 # Runs a program in a process group of its own, passes signals on to it once, whether they came
 # from a terminal or a scheduler, and explains the one end that a program cannot explain itself.
 supervise() {
-  local child signalled again status=0
+  local child signalled again time_is_up=0 status=0
   set -m
   # In the background of its terminal, where `stty tostop` would stop it at the first word.
   (trap '' TTOU; exec "$@") <&0 &
@@ -381,6 +400,8 @@ supervise() {
   trap 'signalled=1; kill -TERM -- "$child" 2>/dev/null || true' TERM
   trap 'signalled=1; kill -INT -- "$child" 2>/dev/null || true' INT
   trap 'signalled=1; kill -HUP -- "$child" 2>/dev/null || true' HUP
+  # Slurm's warning, by a signal of its own: a job that is cancelled must not come back.
+  trap 'signalled=1 time_is_up=1; kill -TERM -- "$child" 2>/dev/null || true' USR1
   signalled=0
   wait "$child" || status=$?
   while ((signalled)); do
@@ -395,14 +416,25 @@ supervise() {
     say '(--config.data.cache=never), or, in a workdir without checkpoints, train fewer runs at once'
     say '(--config.compute.runs_per_program=5).'
   fi
+  ((!time_is_up || !status)) || requeue
   exit "$status"
+}
+
+# Has Slurm start this job again, or this element of an array and not the whole of it: SLURM_JOB_ID
+# of one of its elements is the array's.
+requeue() {
+  local job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID:-}}
+  job=${job:-${SLURM_JOB_ID:-}}
+  [[ -n $job ]] || return 0
+  say "its time is nearly over: job $job is queued again, and resumes then"
+  scontrol requeue "$job" || say 'it could not be; the same sbatch command resumes'
 }
 
 main() {
   local argument config=("--config=$here/configs/u1_10.py") config_arguments=()
   case ${1:-} in
     help | -h | --help)
-      sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "$self"
+      sed -n '2,/^set -/{/^set -/d;/^#SBATCH/d;s/^# \{0,1\}//;p;}' "$self"
       if "$python" -c 'import imbreg_jax.main' 2>/dev/null; then
         echo
         exec "$python" -m imbreg_jax.main --help
@@ -433,6 +465,10 @@ main() {
       "$python" -m ruff format --check --quiet . || status=1
       "$python" -m mypy || status=1
       exit "$status"
+      ;;
+    merge | report)
+      install
+      supervise "$python" -m imbreg_jax "$@"
       ;;
     '' | -*)
       for argument in "$@"; do

@@ -4,22 +4,24 @@
     ./launch.sh --config=configs/remedies.py:std,disc_radius       # some tasks
     ./launch.sh --config=configs/remedies.py:std/inverse,fds       # some remedies
     ./launch.sh --config=configs/remedies.py:std/inverse/rates     # at three learning rates each
+    ./launch.sh --config=configs/remedies.py:std//other_rates      # at two of them, see below
     ./launch.sh --config=configs/remedies.py:std/fds/rates,alone   # without no remedy, see below
     python -m imbreg_jax.main --config=configs/remedies.py
 
-Time: some two hours a task on 2 CPU cores, three times that with `rates`; about five seconds a
-network there, more where a remedy takes a pass over the features. `--dry_run` says what it would be
-here.
+Time: some two hours a task on 2 CPU cores, twice that with `other_rates`, three times with `rates`;
+about five seconds a network there, more where a remedy takes a pass over the features. `--dry_run`
+says what it would be here.
 
 With `rates` each, and no remedy, is trained at a third of the task's learning rate, at it and at
 three times it, and the leaderboard chooses one for each, on validation images of the training law
 and, beside that, of the test law.
 
-The whole may be cut into parts by task and remedy, and their workdirs reported together as one
-study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on seed, repeat and condition
-alone, so all parts would train the same ones of no remedy: parts of a task after its first leave
-them out with `alone`, and have the same choice of `rates`. A remedy that is not trained beside no
-remedy is compared as well, but for its time.
+The whole may be cut into parts by task, remedy and rate, and their workdirs reported together as
+one study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on seed, repeat and
+condition alone, so all parts would train the same ones of no remedy: parts of a task after its
+first leave them out with `alone`, and have the same rates. `other_rates` are those of `rates` that
+a part without either has not trained, so that the first answer need not wait for the choice. A
+remedy that is not trained beside no remedy is compared as well, but for its time.
 
 The remedies are those that `imbreg_jax.remedies` has, so one that is added is compared here. All
 have one budget, the steps of one pass over 50,000 images, taken over 10,000, at the task's own rate
@@ -53,10 +55,11 @@ EPOCHS, TRAIN_SIZE = 5, 10_000
 # Targets that a remedy is tried on: enough for the rarest bins of twenty to have some.
 PROBED = 2000
 # What a part may be asked for: each at several rates, and without no remedy.
-RATES_TOO, ALONE = 'rates', 'alone'
-# Ending of a condition's name -> factor on its task's learning rate.
+ALONE = 'alone'
+# What is asked for -> ending of a condition's name -> factor on its task's learning rate.
 ONE_RATE = {'': 1.0}
-RATES = {'-rate_third': 1 / 3, **ONE_RATE, '-rate_triple': 3.0}
+OTHER_RATES = {'-rate_third': 1 / 3, '-rate_triple': 3.0}
+RATES = {'rates': {**ONE_RATE, **OTHER_RATES}, 'other_rates': OTHER_RATES}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {
@@ -70,15 +73,17 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     """Every task with every remedy, or some, as 'tasks/remedies/how', of which each may be empty.
 
     Args:
-      choice: names of tasks, of remedies, and of `RATES_TOO` and `ALONE`, separated by commas.
+      choice: names of tasks, of remedies, and of one of `RATES` and `ALONE`, separated by commas.
     """
     tasks, remedies, how = [*choice.split('/'), '', '', ''][:3]
     chosen = set(filter(None, how.split(',')))
-    if choice.count('/') > 2 or chosen - {RATES_TOO, ALONE}:
+    asked = chosen & RATES.keys()
+    if choice.count('/') > 2 or chosen - RATES.keys() - {ALONE} or len(asked) > 1:
         raise ValueError(
-            f'{choice!r} is none of its choices: behind tasks/remedies/ stand {RATES_TOO} and '
-            f'{ALONE} alone'
+            f'{choice!r} is none of its choices: behind tasks/remedies/ stand one of '
+            f'{", ".join(RATES)}, and {ALONE}'
         )
+    rates = RATES[asked.pop()] if asked else ONE_RATE
     names = tasks.split(',') if tasks else list(TASKS)
     methods = remedies.split(',') if remedies else list(REMEDIES)
     config = common()
@@ -89,14 +94,13 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
         for task in names
         for law in LAWS
         for method in ([] if ALONE in chosen else [NONE]) + methods
-        for rate, factor in (RATES if RATES_TOO in chosen else ONE_RATE).items()
+        for rate, factor in rates.items()
     }
     config.conditions = {
         name: fields for name, fields in every.items() if not fields['remedy'] or acts(fields)
     }
-    config.evaluation.validation_under_test = RATES_TOO in chosen
     if ALONE not in chosen:
-        config.analysis.reference = f'{names[0]}-balanced-{NONE}'
+        config.analysis.reference = next(iter(config.conditions))
     return config
 
 
@@ -127,6 +131,8 @@ def common() -> ml_collections.ConfigDict:
     config.repeats = 10
     config.test_distributions = ('u1_10', 'u1_5')
     config.data.validation_size = 1000
+    # What a rate is chosen on, so of parts that have one rate alone too.
+    config.evaluation.validation_under_test = True
     config.data.test_size = 2000
     config.evaluation.dense_size = 1000
     config.evaluation.dense_low = 0.5

@@ -73,6 +73,7 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
             )  # fmt: skip
     config = common()
     config.test_distributions = ('u1_10',)
+    config.evaluation.validation_under_test = False  # no rate is chosen here
     config.name = naming.shortened('-'.join(['remedy_answers', *(asked if choice else [])]))
     every: dict[str, dict[str, Any]] = {}
     for question in asked:

@@ -3,8 +3,9 @@
 import imbreg_jax
 
 config = imbreg_jax.config('paper', repeats=3)
-table = imbreg_jax.run_study(config, 'workdir')
-networks = imbreg_jax.load('workdir')
+result = imbreg_jax.run_study(config, 'workdir')
+result.table, result.networks, result.plot('comparisons')
+result = imbreg_jax.load('workdir')
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from imbreg_jax import study
     from imbreg_jax.studies import run_study
     from imbreg_jax.study.shipped import config
-    from imbreg_jax.trained import load
+    from imbreg_jax.study_result import StudyResult, compare, load
 
-__all__ = ['config', 'load', 'run_study', 'study']
+__all__ = ['StudyResult', 'compare', 'config', 'load', 'run_study', 'study']
 
 # Importing the package must not start JAX: a config is checked without it.
 _HOMES = {
+    'StudyResult': 'imbreg_jax.study_result',
+    'compare': 'imbreg_jax.study_result',
     'config': 'imbreg_jax.study.shipped',
-    'load': 'imbreg_jax.trained',
+    'load': 'imbreg_jax.study_result',
     'run_study': 'imbreg_jax.studies',
 }
 

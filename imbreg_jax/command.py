@@ -1,5 +1,7 @@
 """A study at the command line: signals stop it, its table is printed, its end is explained."""
 
+import sys
+
 from imbreg_jax import signals, studies, terminal
 from imbreg_jax.analysis import AnalysisError
 from imbreg_jax.compute import environment, out_of_memory
@@ -9,22 +11,25 @@ from imbreg_jax.results.workdir import WorkdirError
 from imbreg_jax.runner import dry_run as dry_run_lib
 from imbreg_jax.runner.stop import Stopped, StopRequest
 from imbreg_jax.study import ConfigError, Study
+from imbreg_jax.study.shards import Shard
 
 _REFUSALS = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
 
 
-def run(study: Study, workdir: str) -> int:
+def run(study: Study, workdir: str, verbose: bool = False, shard: Shard | None = None) -> int:
     """Trains and evaluates a study, says what came of it, and returns the exit status.
 
     Args:
       study: the study.
       workdir: its folder, as it is to be called in what is said.
+      verbose: whether to say in the end all that the report's sections say, too.
+      shard: which part of it to train; None for all.
 
     Raises:
       Exception: what nobody expects of a study, a programming error say.
     """
     stop, names = StopRequest(), study.compute.stop_signals
-    started = studies.reported(study, workdir, stop)
+    started = studies.reported(study, workdir, stop, shard)
     abandoned = f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}'
     failure = signals.work(started.finish, names, stop, started.leave, abandoned)
     if started.results is not None:
@@ -32,11 +37,13 @@ def run(study: Study, workdir: str) -> int:
         # reading may go.
         terminal.nothing_waits()
         signals.end_at_once_on(names)
-        print(studies.printed_table(started.results, started.study))
+        if started.report is None:
+            print(studies.printed_table(started.results, started.study))
     if failure is not None:
         return _explain(failure, workdir, stop.signal)
     if started.report is not None:
-        print(started.report.terminal_summary())
+        colour = terminal.has_colour(sys.stdout)
+        print(started.report.terminal_summary(verbose, colour, terminal.width()))
     return 0
 
 

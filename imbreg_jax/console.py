@@ -1,6 +1,7 @@
 """A controlled laboratory for imbalanced regression.
 
     imbreg-jax train CONFIG [--config.field=value …] [--workdir=DIR] [--dry_run]
+    imbreg-jax merge --workdir=DIR
     imbreg-jax report --workdir=DIR[,DIR…] [--out=DIR]
     imbreg-jax samples --out=FILE
     imbreg-jax benchmark [--runs=1,10] [--against=torch] [--out=DIR]
@@ -23,6 +24,7 @@ from imbreg_jax import terminal
 # Command -> the module that `python -m` would run, and what it does.
 COMMANDS = {
     'train': ('imbreg_jax.main', 'trains and evaluates a study, or goes on with it'),
+    'merge': ('imbreg_jax.merge', 'makes one study of the shards that were trained'),
     'report': ('imbreg_jax.report', 'makes the report of finished studies anew'),
     'samples': ('imbreg_jax.samples', "draws samples of every task's images"),
     'benchmark': ('imbreg_jax.benchmark', 'measures how fast this machine trains'),

@@ -1,6 +1,8 @@
 """Trains and evaluates a study.
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
+                              [--verbose]
+    python -m imbreg_jax.main --config=… --shard=3/8
     python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
 
@@ -21,6 +23,8 @@ if __name__ == '__main__':
     # Before the imports that take their time.
     terminal.end_on_interrupt()
 
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -28,14 +32,25 @@ from absl import flags
 
 from imbreg_jax.compute import environment
 from imbreg_jax.results import kept_tables
-from imbreg_jax.study import ConfigError, command_line, resolve
+from imbreg_jax.study import ConfigError, command_line, resolve, shards
 
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
 )
+_SHARD = flags.DEFINE_string(
+    'shard',
+    None,
+    'Train one part of the study, such as 3/8; 1/1 is all. Default: that of a Slurm array or an '
+    'Indexed Job.',
+)
+_VERBOSE = flags.DEFINE_bool(
+    'verbose', False, "Print in the end every section's sentence, and all results."
+)
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False, 'Say what the study would be and take, and start nothing.'
 )
+
+_OWN = ('workdir', 'shard', 'verbose', 'dry_run')
 
 
 def main(argv: list[str]) -> int:
@@ -44,7 +59,7 @@ def main(argv: list[str]) -> int:
         # Until the study can save something, a stop ends the process as for any program.
         terminal.end_on_interrupt()
         try:
-            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in ('workdir', 'dry_run')]
+            own = [f'  --{name}: {flags.FLAGS[name].help}' for name in _OWN]
             usage = '\n'.join([__doc__, *own])
             information = command_line.information(argv, usage)
             if information is not None:
@@ -56,6 +71,7 @@ def main(argv: list[str]) -> int:
             workdir = _WORKDIR.value
             if workdir is None and config.name:
                 workdir = str(Path('workdirs') / config.name)
+            shard, asked = _shard()
             # A study that was begun goes on where the file of a table of targets is gone.
             source = None if workdir is None else kept_tables.source_of_user(workdir)
             environment.check()
@@ -70,10 +86,31 @@ def main(argv: list[str]) -> int:
             terminal.say(str(error))
             return 2
         terminal.log_to_stderr()
+        if asked:
+            logging.getLogger('imbreg_jax').info(
+                '%s; --shard=1/1 would train the whole study', asked
+            )
         from imbreg_jax import command
 
-        run = command.dry_run if _DRY_RUN.value else command.run
-        return run(study, workdir or str(Path('workdirs') / study.name))
+        workdir = workdir or str(Path('workdirs') / study.name)
+        if _DRY_RUN.value:
+            return command.dry_run(study, workdir)
+        return command.run(study, workdir, _VERBOSE.value, shard)
+
+
+def _shard() -> tuple[shards.Shard | None, str]:
+    """Which shard is asked for, None for the whole study, and how where it is not by the flag.
+
+    Raises:
+      ConfigError: what asks for one names none.
+    """
+    shard, asked = None, ''
+    if _SHARD.value is not None:
+        shard = shards.parse(_SHARD.value)
+    elif found := shards.of_environment(os.environ):
+        shard, how = found
+        asked = f'shard {shard.number} of {shard.of}, as {how}'
+    return (None, '') if shard is None or shard.of == 1 else (shard, asked)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Rebuilds the report of finished studies.
 
-    python -m imbreg_jax.report --workdir=DIR[,DIR…] [--out=DIR]
+    python -m imbreg_jax.report --workdir=DIR[,DIR…] [--out=DIR] [--verbose]
 
 Several workdirs of one seed make one report, as if their conditions had been one study.
 """
@@ -31,6 +31,10 @@ _OUT = flags.DEFINE_string(
     'Folder to write to. Default: the workdir; of several, a folder beside the first '
     'that is named after all of them.',
     flag_values=_FLAGS,
+)
+
+_VERBOSE = flags.DEFINE_bool(
+    'verbose', False, "Print every section's sentence, and all results.", flag_values=_FLAGS
 )
 
 
@@ -75,7 +79,8 @@ def _main(argv: Sequence[str]) -> None:
         print(printable(text), file=sys.stderr)
         sys.exit(1)
     terminal.nothing_waits()
-    print(report.terminal_summary())
+    colour = terminal.has_colour(sys.stdout)
+    print(report.terminal_summary(_VERBOSE.value, colour, terminal.width()))
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -12,10 +12,14 @@ import pandas as pd
 from imbreg_jax import analysis
 from imbreg_jax.analysis import loading, tables
 from imbreg_jax.analysis.paper import printed
-from imbreg_jax.results import kept_tables
+from imbreg_jax.results import kept_tables, merging
+from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.runner.shard_run import ShardRun
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
 from imbreg_jax.study import Study, resolve
+from imbreg_jax.study.shards import Shard
+from imbreg_jax.study_result import StudyResult, TemporaryWorkdir
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -23,17 +27,15 @@ logger = logging.getLogger('imbreg_jax')
 def run_study(
     config: ml_collections.ConfigDict | Mapping[str, Any],
     workdir: str | os.PathLike[str] | None = None,
-) -> pd.DataFrame:
+) -> StudyResult:
     """Trains and evaluates a study.
 
     Args:
-      config: a config, as `imbreg_jax.study.default_config()` gives it.
-      workdir: where to leave its files and to resume from; None leaves none.
+      config: a config, as `imbreg_jax.config` or `imbreg_jax.study.default_config` gives it.
+      workdir: where to leave its files and its report, and to resume from; None leaves none.
 
     Returns:
-      The results table: per condition and test distribution, each metric's mean and standard
-      deviation over repeats, with the paper's value beside it where there is one and the
-      settings are the paper's.
+      The result: its table, numbers, networks, figures and report.
 
     Raises:
       ConfigError: the config cannot work.
@@ -44,25 +46,49 @@ def run_study(
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
-    source = None if workdir is None else kept_tables.source_of_user(workdir)
-    run = reported(resolve(config, source), workdir)
-    results = run.finish()
-    return _table(results, run.study)
+    if workdir is not None:
+        reported(resolve(config, kept_tables.source_of_user(workdir)), workdir).finish()
+        return StudyResult([workdir])
+    study = resolve(config)
+    folder = TemporaryWorkdir(study.name)
+    # The report waits until it is asked for.
+    StudyRun(study, folder.path).finish()
+    return StudyResult([folder.path], folder)
 
 
 def reported(
     study: Study,
     workdir: str | os.PathLike[str] | None = None,
     stop: StopRequest | None = None,
-) -> StudyRun:
+    shard: Shard | None = None,
+) -> StudyRun | ShardRun:
     """A study's run that ends with its report, whose failure is an AnalysisError; see `StudyRun`.
 
     Args:
       study: the study.
       workdir: its folder; None leaves no files, and no report.
       stop: where a stop is asked for.
+      shard: which part of it to train; the last one ends with the study's report. Needs a workdir.
     """
-    return StudyRun(study, workdir, stop, _make_report)
+    if shard is None or workdir is None:
+        return StudyRun(study, workdir, stop, _make_report)
+    return ShardRun(study, shard, workdir, stop, _make_report)
+
+
+def merged(workdir: str | os.PathLike[str]) -> tuple[str, analysis.Report]:
+    """Makes one study, and its report, of the shards in its workdir.
+
+    Returns:
+      Its results table as text, and the report.
+
+    Raises:
+      WorkdirError: the shards make no whole study, or the workdir cannot be used.
+      AnalysisError: the report cannot be made; the results stand.
+      OSError: a file cannot be written, or the disk is full.
+    """
+    with Workdir(workdir, of_shards=True) as folder:
+        study, results = merging.merge(folder)
+        return printed_table(results, study), _make_report(folder.path)
 
 
 def printed_table(results: pd.DataFrame, study: Study) -> str:

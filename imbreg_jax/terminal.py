@@ -16,6 +16,7 @@ import io
 import logging
 import os
 import select
+import shutil
 import signal
 import sys
 import threading
@@ -170,6 +171,17 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def has_colour(stream: Any) -> bool:
+    """Whether text may be coloured: on a terminal that can, unless NO_COLOR says no."""
+    is_terminal = stream is not None and stream.isatty()
+    return is_terminal and not os.environ.get('NO_COLOR') and os.environ.get('TERM') != 'dumb'
+
+
+def width() -> int:
+    """Characters of a line of the terminal, or what COLUMNS says; 100 where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def nothing_waits() -> None:

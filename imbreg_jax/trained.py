@@ -12,7 +12,7 @@ import numpy as np
 from imbreg_jax.model import network as network_lib
 from imbreg_jax.model.network import RegressionCNN
 from imbreg_jax.results import files, kept_tables
-from imbreg_jax.results.workdir import WorkdirError, read_config, read_result
+from imbreg_jax.results.workdir import WorkdirError, read_finished, read_result
 from imbreg_jax.study import Condition, ConfigError, Study, restore
 
 # Images predicted at a time.
@@ -120,9 +120,7 @@ def load(workdir: str | os.PathLike[str]) -> TrainedNetworks:
       WorkdirError: the study is not finished, or its files are damaged or of a newer version.
     """
     folder = Path(workdir)
-    if folder.exists() and not folder.is_dir():
-        raise WorkdirError(f'{folder} is no folder; name that of a finished study')
-    held = read_config(folder / 'config.json', 'put it back')
+    held = read_finished(folder)
     try:
         # Somebody else's config, maybe: no path in it is opened.
         study = restore(held, kept_tables.source([folder]))

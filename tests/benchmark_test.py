@@ -86,7 +86,7 @@ class AgainstTorchTest(absltest.TestCase):
 
         def theirs(which, images, networks):
             turns.append(which)
-            return {'plain': 10.0, 'best': 50.0}[which]
+            return {'plain': 10.0, 'compiled': 20.0, 'stacked': 5.0, 'best': 50.0}[which]
 
         def ours(seconds):
             turns.append('ours')
@@ -97,12 +97,14 @@ class AgainstTorchTest(absltest.TestCase):
             mock.patch.object(command, 'torch_rate', theirs),
         ):
             found = command._against_torch(mock.Mock(rate=ours))
-        self.assertEqual(turns, ['plain', 'ours', 'best', 'ours'] * 2)
-        self.assertEqual(found['ratios'], {'plain': [10.0, 30.0], 'best': [4.0, 8.0]})
+        kinds = ('plain', 'compiled', 'stacked', 'best')
+        self.assertEqual(turns, [turn for which in kinds for turn in (which, 'ours')] * 2)
+        ratios = {'plain': [10, 50], 'compiled': [10, 30], 'stacked': [60, 140], 'best': [8, 16]}
+        self.assertEqual(found['ratios'], ratios)
         header, _, *rows = found['text'][0].splitlines()
         self.assertIn('images/s (range)', header)
-        self.assertIn('20.00 (10.00 to 30.00)', rows[1])
-        self.assertIn('6.00 (4.00 to 8.00)', rows[2])
+        self.assertIn('30.00 (10.00 to 50.00)', rows[1])
+        self.assertIn('12.00 (8.00 to 16.00)', rows[4])
 
     def test_its_rate_is_of_training_alone_and_its_failure_is_told(self):
         done = subprocess.CompletedProcess([], 0, 'x\n{"images_trained": 90, "seconds": 4.5}\n', '')

@@ -111,9 +111,14 @@ class ConfigsTest(parameterized.TestCase):
         first = _study('remedies', ':std/inverse/rates')
         second = _study('remedies', ':std/fds/rates,alone')
         plain = _study('remedies', ':std/inverse')
-        self.assertLen({first.name, second.name, plain.name}, 3)
+        others = _study('remedies', ':std/inverse/other_rates')
+        self.assertLen({first.name, second.name, plain.name, others.name}, 4)
+        self.assertEqual(first.evaluation, plain.evaluation)
         self.assertTrue(first.evaluation.validation_under_test)
-        self.assertFalse(plain.evaluation.validation_under_test)
+        self.assertCountEqual(
+            [c.name for c in first.conditions],
+            [c.name for c in (*plain.conditions, *others.conditions)],
+        )
         for condition in plain.conditions:
             rates = [
                 first.condition(f'{condition.name}{end}').training.learning_rate
@@ -129,7 +134,7 @@ class ConfigsTest(parameterized.TestCase):
             {c.training.learning_rate for c in first.conditions},
             {c.training.learning_rate for c in second.conditions},
         )
-        for fault in (':std/inverse/rate', ':std/inverse/rates/alone'):
+        for fault in (':std/inverse/rate', ':std/inverse/rates/alone', ':std//rates,other_rates'):
             with self.assertRaisesRegex(ValueError, 'is none of its choices'):
                 _study('remedies', fault)
 

@@ -33,6 +33,7 @@ _RUNS = (
     ('train --help', 'main', '--help'),
     ('train paper --help', 'main', f'--config={_CONFIGS}/paper.py --help'),
     ('train --confg=x', 'main', '--confg=x'),  # Whose sentence for it is the better one.
+    ('merge --workdir=a', 'merge', '--workdir=a'),
     ('report --workdir=a,b', 'report', '--workdir=a,b'),
     ('samples --out=x', 'samples', '--out=x'),
     ('benchmark', 'benchmark', ''),
@@ -42,7 +43,7 @@ _REFUSALS = (
     ('trian', "'trian': there is no such command; did you mean imbreg-jax train."),
     ('paper', "'paper': there is no such command; it names a config; did you mean imbreg-jax tr"),
     ('network:mean', 'did you mean imbreg-jax train network:mean.'),
-    ('xyzzy', 'known are train, report, samples, benchmark, configs.'),
+    ('xyzzy', 'known are train, merge, report, samples, benchmark, configs.'),
     ('\x1b[2J', r"'\x1b[2J': there is no such command"),
     ('--config=x', "'--config=x': there is no such command; a command comes first, one of train"),
     ('configs paper', "'paper': imbreg-jax configs takes no arguments."),

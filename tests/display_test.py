@@ -75,20 +75,33 @@ class LogTest(absltest.TestCase):
 
 
 class BarTest(absltest.TestCase):
-    def shown(self, stderr) -> str:
+    def setUp(self):
+        super().setUp()
+        self.clock = _Clock()
+
+    def shown(self, stderr, skipped=100, total=400) -> str:
         with mock.patch.object(display.sys, 'stderr', stderr):
-            with display.Display(400, 1) as made:
+            with display.Display(total, 1, self.clock) as made:
                 made.phase('drawing data')
                 made.phase('compiling')
-                made.skip(100)
-                made.trained(100, 1.0, 3, 2)
+                made.skip(skipped)
+                for epoch in (1, 2):
+                    self.clock.now += 50.0
+                    made.trained(50, float(epoch), 3, 2)
                 made.phase('evaluating')
         return stderr.getvalue()
 
     def assert_a_bar(self, text: str):
         for phase in ('drawing data', 'compiling', 'evaluating'):
             self.assertRegex(text, rf'\r{phase}: ')
-        self.assertRegex(text, r'evaluating: +50%.* 200/400 .*epoch=1\.0, runs=2')
+        self.assertRegex(text, r'training: +38%.*, epoch 1 of 3, 2 runs')
+        self.assertRegex(text, r'evaluating: +50%.*, epoch 2 of 3, 1 images/s, about 3 min left')
+
+    def test_what_an_earlier_start_trained_is_not_part_of_its_rate(self):
+        stderr = io.StringIO()
+        stderr.isatty = lambda: True
+        text = self.shown(stderr, skipped=10**6, total=10**6 + 200)
+        self.assertIn('1 images/s, about 2 min left', text)
 
     def test_a_terminal_shows_the_phase_before_the_bar(self):
         stderr = io.StringIO()

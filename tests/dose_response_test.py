@@ -7,6 +7,7 @@ import warnings
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 from absl.testing import absltest, parameterized
 from scipy import stats
 
@@ -54,8 +55,13 @@ def _grid(field, values, laws=_LAWS):
 
 
 class DoseResponseTest(parameterized.TestCase):
-    def _study(self, conditions, bias=lambda condition: 0.1, reference='', **options):
-        """Returns a study whose networks predict (1 − bias) of the target, with little noise."""
+    def _study(
+        self, conditions, bias=lambda condition: 0.1, reference='', constant=None, **options
+    ):
+        """Returns a study whose networks predict (1 − bias) of the target, with little noise.
+
+        The best constant errs as many times as a network as `constant` says of its condition.
+        """
         networks = {name: (1 - bias(own), 0.004, 0.01) for name, own in conditions.items()}
         workdir = pathlib.Path(self.create_tempdir().full_path)
         options = {'repeats': 4, 'images': 40, 'test_distributions': ('u1_10',), **options}
@@ -69,6 +75,14 @@ class DoseResponseTest(parameterized.TestCase):
         }
         with mock.patch.dict(simulated_study.LAWS, _CUTS | other | _INSIDE | _TWINS | _UNKNOWN):
             simulated_study.write(workdir, conditions, networks, **options)
+        if constant:
+            path = workdir / 'results.csv'
+            rows = pd.read_csv(path, keep_default_na=False)
+            networks = rows[(rows['predictor'] == 'cnn') & (rows['metric'] == 'mse')]
+            values = networks['value'].astype(float) * networks['condition'].map(constant)
+            networks = networks.assign(predictor='best_constant', value=values)
+            pd.concat([rows, networks]).to_csv(path, index=False)
+            simulated_study.seal(workdir)
         if reference:
             path = workdir / 'config.json'
             header = json.loads(path.read_text('utf-8'))
@@ -357,6 +371,40 @@ class DoseResponseTest(parameterized.TestCase):
         labels = ['U(1, 10)', 'N(5.5, 1)', *(label for label, _, _ in _TWINS.values())]
         for axes, named in zip(drawing.axes, (labels, [], labels, []), strict=True):
             self.assertCountEqual([text.get_text() for text in axes.texts], named)
+
+    def test_where_one_thing_at_a_time_is_changed_it_alone_tells_a_group(self):
+        one = {'paper': {}, 'median': {_TASK: 'median'}, 'wide': {_WIDTH: 100}}
+        both = one | {'both': {_TASK: 'median', _WIDTH: 100}}
+        for settings, expected in (
+            (one, ['as the reference', 'median', 'dense_features = 100']),
+            (
+                both,
+                ['std, dense_features = 50', 'median, dense_features = 50',
+                 'std, dense_features = 100', 'median, dense_features = 100'],
+            ),
+        ):  # fmt: skip
+            conditions = {
+                f'{name} {law}': {**_of(law), _TASK: 'std', _WIDTH: 50, **own}
+                for name, own in settings.items()
+                for law in _LAWS[:2]
+            }
+            (dial,) = section.dials(self._study(conditions, repeats=1))
+            self.assertEqual([group.label for group in dial.groups], expected)
+
+    def test_networks_no_better_than_a_constant_are_named_and_cost_neither_most_nor_least(self):
+        costs = {'mean': 0.05, 'std': 0.0, 'median': 0.3}
+        study = self._study(
+            _grid(_TASK, list(costs), _LAWS[:2]),
+            lambda own: 0.1 + costs[own[_TASK]] * (own['train_distribution'] == 'u1_5'),
+            constant={
+                f'{law} {task}': 10 if task == 'mean' else 0.5
+                for law in _LAWS[:2]
+                for task in costs
+            },
+        )
+        said = section.SECTION.build(study).headline
+        self.assertRegex(said, r'costs most with mean \(.* and least with mean \(')
+        self.assertIn('Networks with std and median err under U(1, 10) no less than', said)
 
     def test_categories_are_rows_by_what_imbalance_costs_them(self):
         costs = {'mean': 0.1, 'std': 0.0, 'median': 0.3}

@@ -35,7 +35,7 @@ class EnsembleTest(absltest.TestCase):
             _CONDITIONS, repeats=2, training__epochs=1, compute__runs_per_program=2
         )
         StudyRun(study, cls.cut).finish()
-        cls.networks = imbreg_jax.load(cls.folder)
+        cls.networks = imbreg_jax.load(cls.folder).networks
 
     def test_the_first_member_is_the_single_network_and_the_others_are_not(self):
         for repeat in (0, 1):

@@ -127,7 +127,7 @@ class HostileTest(absltest.TestCase):
         cls.finished = cls.root / 'finished'
         cls._finish(cls.finished)
         cls.rows = loading.load([cls.finished]).results
-        cls.params = imbreg_jax.load(cls.finished).params
+        cls.params = imbreg_jax.load(cls.finished).networks.params
 
     @classmethod
     def _finish(cls, workdir: pathlib.Path) -> None:
@@ -179,7 +179,7 @@ class HostileTest(absltest.TestCase):
             with self.subTest(what):
                 for does, is_same in (
                     (lambda w=workdir: loading.load([w]), self._same_rows),
-                    (lambda w=workdir: imbreg_jax.load(w), self._same_params),
+                    (lambda w=workdir: imbreg_jax.load(w).networks, self._same_params),
                     (
                         lambda w=workdir: self._finish(w),
                         lambda _, w=workdir: self._same_files(w),

@@ -4,6 +4,7 @@ import json
 import pathlib
 from unittest import mock
 
+import pandas as pd
 from absl.testing import absltest
 
 import event_files
@@ -15,6 +16,8 @@ from imbreg_jax.results.workdir import Workdir
 _CONDITIONS = {'b': {'train_distribution': 'u1_10'}, 'a': {'train_distribution': 'u1_5'}}
 # Two programs, one after the other: the study's order is not the one in which epochs end.
 _EPOCHS = [(unit, epoch) for unit in (0, 1) for epoch in (0, 1, 2)]
+
+_RESULTS = pd.DataFrame(columns=files.COLUMNS)
 
 
 def _rows(unit, epoch):
@@ -40,7 +43,7 @@ class JournalTest(absltest.TestCase):
         for place, epoch in enumerate(_EPOCHS):
             with mock.patch('time.time', return_value=1e9 + place):
                 self.reference.add(_rows(*epoch))
-        self.reference.finish()
+        self.reference.finish(_RESULTS)
 
     def _journal(self, name='w', position=None) -> Journal:
         made = Journal(self.study, Workdir(self.folder / name))
@@ -74,7 +77,7 @@ class JournalTest(absltest.TestCase):
                     for epoch in _EPOCHS[kept:lost]:
                         journal.add(_rows(*epoch))
                     if lost == len(_EPOCHS):
-                        journal.finish()
+                        journal.finish(_RESULTS)
                     elif lost > kept:
                         for path in (self._epochs(name), self.folder / name / 'metrics.jsonl'):
                             files.append(path, b'{"condition": "a", "repe')
@@ -88,7 +91,7 @@ class JournalTest(absltest.TestCase):
                     for epoch in _EPOCHS[kept:]:
                         journal.add(_rows(*epoch))
                     self.assertIsNone(journal.fault({'journal': journal.mark()}))
-                    journal.finish()
+                    journal.finish(_RESULTS)
                     self.assertEqual(self._metrics(name), self._metrics('reference'))
 
     def test_metrics_are_in_the_studys_order_at_last(self):
@@ -127,7 +130,7 @@ class JournalTest(absltest.TestCase):
         self.assertEqual(self._steps('a', 0), [0, 1])
         for epoch in _EPOCHS[2:]:
             journal.add(_rows(*epoch))
-        journal.finish()
+        journal.finish(_RESULTS)
         for condition in _CONDITIONS:
             for repeat in (0, 1):
                 self.assertEqual(self._steps(condition, repeat), [0, 1, 2])

@@ -1,6 +1,7 @@
 """launch.sh: what it runs, and how that ends."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,6 +61,48 @@ class LaunchTest(LaunchCase):
             )  # fmt: skip
             self.assertEqual(done.returncode, 0, closed)
 
+    def test_a_copy_that_slurm_runs_finds_the_checkout_it_was_submitted_from(self):
+        spool = self.folder / 'spool' / 'slurm_script'
+        spool.parent.mkdir()
+        shutil.copy(self.checkout / 'launch.sh', spool)
+        job = {'SLURM_JOB_ID': 7, 'SLURM_SUBMIT_DIR': self.checkout}
+        done = self.launch(script=spool, **job)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f'--config={self.checkout}/configs/u1_10.py', done.stdout)
+        self.assertTrue((self.checkout / '.venv').exists())
+        self.assertNotIn('SBATCH', self.launch('help', script=spool, **job).stdout)
+        done = self.launch(script=spool, SLURM_JOB_ID=7, SLURM_SUBMIT_DIR=self.folder)
+        self.assertEqual((done.returncode, done.stdout), (2, ''))
+        self.assertIn('does not hold the package; under Slurm, submit from the', done.stderr)
+
+    def test_a_job_whose_time_is_over_saves_and_queues_itself_and_no_other_again(self):
+        program = (
+            'import signal, sys, time\n'
+            'signal.signal(15, lambda *_: sys.exit(143))\n'
+            'print("ready", flush=True)\n'
+            'time.sleep(60)\n'
+        )
+        self.python('python3', run=f"exec {sys.executable} -c '{program}'")
+        self.program('scontrol', 'echo "$*"')
+        self.launch('install')
+        array = {'SLURM_JOB_ID': 7, 'SLURM_ARRAY_JOB_ID': 7, 'SLURM_ARRAY_TASK_ID': 2}
+        for job, number, queued in (
+            ({'SLURM_JOB_ID': 7}, signal.SIGUSR1, 'requeue 7\n'),
+            # One element has the array's own number, which would mean all of them.
+            (array, signal.SIGUSR1, 'requeue 7_2\n'),
+            (array, signal.SIGTERM, ''),
+            ({}, signal.SIGUSR1, ''),
+        ):
+            process = subprocess.Popen(
+                [str(self.checkout / 'launch.sh')], env=self.environment(**job),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            while process.stdout.readline() != 'ready\n':
+                self.assertIsNone(process.poll())
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+            self.assertEqual((process.returncode, out), (143, queued), err)
+
     def test_runs_the_tests_the_checkers_and_the_site_in_the_checkout(self):
         self.python('python3', run='pwd; [[ $* != *ruff*check* ]]')
         done = self.launch('test', '-k', 'paired')
@@ -84,6 +127,9 @@ class LaunchTest(LaunchCase):
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertEqual(done.stdout, f'runs -m imbreg_jax.main --config {config}\nasked\n')
             self.assertEqual('most likely memory ran out' in done.stderr, status == 137)
+        done = self.launch('merge', '--workdir=w', STATUS=2)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stdout, 'runs -m imbreg_jax merge --workdir=w\n')
 
 
 class DocumentsTest(absltest.TestCase):

@@ -30,7 +30,7 @@ case "$*" in
     ;;
   '-c import sys; sys.exit(not '*) [[ $VERSION == 3.1[1-4]* ]] ;;
   '-c import ensurepip'*) [[ -z ${NO_VENV:-} ]] ;;
-  '-m imbreg_jax.main '* | '-m pytest '* | '-m ruff '* | '-m mypy'* | '-m mkdocs '*)
+  '-m imbreg_jax'* | '-m pytest '* | '-m ruff '* | '-m mypy'* | '-m mkdocs '*)
     echo "runs $*"
     @RUN@
     ;;

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from absl.testing import absltest
+from scipy import stats
 
 import leaderboard_test
 from imbreg_jax.analysis import canvas, comparison, leaderboard
@@ -21,6 +22,10 @@ def _bias(own):
 def _draw(figure):
     with canvas.settings():
         return figure.draw()
+
+
+def _named(content, name):
+    return next(table for table in content.tables if table.name == name)
 
 
 class LeaderboardSectionTest(absltest.TestCase):
@@ -59,6 +64,25 @@ class LeaderboardSectionTest(absltest.TestCase):
             '1 of 1 leave the error the same.',
         )
 
+    def test_every_law_has_an_answer_and_the_best_an_interval_of_all_at_once(self):
+        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        content = section.SECTION.build(study)
+        table = _named(content, 'leaderboard_answers')
+        balanced, missing = table.frame.to_dict('records')
+        self.assertEqual(balanced['answer'], 'nothing is shown to help')
+        self.assertEqual(missing['answer'], 'inverse helps most')
+        self.assertEqual([balanced['compared'], missing['compared']], [2, 2])
+        self.assertEqual([balanced['better'], missing['better'], missing['worse']], [0, 1, 1])
+        self.assertTrue(np.isnan(balanced['ratio']))
+        logs = np.log(
+            study.values('cnn', 'u1_5 inverse()', 'u1_10', 'mse')
+            / study.values('cnn', 'u1_5 none', 'u1_10', 'mse')
+        )
+        # Two remedies at once: each at 1 - .05 / 2.
+        wanted = stats.t.interval(0.975, 7, logs.mean(), stats.sem(logs))
+        np.testing.assert_allclose(np.log([missing['low'], missing['high']]), wanted)
+        self.assertAlmostEqual(missing['ratio'], np.exp(logs.mean()))
+
     def test_what_is_better_here_and_worse_there_is_on_neither_side(self):
         conditions = leaderboard_test.grid(('', 'a()'), ('u1_5', 'n5_5_1'))
         study = self._study(
@@ -79,16 +103,16 @@ class LeaderboardSectionTest(absltest.TestCase):
         cost = [note for note in content.notes if 'Not all cost the same' in note]
         self.assertLen(cost, 1)
         self.assertIn('counted: conr 2, ensemble + rnc 6; of all others', cost[0])
-        notes = content.tables[0].notes
+        notes = _named(content, 'leaderboard').notes
         self.assertIn('Under fewer laws than others: inverse.', ' '.join(notes))
         alike = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=2))
-        said = ' '.join([*alike.notes, *alike.tables[0].notes])
+        said = ' '.join([*alike.notes, *_named(alike, 'leaderboard').notes])
         self.assertNotRegex(said, 'cost|fewer laws')
 
     def test_every_number_says_where_it_is_from(self):
         study = self._study(leaderboard_test.grid(_BIASES), _bias, strata=leaderboard_test.strata)
         content = section.SECTION.build(study)
-        names = ['leaderboard', 'neutrality', 'leaderboard_by_law']
+        names = ['leaderboard_answers', 'leaderboard', 'neutrality', 'leaderboard_by_law']
         self.assertEqual([table.name for table in content.tables], names)
         for table in content.tables:
             self.assertNotEmpty(table.frame)
@@ -112,7 +136,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         content = section.SECTION.build(study)
         said = ' '.join(content.notes)
         self.assertIn('rarely at hand. Both choose the same rate in 2 of 2 cases under', said)
-        for table in content.tables[::2]:
+        for table in (_named(content, 'leaderboard'), _named(content, 'leaderboard_by_law')):
             at = table.headings.index('ratio, test law’s rate')
             values = [row[at].key for row in table.rows() if row[at].key]
             main = table.headings.index('ratio')
@@ -130,7 +154,7 @@ class LeaderboardSectionTest(absltest.TestCase):
             name: {'images': 200 if 'fds' in name else 100, 'seconds': 30 if 'fds' in name else 10}
             for name in study.conditions
         }
-        table = section.SECTION.build(study).tables[0]
+        table = _named(section.SECTION.build(study), 'leaderboard')
         places = [table.headings.index(name) for name in ('remedy', 'image passes', 'time')]
         shown = {row[places[0]].text: [row[i].text for i in places[1:]] for row in table.rows()}
         self.assertEqual(shown['fds'], ['2.00', '3.00'])

@@ -26,6 +26,7 @@ class RefusalTest(parameterized.TestCase):
         ([f'--config={_SMOKE}', '--config.training.lerning_rate=1'], 'training.learning_rate.'),
         ([f'--config={_SMOKE}', '--config.data.image_size=3'], 'it must be at least 16'),
         ([f'--config={_SMOKE}', 'x'], 'arguments are flags'),
+        ([f'--config={_SMOKE}', '--shard=8'], "--shard = '8': it must be a number and of how many"),
     )
     def test_one_sentence_and_status_2_within_seconds(self, arguments, message):
         workdir = os.path.join(self.create_tempdir().full_path, 'w')
@@ -64,7 +65,7 @@ class StartTest(absltest.TestCase):
         self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         self.run = self.enter_context(mock.patch.object(command, 'run', return_value=7))
         # Whatever another test of this process has named.
-        self.enter_context(flagsaver.flagsaver(workdir=None))
+        self.enter_context(flagsaver.flagsaver(workdir=None, shard=None))
 
     def test_a_study_is_run_in_its_workdir(self):
         for arguments, workdir in (([], 'workdirs/smoke-seed_3'), (['--workdir=w'], 'w')):
@@ -73,6 +74,19 @@ class StartTest(absltest.TestCase):
                 self.assertEqual(status, 7)
                 study, named = self.run.call_args.args
                 self.assertEqual((study.seed, named), (3, workdir))
+
+    def test_a_shard_is_trained_where_a_flag_or_a_batch_system_asks_for_one(self):
+        pod = {'JOB_COMPLETION_INDEX': '1', 'JOB_COMPLETIONS': '2'}
+        for arguments, environment, shard in (
+            ([], {}, {}),
+            ([], pod, {'shard': (2, 2)}),
+            ([], pod | {'JOB_COMPLETION_INDEX': '0', 'JOB_COMPLETIONS': '1'}, {}),
+            (['--shard=3/8'], pod, {'shard': (3, 8)}),
+            (['--shard=1/1'], pod, {}),
+        ):
+            with mock.patch.dict(os.environ, environment), flagsaver.flagsaver(shard=None):
+                main.main(['main', f'--config={_SMOKE}', *arguments])
+                self.assertEqual(self.run.call_args.kwargs, shard)
 
 
 class InterruptTest(absltest.TestCase):

@@ -108,6 +108,9 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     'compute.profile': (True,),
     'compute.tensorboard': (True, False),
     'compute.stop_signals': ((), ('SIGUSR1',)),
+    # What a project may be called, `tracking_test.py` tries.
+    'log.wandb': ('',),
+    'log.mlflow': ('',),
 }
 _SAMPLE = (
     ('training.learning_rate', 10.0),

@@ -33,7 +33,8 @@ class ImportTest(absltest.TestCase):
         done = _run('-c', code)
         self.assertEqual(done.stderr, '')
         names, rest = done.stdout.splitlines()
-        self.assertContainsSubset({'config', 'load', 'run_study', 'study'}, names.split())
+        shown = {'compare', 'config', 'load', 'run_study', 'study'}
+        self.assertContainsSubset(shown, names.split())
         self.assertEqual(rest, '10 False')
 
     def test_what_it_shows_can_be_had(self):

@@ -63,9 +63,9 @@ class ReferencesTest(absltest.TestCase):
         self.assertEqual(list(values), [7.0, 7.0])
         self.assertLen(self.study.values('cnn', 'u1_5', 'u1_10', 'mse'), 1)
 
-    def test_further_metrics_are_folded_and_leave_out_what_has_no_value(self):
+    def test_further_metrics_come_last_and_leave_out_what_has_no_value(self):
         table = self.content.tables[1]
-        self.assertTrue(table.folded)
+        self.assertTrue(table.evidence)
         self.assertEqual(set(table.frame['metric']), {'mae', 'rmse', 'bin_balanced_mse'})
         row = table.frame[table.frame['metric'] == 'rmse'].iloc[0]
         key = row['condition'], row['test_distribution'], 'rmse'

@@ -10,8 +10,9 @@ import pandas as pd
 from absl.testing import absltest
 
 from imbreg_jax.analysis import formats, section
-from imbreg_jax.analysis.render import csv, html, markdown, terminal
+from imbreg_jax.analysis.render import csv, html, markdown, notebook, terminal
 from imbreg_jax.analysis.section import Column, Table
+from imbreg_jax.analysis.summary import Answer, Summary
 
 _FRAME = pd.DataFrame(
     {
@@ -98,7 +99,8 @@ class RenderTest(absltest.TestCase):
     def test_a_summary_has_25_lines_at_most_whatever_there_is_to_say(self):
         for count in (0, 3, 24, 25, 1000):
             sentences = [f'Sentence {i} ' + 'x ' * (i % 3 * 60) for i in range(count)]
-            lines = terminal.summary(sentences, 'Report: a').splitlines()
+            shown = Summary(_TABLE, [*map(Answer, sentences)]) if count else Summary(None, [])
+            lines = terminal.summary(shown, 'Report: a').splitlines()
             with self.subTest(count):
                 self.assertLessEqual(len(lines), 25)
                 self.assertEqual(lines[-1], 'Report: a')
@@ -106,6 +108,45 @@ class RenderTest(absltest.TestCase):
                 told = sum(line.startswith('Sentence') for line in lines)
                 left = re.search(r'^(\d+|\d,\d+) more such', '\n'.join(lines), re.MULTILINE)
                 self.assertEqual(told + (int(left[1].replace(',', '')) if left else 0), count)
+
+    def test_a_verdict_stands_before_its_sentence_in_its_colour_on_request(self):
+        answers = [
+            Answer('It is so.', [('', 'stands')]),
+            Answer('It is more.', [('MSE', 'fails'), ('MAPE', 'same within the margin')]),
+            Answer('Nobody asked.'),
+        ]
+        plain = terminal.summary(Summary(None, answers), 'end')
+        self.assertEqual(
+            plain.splitlines(),
+            [
+                '[stands] It is so.',
+                '[MSE fails; MAPE same within the margin] It is more.',
+                'Nobody asked.',
+                'end',
+            ],
+        )
+        coloured = terminal.summary(Summary(None, answers), 'end', colour=True)
+        self.assertStartsWith(coloured, '[\x1b[32mstands\x1b[0m] It is so.')
+        self.assertEqual(coloured.count('\x1b[0m'), 3)
+        self.assertEqual(re.sub(r'\x1b\[\d+m', '', coloured), plain)
+
+    def test_in_a_narrow_terminal_labels_shrink_and_the_last_columns_go(self):
+        table = Table('t', 'T', _FRAME, [*_TABLE.columns[:3], Column('source', 'from')])
+        whole = terminal.table(table).splitlines()
+        for width in (60, 45):
+            lines = terminal.table(table, width=width).splitlines()
+            with self.subTest(width):
+                self.assertLessEqual(max(map(len, lines)), width)
+                self.assertLen(lines, len(whole))
+                self.assertIn('0.333 ± 0.100', lines[2])
+        self.assertNotIn('from', lines[0])
+
+    def test_in_a_notebook_everything_is_text(self):
+        shown = Summary(_TABLE, [Answer('<b>', [('<i>', 'stands')])])
+        text = notebook.summary('<u>', shown, ['<s>'])
+        self.assertNotRegex(text, r'<(img|script|u>|s>|i>|b>(<|$))')
+        self.assertIn('color: #2e8b57">stands</b> &lt;b&gt;', text)
+        self.assertIn('0.333 ± 0.100', text)
 
 
 if __name__ == '__main__':

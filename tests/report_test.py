@@ -31,7 +31,8 @@ class ReportTest(absltest.TestCase):
         workdir = simulated_study.write(root / 'one', {'u1_10': {}}, repeats=2, images=40)
         done = _run(f'--workdir={workdir}')
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("Verdicts on the paper's claims", done.stdout)
+        self.assertIn('Every network beats the baseline.', done.stdout)
+        self.assertNotIn("Verdicts on the paper's claims", done.stdout)
         self.assertTrue((workdir / 'report.html').is_file())
 
     def test_a_folder_that_is_no_workdir_is_refused_in_one_sentence(self):
@@ -77,6 +78,7 @@ class ReportTest(absltest.TestCase):
             mock.patch.object(report.analysis, 'build', return_value=built),
             mock.patch.object(report, '_WORKDIR', mock.Mock(value=['w'])),
             mock.patch.object(report, '_OUT', mock.Mock(value=None)),
+            mock.patch.object(report, '_VERBOSE', mock.Mock(value=False)),
             open('/dev/full', 'w') as full,
             mock.patch.object(report.sys, 'stdout', full),
         ):

@@ -1,10 +1,14 @@
 """Tests of imbreg_jax.studies: a study from its config to its report."""
 
+import gc
 import json
+import pathlib
 import shutil
+import tempfile
 import types
 from unittest import mock
 
+import numpy as np
 from absl.testing import absltest
 
 import imbreg_jax
@@ -22,7 +26,7 @@ class StudiesTest(kept_study.TestCase):
         self.enter_context(mock.patch.object(studies, 'StudyRun', kept_study.Run))
 
     def test_leaves_every_file_and_returns_the_table(self):
-        table = imbreg_jax.run_study(kept_study.config(), self.workdir)
+        table = imbreg_jax.run_study(kept_study.config(), self.workdir).table
         names = {path.name for path in self.workdir.iterdir()}
         self.assertContainsSubset(
             {*kept_study.RESULTS, 'config.json', 'plan.json', 'report.html', 'tables', 'figures'},
@@ -47,6 +51,23 @@ class StudiesTest(kept_study.TestCase):
         first = values[(values.predictor == 'cnn') & (values.metric == 'mse')].iloc[[0, 2]]
         self.assertEqual(set(first.test_distribution), {'u1_10'})
         self.assertAlmostEqual(table.mse_mean.iloc[0], first.value.mean())
+
+    def test_without_a_workdir_leaves_nothing_behind(self):
+        root = pathlib.Path(self.create_tempdir().full_path)
+        self.enter_context(mock.patch.object(tempfile, 'tempdir', str(root)))
+        result = imbreg_jax.run_study(kept_study.config())
+        values = kept_study.table(self.reference)
+        np.testing.assert_array_equal(result.results.value, values.value)
+        self.assertEqual(result.networks.runs[0], ('u1_10', 0))
+        self.assertIn('in memory', str(result))
+        del result
+        gc.collect()
+        self.assertEmpty(list(root.iterdir()))
+        with mock.patch.object(backend, 'prepare', side_effect=OSError):
+            with self.assertRaises(OSError):
+                imbreg_jax.run_study(kept_study.config())
+        gc.collect()
+        self.assertEmpty(list(root.iterdir()))
 
     def test_a_report_that_cannot_be_made_loses_nothing_and_is_made_by_the_next_start(self):
         build = self.enter_context(mock.patch.object(studies.analysis, 'build'))

@@ -14,6 +14,21 @@ from absl.testing import absltest
 from imbreg_jax import terminal
 
 
+class LookTest(absltest.TestCase):
+    def test_colour_is_for_terminals_that_have_it_and_whoever_wants_it(self):
+        watched = mock.Mock(**{'isatty.return_value': True})
+        unset = {'NO_COLOR': '', 'TERM': 'xterm'}
+        for variables, expected in (
+            ({}, True),
+            ({'NO_COLOR': '1'}, False),
+            ({'TERM': 'dumb'}, False),
+        ):
+            with mock.patch.dict(os.environ, {**unset, **variables}):
+                self.assertEqual(terminal.has_colour(watched), expected, variables)
+                self.assertFalse(terminal.has_colour(io.StringIO()))
+                self.assertFalse(terminal.has_colour(None))
+
+
 class StreamTest(absltest.TestCase):
     def _pipe(self) -> tuple[int, terminal.Stream]:
         """A pipe's end to read from, and a stream to its other end."""

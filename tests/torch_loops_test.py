@@ -114,6 +114,12 @@ class TrainingTest(parameterized.TestCase):
             stacked = torch_folded.StackedTraining(tiles, targets_N, 2)
             before = stacked.flat.detach().clone()
             ways['stacked'] = stacked.train(8)
+            for way, step, networks in (
+                ('compiled', torch_plain.compiled_step(images_NxHxW, targets_N), ()),
+                ('torch.func', torch_plain.stacked_step(images_NxHxW, targets_N, 2), (2,)),
+            ):
+                for _ in range(32):
+                    ways[way] = float(step(torch.randint(200, (*networks, 50))))
         for way, loss in ways.items():
             self.assertLess(loss, start / 2, way)
         self.assertFalse(torch.equal(before[0], before[1]), 'networks start alike')
@@ -124,7 +130,7 @@ class TrainingTest(parameterized.TestCase):
         ):
             self.assertTrue(moved.flatten(1).any(1).all(), f'{name} of some network stays')
 
-    @parameterized.parameters('plain', 'best')
+    @parameterized.parameters(*torch_loops.WHICH)
     def test_command_prints_one_line_of_json(self, which):
         output = io.StringIO()
         with redirect_stdout(output):

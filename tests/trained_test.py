@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 import imbreg_jax
 import simulated_study
 import small_study
+from imbreg_jax import trained
 from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.data.synthetic import COMMON_REPEAT
 from imbreg_jax.results.workdir import WorkdirError
@@ -37,7 +38,7 @@ class TrainedTest(parameterized.TestCase):
         )
         cls.folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'trained_test' / 'workdir'
         StudyRun(cls.study, cls.folder).finish()
-        cls.networks = imbreg_jax.load(cls.folder)
+        cls.networks = imbreg_jax.load(cls.folder).networks
 
     def _dense_images(self) -> np.ndarray:
         settings = self.study.evaluation
@@ -89,28 +90,28 @@ class TrainedTest(parameterized.TestCase):
 
     def test_refuses_a_workdir_that_is_not_finished_or_damaged(self):
         with self.assertRaisesRegex(WorkdirError, 'no study has been started'):
-            imbreg_jax.load(self.create_tempdir().full_path)
+            trained.load(self.create_tempdir().full_path)
         folder = pathlib.Path(self.create_tempdir().full_path)
         (folder / 'config.json').write_bytes((self.folder / 'config.json').read_bytes())
         with self.assertRaisesRegex(WorkdirError, 'weights.npz is not there, although'):
-            imbreg_jax.load(folder)
+            trained.load(folder)
         content = (self.folder / 'weights.npz').read_bytes()
         middle = bytearray(content)
         middle[len(middle) // 2] ^= 1
         for damaged in (b'', content[:-30], content[: len(content) // 2], bytes(middle)):
             (folder / 'weights.npz').write_bytes(damaged)
             with self.assertRaisesRegex(WorkdirError, 'weights.npz is not as the study left it'):
-                imbreg_jax.load(folder)
+                trained.load(folder)
             simulated_study.seal(folder)
             with self.assertRaisesRegex(WorkdirError, 'is damaged'):
-                imbreg_jax.load(folder)
+                trained.load(folder)
         held = json.loads((folder / 'config.json').read_text())
         del held['finished'], held['digest']
         (folder / 'config.json').write_text(json.dumps(held))
         with self.assertRaisesRegex(WorkdirError, 'is not finished'):
-            imbreg_jax.load(folder)
+            trained.load(folder)
         with self.assertRaisesRegex(WorkdirError, 'is no folder; name that of a finished study'):
-            imbreg_jax.load(folder / 'config.json')
+            trained.load(folder / 'config.json')
 
     def test_refuses_weights_that_are_not_of_its_networks(self):
         with np.load(self.folder / 'weights.npz') as file:
@@ -133,11 +134,11 @@ class TrainedTest(parameterized.TestCase):
             np.savez(folder / 'weights.npz', **made)
             simulated_study.seal(folder)
             with self.assertRaisesRegex(WorkdirError, message) as caught:
-                imbreg_jax.load(folder)
+                trained.load(folder)
             self.assertNotIn('\n', str(caught.exception))
         np.savez(folder / 'weights.npz', **arrays)
         simulated_study.seal(folder)
-        found = imbreg_jax.load(folder)
+        found = trained.load(folder)
         np.testing.assert_array_equal(found.params['a', 4]['conv2']['kernel'], kernel)
 
 

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from imbreg_jax.analysis.reader import AnalysisError
     from imbreg_jax.analysis.registry import SECTIONS
     from imbreg_jax.analysis.reporting import Report, build
-    from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table
+    from imbreg_jax.analysis.section import Badge, Column, Content, Figure, Section, Table
 
 __all__ = [
     'SECTIONS',
     'AnalysisError',
+    'Badge',
     'Column',
     'Content',
     'Figure',
@@ -31,7 +32,7 @@ __all__ = [
 _PLACES = {
     'reader': ('AnalysisError',),
     'reporting': ('Report', 'build'),
-    'section': ('Column', 'Content', 'Figure', 'Section', 'Table'),
+    'section': ('Badge', 'Column', 'Content', 'Figure', 'Section', 'Table'),
     'registry': ('SECTIONS',),
 }
 

@@ -14,14 +14,13 @@ import re
 import sys
 import textwrap
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
-from xml import sax
-from xml.sax import saxutils, xmlreader
 
 import numpy as np
 
-from imbreg_jax.analysis.formats import printable
+from imbreg_jax.analysis.formats import LONGEST_LABEL, printable
+from imbreg_jax.analysis.formats import shorten as shorten
 
 
 @contextlib.contextmanager
@@ -50,25 +49,21 @@ with _backend_after_import():
     import matplotlib.style
 
     # The others are for sections, which import nothing of matplotlib past this.
+    from matplotlib import collections as collections
     from matplotlib import colors as colors
     from matplotlib import layout_engine
     from matplotlib import lines as lines
     from matplotlib import patches as patches
     from matplotlib import ticker as ticker
     from matplotlib.axes import Axes as Axes
-    from matplotlib.figure import Figure as Drawing
+    from matplotlib.container import ErrorbarContainer as ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.text import Annotation as Annotation
 
 INK, MUTED, GRID, BACKGROUND = '#1c2127', '#5c6672', '#d5dae1', '#fefefe'
-_THEMED = {
-    INK: 'currentColor',
-    MUTED: 'var(--muted)',
-    GRID: 'var(--grid)',
-    BACKGROUND: 'var(--surface)',
-}
 WIDTH = 4.8
 # A name of a file may have 255 bytes; the ids of a drawing carry its name too.
 _LONGEST_NAME = 64
-_LONGEST_LABEL = 44
 
 # Typed loosely: matplotlib names every key in its types, which differ between versions.
 _RC: Any = {
@@ -99,6 +94,16 @@ _RC: Any = {
     'ytick.color': MUTED,
     'ytick.labelcolor': INK,
 }
+
+
+class Drawing(Figure):
+    """A matplotlib figure that a notebook shows, whatever backend it has."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        with settings():
+            self.savefig(png, format='png', dpi=110)
+        return png.getvalue()
 
 
 @contextlib.contextmanager
@@ -142,17 +147,7 @@ def file_name(text: str, taken: Collection[str] = ()) -> str:
     return found
 
 
-def shorten(text: str, width: int = _LONGEST_LABEL) -> str:
-    """Returns `text` as one line of at most `width` characters, cut in its middle where longer."""
-    text = ' '.join(printable(text).split())
-    if len(text) <= width:
-        return text
-    # What tells names apart stands at their beginning or end.
-    head = (2 * width) // 3
-    return f'{text[:head].rstrip()}…{text[len(text) - (width - 1 - head) :].lstrip()}'
-
-
-def short_labels(full: Mapping[str, str], width: int = _LONGEST_LABEL) -> dict[str, str]:
+def short_labels(full: Mapping[str, str], width: int = LONGEST_LABEL) -> dict[str, str]:
     """Returns key -> shortened label; labels that shortening makes alike are numbered.
 
     Args:
@@ -192,7 +187,13 @@ def shortened_sentence(pairs: Iterable[tuple[str, str]]) -> str:
 class Finished:
     """A `section.Figure`, drawn: as SVG text, and as PNG of 200 dots an inch.
 
-    `name` is that of its files, without ending: letters, digits and '_'.
+    Attributes:
+      name: that of its files, without ending: letters, digits and '_'.
+      title: what it shows.
+      caption: how to read it.
+      svg: the drawing as a file.
+      png: the same.
+      meaning: id in the SVG -> what stands there; see `marks.describe`.
     """
 
     name: str
@@ -200,67 +201,25 @@ class Finished:
     caption: str
     svg: str
     png: bytes
-
-    def inline_svg(self) -> str:
-        """Returns the SVG to put into a page: theme colours, and ids that no other figure has.
-
-        Read and written as XML, so that what a label says is text in the page too.
-        """
-        out = io.StringIO()
-        writer = _Inline(out, self.name, printable(self.title))
-        sax.parseString(self.svg[self.svg.index('<svg') :].encode(), writer)
-        return out.getvalue()
+    meaning: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
-class _Inline(saxutils.XMLGenerator):
-    """Writes an SVG file's elements as part of a page, under an accessible name."""
+def finish(
+    name: str,
+    title: str,
+    caption: str,
+    drawing: Drawing,
+    describe: Callable[[Drawing], Mapping[str, Mapping[str, str]]] = lambda _: {},
+) -> Finished:
+    """Turns a drawing into files; equal drawings give equal bytes.
 
-    _LEFT_OUT = ('metadata', 'style')  # Who made it; and rules that would hold for the whole page.
-
-    def __init__(self, out: io.StringIO, name: str, title: str):
-        super().__init__(out, 'utf-8', short_empty_elements=True)
-        self._name, self._title = name, title
-        self._within = 0  # Depth inside of an element that is left out.
-        self._root = True
-
-    def startDocument(self) -> None:
-        pass  # A page has its own beginning.
-
-    def startElement(self, name: str, attrs: Any) -> None:
-        if self._within or name in self._LEFT_OUT:
-            self._within += 1
-            return
-        changed = {key: self._attribute(key, value) for key, value in attrs.items()}
-        if self._root:
-            # Fixed lengths would keep the drawing from shrinking with the page; the view box stays.
-            changed = {k: v for k, v in changed.items() if k not in ('width', 'height')}
-            changed |= {'role': 'img', 'aria-label': self._title}
-            self._root = False
-        super().startElement(name, xmlreader.AttributesImpl(changed))
-
-    def endElement(self, name: str) -> None:
-        if self._within:
-            self._within -= 1
-        else:
-            super().endElement(name)
-
-    def characters(self, content: str) -> None:
-        if not self._within:
-            super().characters(content)
-
-    def _attribute(self, key: str, value: str) -> str:
-        if key == 'id':
-            return f'{self._name}-{value}'
-        if key in ('href', 'xlink:href'):
-            return f'#{self._name}-{value[1:]}' if value.startswith('#') else value
-        value = value.replace('url(#', f'url(#{self._name}-')
-        for fixed, themed in _THEMED.items():
-            value = value.replace(fixed, themed)
-        return value
-
-
-def finish(name: str, title: str, caption: str, drawing: Drawing) -> Finished:
-    """Turns a drawing into files; equal drawings give equal bytes."""
+    Args:
+      name: that of its files.
+      title: what it shows.
+      caption: how to read it.
+      drawing: the drawing.
+      describe: says of a drawing that is laid out what stands where; see `marks.describe`.
+    """
     svg, png = io.StringIO(), io.BytesIO()
     for axes in drawing.axes:
         if axes.axison and not axes.has_data():
@@ -274,10 +233,11 @@ def finish(name: str, title: str, caption: str, drawing: Drawing) -> Finished:
         if engine is not None:
             engine.execute(drawing)
             drawing.set_layout_engine('none')
+        meaning = describe(drawing)
         drawing.savefig(svg, format='svg', metadata={'Date': None}, dpi=150)
         drawing.savefig(png, format='png', dpi=200, metadata={'Software': None})
     # A machine without the font that the lengths were measured with falls back to a similar one.
     text = svg.getvalue().replace(
         "font-family: 'DejaVu Sans'", "font-family: 'DejaVu Sans', Verdana, sans-serif"
     )
-    return Finished(name, title, caption, text, png.getvalue())
+    return Finished(name, title, caption, text, png.getvalue(), meaning)

@@ -23,6 +23,8 @@ WIDE = 20
 # A line explains so much of the mean curve, or is said to be none.
 LEAST_EXPLAINED = 0.9
 _FEWEST_VALUES = 3
+# A group that differs from the others in that nothing of it was changed.
+AS_REFERENCE = 'as the reference'
 _KEYS = ['dial', 'group', 'test_distribution', 'metric']
 _TABLE = (
     'dial group condition value reference test_distribution metric mean std mean_low mean_high '
@@ -223,13 +225,20 @@ def _groups(
         told = {tuple(key[j] for j in telling) for key in kept}
         if len({tuple(key[j] for j in [*telling, i]) for key in kept}) > len(told):
             telling.append(i)
+    base = fields.get(comparison.reference(study))
+    held = {i: comparison.chosen(base, rest[i]) for i in telling} if base else {}
+    away = {key: [i for i in telling if key[i] != held.get(i)] for key in kept}
+    # Where one thing at a time was changed, that one is what tells a group.
+    single = len(telling) > 1 and all(len(own) <= 1 for own in away.values())
     found: dict[str, Group] = {}
 
     def place(group: tuple[tuple, list[str]]) -> list[float]:
         return [numeric[rest[i]].get(group[1][0], 0.0) for i in telling]
 
     for key, names in sorted(kept.items(), key=place):
-        label = ', '.join(named(study, names[0], rest[i], key[i]) for i in telling)
+        said = away[key] if single else telling
+        label = ', '.join(named(study, names[0], rest[i], key[i]) for i in said)
+        label = label if label or not single else AS_REFERENCE
         # Laws of other tables may be called the same.
         label = f'{label} #{len(found) + 1}' if label in found else label
         names.sort(key=lambda name: (math.isnan(values[name]), values[name]))

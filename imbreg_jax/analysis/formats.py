@@ -12,6 +12,7 @@ from typing import Any
 
 UNDEFINED = 'n/a'
 NOTHING = '—'
+LONGEST_LABEL = 44
 # Of what is less, three decimals show no digit.
 _HIDDEN = 0.0005
 _MOST_DECIMALS = 9
@@ -31,6 +32,16 @@ def printable(text: str) -> str:
     spaces; escapes, marks of direction, lone surrogates and the like become U+FFFD.
     """
     return text if text.isprintable() else ''.join(map(_printed_as, text))
+
+
+def shorten(text: str, width: int = LONGEST_LABEL) -> str:
+    """Returns `text` as one line of at most `width` characters, cut in its middle where longer."""
+    text = ' '.join(printable(text).split())
+    if len(text) <= width:
+        return text
+    # What tells names apart stands at their beginning or end.
+    head = (2 * width) // 3
+    return f'{text[:head].rstrip()}…{text[len(text) - (width - 1 - head) :].lstrip()}'
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -34,6 +34,10 @@ NO_REMEDY = 'no remedy'
 # validation images of its test laws too.
 CRITERION = 'validation_mse'
 BETTER, WORSE, SAME, UNDECIDED = 'better', 'worse', 'same within the margin', 'undecided'
+# What tables call the number of each.
+COUNTED = dict(
+    zip(('better', 'worse', 'same', 'undecided'), (BETTER, WORSE, SAME, UNDECIDED), strict=True)
+)
 MANY = 'mae_many'
 # From what training had nothing of to what it had some of: the first that a test law has is what is
 # rarest there.
@@ -565,14 +569,7 @@ def summary(
             'ratio': math.exp(mean.mean()) if mean.size and remedy else math.nan,
             'low': math.exp(low) if remedy else math.nan,
             'high': math.exp(high) if remedy else math.nan,
-            **{
-                key: counts.get(verdict, 0)
-                for key, verdict in zip(
-                    ('better', 'worse', 'same', 'undecided'),
-                    (BETTER, WORSE, SAME, UNDECIDED),
-                    strict=True,
-                )
-            },
+            **{key: counts.get(verdict, 0) for key, verdict in COUNTED.items()},
             **dict(zip(('rank', 'rank_low', 'rank_high'), rank, strict=True)),
             'rarest': _geometric(parts['rarest']),
             'many': _geometric(parts['many']),
@@ -590,6 +587,53 @@ def summary(
     made_of['size'] = made_of['ratio'].where(made_of['remedy'] != '', 1.0)
     made_of = made_of.sort_values(['place', 'rank', 'size'], kind='stable')
     return made_of.drop(columns=['place', 'size']).reset_index(drop=True)
+
+
+def answers(
+    study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
+) -> pd.DataFrame:
+    """Returns whether anything helps at each place, and what helps most there.
+
+    That is the least ratio of those that are shown to be better. As it is the best of many, its
+    interval holds for all of them at once (Bonferroni): each is at the level over their number.
+
+    Args:
+      study: the loaded study.
+      found: its `places`.
+      frame: their `table`.
+      test: a test law.
+      metric: an error.
+
+    Returns:
+      A row per place: setting, law, compared (how many remedies are), better, worse, same,
+      undecided (how many, by verdict), best (the remedy that helps most; '' where none is shown
+      to), of it condition, ratio, low and high, NaN or '' where there is none; source.
+    """
+    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+    rows = []
+    for place in found:
+        here = (own['setting'] == place.setting) & (own['law'] == place.law)
+        part = own[here & (own['remedy'] != '')]
+        counts = part['verdict'].value_counts()
+        row: dict[str, Any] = {'setting': place.setting, 'law': place.law, 'compared': len(part)}
+        row |= {key: counts.get(verdict, 0) for key, verdict in COUNTED.items()}
+        row |= {'best': '', 'condition': '', 'ratio': math.nan, 'low': math.nan, 'high': math.nan}
+        row['source'] = (
+            f'results.csv: predictor=cnn, test_distribution={test}, metric={metric}, conditions '
+            f'{", ".join(entry.condition for entry in place.entries)}'
+        )
+        helping = part[part['verdict'] == BETTER]
+        if len(helping):
+            best = helping.loc[helping['ratio'].astype(float).idxmin()]
+            logs = _log_ratio(
+                study, best['condition'], place.entries[0].condition, test, metric
+            ).to_numpy()
+            level = comparison.level(study) / len(part)
+            low, high = statistics.mean_interval(logs, 1 - level)
+            row |= {'best': best['remedy'], 'condition': best['condition'], 'ratio': best['ratio']}
+            row |= {'low': math.exp(low), 'high': math.exp(high)}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _log_ratio(study: FinishedStudy, first: str, second: str, test: str, metric: str) -> pd.Series:

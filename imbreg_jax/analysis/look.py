@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas
-from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, ticker
+from imbreg_jax.analysis import canvas, marks
+from imbreg_jax.analysis.canvas import BACKGROUND, MUTED, Axes, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Figure, only
 from imbreg_jax.study.fields import looked_up
@@ -161,7 +161,8 @@ def ratios_by_row(
     """Draws ratios with their intervals beside one another, and the margin behind them.
 
     Args:
-      rows: with columns panel, row, series, ratio, low and high.
+      rows: with columns panel, row, series, ratio, low and high; and remedy (what to call it)
+        where they are of some.
       panels: from left to right.
       names: row -> what to call it, from top to bottom.
       series: its label -> how it is drawn.
@@ -182,11 +183,13 @@ def ratios_by_row(
             y = np.array([order.index(row) for row in part['row']], float)
             y += 0.8 * ((k + 0.5) / len(series) - 0.5)
             middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
-            axes.errorbar(
+            bars = axes.errorbar(
                 middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
                 marker=style.marker, markersize=3.6, elinewidth=1.1, label=one,
-                markerfacecolor='white' if one in open_markers else style.color,
+                markerfacecolor=BACKGROUND if one in open_markers else style.color,
             )  # fmt: skip
+            if 'remedy' in part:
+                marks.shows(bars, remedy=list(part['remedy']))
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set(ylim=(len(order) - 0.5, -0.5))

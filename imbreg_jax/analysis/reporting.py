@@ -1,11 +1,12 @@
 """Puts the sections of a study together: files, one self-contained page, terminal text."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from imbreg_jax.analysis import canvas, folder, loading
+from imbreg_jax.analysis import canvas, folder, loading, marks, summary
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.render import csv, html, markdown, terminal
@@ -26,10 +27,22 @@ class Report:
     study: FinishedStudy
     contents: Mapping[str, Content]
 
-    def terminal_summary(self) -> str:
-        """Returns each section's sentence as text for a terminal, 25 lines at most."""
-        headlines = [content.headline for content in self.contents.values()]
-        return terminal.summary(headlines, f'Report: {self.path}')
+    def terminal_summary(
+        self, verbose: bool = False, colour: bool = False, width: int = terminal.WIDTH
+    ) -> str:
+        """Returns what the study answers as text for a terminal.
+
+        Args:
+          verbose: whether every section is heard, and the table is that of all results; otherwise
+            there are 25 lines at most.
+          colour: whether verdicts are coloured.
+          width: characters of a line.
+        """
+        shown = summary.summary(self.study, self.contents, verbose)
+        if verbose:
+            return terminal.summary(shown, f'Report: {self.path}', colour, width, math.inf)
+        last = f'Report: {self.path} (more of it here with --verbose)'
+        return terminal.summary(shown, last, colour, width)
 
 
 def build(
@@ -61,8 +74,8 @@ def build(
     study = loading.load(paths)
     folder.check(out, paths)
     applying = [section for section in sections if section.applies(study)]
-    contents = {section.name: section.build(study) for section in applying}
     _refuse_twice('section', [section.name for section in applying])
+    contents = contents_of(study, applying)
     tables = [t for content in contents.values() for t in content.tables if len(t.frame)]
     _refuse_twice('table', [table.name for table in tables])
     files: dict[str, str | bytes] = {}
@@ -77,7 +90,9 @@ def build(
             with canvas.settings():
                 drawing = figure.draw()
             taken.append(canvas.file_name(figure.name, taken))
-            finished = canvas.finish(taken[-1], figure.title, figure.caption, drawing)
+            finished = canvas.finish(
+                taken[-1], figure.title, figure.caption, drawing, marks.describe
+            )
             files[f'figures/{taken[-1]}.svg'] = finished.svg
             files[f'figures/{taken[-1]}.png'] = finished.png
             drawn[name].append(finished)
@@ -90,6 +105,11 @@ def build(
         },
     )
     return Report(out / 'report.html', study, contents)
+
+
+def contents_of(study: FinishedStudy, sections: Sequence[Section] = SECTIONS) -> dict[str, Content]:
+    """Returns name of a section -> what it says, for the sections that apply, in order."""
+    return {section.name: section.build(study) for section in sections if section.applies(study)}
 
 
 def _refuse_twice(what: str, names: Sequence[str]) -> None:

@@ -4,8 +4,9 @@ A section is one value. `build` of this package takes any tuple of them, so a ne
 a function from `FinishedStudy` to `Content` and an entry in that tuple.
 """
 
+import collections
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from imbreg_jax.analysis import formats
 from imbreg_jax.analysis.finished import FinishedStudy
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+    from imbreg_jax.analysis.canvas import Drawing
 
 # What a page shows of a large table; its CSV file holds all of it.
 MOST_ROWS = 200
@@ -59,7 +60,7 @@ class Table:
       frame: the values; the CSV file is this frame.
       columns: what of it is shown, in order.
       notes: sentences below it.
-      folded: whether a page shows it only when asked to.
+      evidence: whether it stands behind what others say, and so comes after them.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Table:
     frame: pd.DataFrame
     columns: Sequence[Column]
     notes: Sequence[str] = ()
-    folded: bool = False
+    evidence: bool = False
 
     @property
     def headings(self) -> list[str]:
@@ -103,6 +104,37 @@ class Figure:
     draw: 'Callable[[], Drawing]'
 
 
+# What several of a kind are called.
+_PLURALS = {'stands': 'stand', 'fails': 'fail', 'differs': 'differ'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Badge:
+    """Verdicts of one kind, to be seen at a glance.
+
+    Attributes:
+      status: the kind, whose first word decides the colour, as in a table's `formats.STATUS`.
+      count: how many there are.
+      of: what they are on, such as a claim; '' for all that a section compares.
+    """
+
+    status: str
+    count: int = 1
+    of: str = ''
+
+    @property
+    def text(self) -> str:
+        """What is written on it."""
+        many = self.status if self.count == 1 else _PLURALS.get(self.status, self.status)
+        return f'{self.count:,} {many}'
+
+
+def counted(verdicts: Iterable[str], kinds: Sequence[str]) -> list[Badge]:
+    """Returns a badge for each of the kinds that some of the verdicts are of."""
+    counts = collections.Counter(verdicts)
+    return [Badge(kind, counts[kind]) for kind in kinds if counts[kind]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Content:
     """What a section says of a study.
@@ -110,14 +142,18 @@ class Content:
     Attributes:
       headline: the sentence that a reader in a hurry takes away.
       tables: in reading order; those without rows are left out.
-      figures: in reading order.
+      figures: in reading order; the first stands beside the headline.
       notes: paragraphs on how to read them.
+      badges: the verdicts that it gives.
+      copies: (what, text) that a reader may want to take along, such as a citation.
     """
 
     headline: str
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
+    badges: Sequence[Badge] = ()
+    copies: Sequence[tuple[str, str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,6 +45,15 @@ _PRECISION = flags.DEFINE_enum(
 _OUT = flags.DEFINE_string('out', None, 'Folder for benchmark.json and benchmark.md.')
 
 
+# Which of `torch_loops` -> what tables call it, images of its training set, networks (0: a core's).
+_TORCH = {
+    'plain': ('PyTorch, the eager loop, all cores', 5000, 1),
+    'compiled': ('PyTorch, the eager loop under torch.compile, all cores', 5000, 1),
+    'stacked': ('PyTorch, ten networks at once by torch.func, all cores', 1000, 10),
+    'best': ('PyTorch, the best we could write, a network a core', 10000, 0),
+}
+
+
 def torch_rate(which: str, images: int, networks: int) -> float:
     """Images a second of the PyTorch baseline, in a process of its own, training time only.
 
@@ -210,21 +219,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
 def _against_torch(training: ours.Training) -> dict[str, Any]:
     """Rounds of PyTorch and ours in turn."""
     cores = usable_cores()
-    measured: dict[str, list[float]] = {'ours': [], 'plain': [], 'best': []}
+    measured: dict[str, list[float]] = {which: [] for which in ('ours', *_TORCH)}
+    ratios: dict[str, list[float]] = {which: [] for which in _TORCH}
     for _ in range(_ROUNDS.value):
-        for which, networks, images in (('plain', 1, 5000), ('best', cores, 10000)):
-            measured[which].append(torch_rate(which, images, networks))
+        for which, (_, images, networks) in _TORCH.items():
+            measured[which].append(torch_rate(which, images, networks or cores))
             measured['ours'].append(training.rate(_SECONDS.value))
-    ours = measured['ours']
-    ratios = {
-        'plain': [a / b for a, b in zip(ours[0::2], measured['plain'], strict=True)],
-        'best': [a / b for a, b in zip(ours[1::2], measured['best'], strict=True)],
-    }
-    names = {
-        'plain': 'PyTorch, the eager loop, all cores',
-        'best': 'PyTorch, the best we could write, a network a core',
-    }
-    rows = [['imbreg_jax', _spread(ours, 0), '1']]
-    rows += [[names[w], _spread(measured[w], 0), _spread(ratios[w])] for w in ('plain', 'best')]
+            ratios[which].append(measured['ours'][-1] / measured[which][-1])
+    rows = [['imbreg_jax', _spread(measured['ours'], 0), '1']]
+    rows += [[_TORCH[w][0], _spread(measured[w], 0), _spread(ratios[w])] for w in _TORCH]
     header = ['training', 'images/s (range)', 'imbreg_jax is faster by (range)']
     return {'rates': measured, 'ratios': ratios, 'text': [_markdown(header, rows)]}

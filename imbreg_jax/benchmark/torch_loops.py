@@ -3,9 +3,10 @@
     python -m imbreg_jax.benchmark.torch_loops --which=plain --images=50000 --epochs=1 --networks=1
     python -m imbreg_jax.benchmark.torch_loops --which=best --images=50000 --epochs=1 --networks=2
 
-Each prints one line of JSON. `plain` is the eager loop that the paper used, `best` the fastest that
-we found: on CPU one process a core, pinned to it, each with networks of its own, on CUDA all
-networks at once (see `torch_folded`).
+Each prints one line of JSON. `plain` is the eager loop that the paper used; `compiled` that loop
+under torch.compile, and `stacked` all networks at once by torch.func, each in the fastest of its
+settings here; `best` the fastest that we found: on CPU one process a core, pinned to it, each with
+networks of its own, on CUDA all networks at once (see `torch_folded`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
 from imbreg_jax.benchmark import torch_folded, torch_plain
 
 WARM_UP_STEPS = 20
+# Steps by which the fastest setting is found.
+TRIED_STEPS = 20
+WHICH = ('plain', 'compiled', 'stacked', 'best')
 
 
 def _measure_plain(images: int, epochs: int, networks: int, device: str) -> dict[str, Any]:
@@ -35,6 +40,54 @@ def _measure_plain(images: int, epochs: int, networks: int, device: str) -> dict
         'compile_seconds': warm - start,
         'final_loss': final_loss,
         'threads': torch.get_num_threads(),
+    }
+
+
+def _measure_steps(
+    which: str, images: int, epochs: int, networks: int, device: str
+) -> dict[str, Any]:
+    """Times what comes as steps, in the fastest of its settings; each is tried in a few steps."""
+    torch = torch_plain.import_torch()
+    data = torch_plain.draw_data(images, device)
+    start = time.perf_counter()
+    settings: dict[str, Callable[[], Callable[[Any], Any]]]
+    if which == 'compiled':
+        settings = {
+            'contiguous': lambda: torch_plain.compiled_step(*data),
+            'channels-last': lambda: torch_plain.compiled_step(*data, channels_last=True),
+        }
+    else:
+        settings = {
+            'eager': lambda: torch_plain.stacked_step(*data, networks),
+            'compiled': lambda: torch_plain.stacked_step(*data, networks, compiled=True),
+        }
+
+    def epoch() -> Any:
+        orders = [torch_plain.shuffled_batches(images, device) for _ in range(networks)]
+        return orders[0] if which == 'compiled' else torch.stack(orders, 1)
+
+    def run(step: Callable[[Any], Any], batches: Any) -> tuple[float, float]:
+        began = time.perf_counter()
+        for batch in batches:
+            loss = step(batch)
+        final_loss = loss.item()  # so that a device has done what it was asked for
+        return time.perf_counter() - began, final_loss
+
+    tried = {}
+    for name, make in settings.items():
+        step = make()
+        run(step, epoch()[:WARM_UP_STEPS])
+        tried[name] = run(step, epoch()[:TRIED_STEPS])[0], step
+    fastest = min(tried, key=lambda name: tried[name][0])
+    step = tried[fastest][1]
+    warm = time.perf_counter()
+    passes = [run(step, epoch()) for _ in range(epochs * (networks if which == 'compiled' else 1))]
+    return {
+        'seconds': sum(seconds for seconds, _ in passes),
+        'compile_seconds': warm - start,
+        'final_loss': passes[-1][1],
+        'threads': torch.get_num_threads(),
+        'setting': fastest,
     }
 
 
@@ -122,7 +175,7 @@ def measure(
     is no multiple of the cores, some cores idle at the end and the time includes that.
 
     Args:
-      which: 'plain' or 'best'.
+      which: one of `WHICH`.
       images: size of the training set; what does not fill a batch is left out.
       epochs: passes over it.
       networks: how many.
@@ -132,7 +185,7 @@ def measure(
     Returns:
       which, device, images_trained (over all networks and epochs), seconds (training alone,
       after warm-up, data not counted), compile_seconds (the warm-up with compilation),
-      final_loss, threads, torch (version).
+      final_loss, threads, setting (the fastest, where several were tried), torch (version).
 
     Raises:
       RuntimeError: torch is not installed.
@@ -150,6 +203,8 @@ def measure(
         torch.backends.cudnn.benchmark = True
     if which == 'plain':
         measured = _measure_plain(images, epochs, networks, device)
+    elif which in ('compiled', 'stacked'):
+        measured = _measure_steps(which, images, epochs, networks, device)
     elif device == 'cpu':
         measured = _measure_processes(images, epochs, networks)
     else:
@@ -167,7 +222,7 @@ def measure(
 def main(arguments: list[str] | None = None) -> None:
     """Measures what the command line asks for and prints it as one line of JSON."""
     parser = argparse.ArgumentParser(prog='python -m imbreg_jax.benchmark.torch_loops')
-    parser.add_argument('--which', choices=('plain', 'best'), required=True)
+    parser.add_argument('--which', choices=WHICH, required=True)
     parser.add_argument('--images', type=int, default=50_000, help='size of the training set')
     parser.add_argument('--epochs', type=int, default=1)
     parser.add_argument('--networks', type=int, default=1)

@@ -120,7 +120,8 @@ def bytes_needed(
             rendered and synthetic.draws(first),
         )  # fmt: skip
 
-    return max(of_program(program, group) for program, group in enumerate(study.programs()))
+    groups = study.programs()
+    return max(of_program(program, groups[program]) for program in parts)
 
 
 def available_bytes(devices: list[Any]) -> int:

@@ -1,8 +1,8 @@
 """Every epoch's rows while a study runs, and what is shown of them meanwhile.
 
 `checkpoints/epochs.jsonl` only grows.  A checkpoint says how many of its bytes it counts on and
-their SHA-256, and a resume cuts the rest off.  `metrics.jsonl` and the TensorBoard scalars are
-made from it: they grow with it, are cut back with it, and come out whole at the end.  Its rows also
+their SHA-256, and a resume cuts the rest off.  `metrics.jsonl` and what `tracking` shows are made
+from it: they grow with it, are cut back with it, and come out whole at the end.  Its rows also
 hold the time, which differs between a resumed and an uninterrupted study, as metrics must not.
 """
 
@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import assemble, files, tensorboard
+import pandas as pd
+
+from imbreg_jax.results import assemble, files, tensorboard, tracking
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.study import Study
 
@@ -32,11 +34,12 @@ class Journal:
         self._rows: list[dict[str, Any]] = []
         self._length = 0
         self._digest = hashlib.sha256()
-        self._events = None
+        self._trackers = tracking.outside(study, None if workdir is None else workdir.path)
         if workdir is not None:
             self._path = workdir.checkpoints / NAME
             if study.compute.tensorboard:
-                self._events = tensorboard.EventFiles(workdir.tensorboard)
+                runs = [tensorboard.of(assemble.run_columns(study, run)) for run in study.runs]
+                self._trackers.append(tensorboard.Scalars(workdir.tensorboard, runs))
 
     @property
     def rows(self) -> Sequence[dict[str, Any]]:
@@ -67,12 +70,12 @@ class Journal:
         self._rows = [json.loads(line) for line in content.splitlines()]
         self._length = len(content)
         self._digest = hashlib.sha256(content)
-        if self._workdir is None:
-            return
-        if not _holds(self._path, content):
-            files.write_bytes(self._path, content)
-        self._cut_metrics()
-        self._show_events()
+        if self._workdir is not None:
+            if not _holds(self._path, content):
+                files.write_bytes(self._path, content)
+            self._cut_metrics()
+        for tracker in self._trackers:
+            tracker.begin(self._rows)
 
     def _cut_metrics(self) -> None:
         assert self._workdir is not None
@@ -82,16 +85,6 @@ class Journal:
         if not any(_holds(path, content) for content in wanted):
             files.write_bytes(path, wanted[0])
 
-    def _show_events(self) -> None:
-        if self._events is None:
-            return
-        runs: dict[tensorboard.Of, list[dict[str, Any]]] = {
-            tensorboard.of(assemble.run_columns(self._study, run)): [] for run in self._study.runs
-        }
-        for row in self._rows:
-            runs[tensorboard.of(row)].append(row)
-        self._events.replace(runs)
-
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds an epoch's row of every run that trains, and shows them.
 
@@ -100,17 +93,15 @@ class Journal:
         """
         now = time.time()
         timed = [files.finite(row) | {'wall_time': now} for row in rows]
-        if self._workdir is None:
-            self._rows += timed
-            return
-        content = files.json_lines(timed)
-        files.append(self._path, content)
+        if self._workdir is not None:
+            content = files.json_lines(timed)
+            files.append(self._path, content)
+            self._length += len(content)
+            self._digest.update(content)
+            files.append(self._workdir.metrics, _metrics(timed))
         self._rows += timed
-        self._length += len(content)
-        self._digest.update(content)
-        files.append(self._workdir.metrics, _metrics(timed))
-        if self._events is not None:
-            self._events.append(timed)
+        for tracker in self._trackers:
+            tracker.add(timed)
 
     def mark(self) -> dict[str, Any]:
         """What a position holds of the rows so far, which are then on the disk.
@@ -123,16 +114,20 @@ class Journal:
                 os.fsync(file.fileno())
         return {'bytes': self._length, 'sha256': self._digest.hexdigest()}
 
-    def finish(self) -> None:
-        """Writes metrics.jsonl whole, in the study's order, and sees to the TensorBoard files.
+    def finish(self, results: pd.DataFrame) -> None:
+        """Writes metrics.jsonl whole, in the study's order, and sees to what is shown elsewhere.
+
+        Args:
+          results: the rows of results.csv.
 
         Raises:
           OSError: a file cannot be written or the disk is full.
         """
-        assert self._workdir is not None
-        rows = assemble.in_order(self._study, self._rows)
-        files.write_bytes(self._workdir.metrics, _metrics(rows))
-        self._show_events()
+        if self._workdir is not None:
+            rows = assemble.in_order(self._study, self._rows)
+            files.write_bytes(self._workdir.metrics, _metrics(rows))
+        for tracker in self._trackers:
+            tracker.finish(self._rows, results)
 
     def _read(self, length: int) -> bytes:
         if not length:

@@ -10,12 +10,17 @@ from imbreg_jax.results import files, kept_tables
 # What a finished study is told by; all else is made from these.
 RESULT_FILES = ('metrics.jsonl', 'results.csv', 'predictions.npz', 'weights.npz')
 FILES = ('config.json', 'plan.json', *RESULT_FILES, 'report.html')
-FOLDERS = ('checkpoints', 'tables', 'figures', 'tensorboard', 'profile', kept_tables.FOLDER)
+SHARDS = 'shards'
+FOLDERS = (
+    'checkpoints', 'tables', 'figures', 'tensorboard', 'profile', kept_tables.FOLDER, SHARDS
+)  # fmt: skip
+# What is left of a shard, beside a file for each of its units.
+SHARD_FILES = ('metrics.jsonl', 'results.csv')
 LOCK = '.lock'
 # Files that a killed process may leave half-written: where, and what they were to be called.
 _WRITTEN = {
     '.': re.compile('|'.join(map(re.escape, FILES))),
-    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl'),
+    'checkpoints': re.compile(r'unit_\d+\.npz|epochs\.jsonl|tracking\.json'),
     'tables': re.compile(r'.+\.(md|csv)'),
     'figures': re.compile(r'.+\.(svg|png)'),
     'tensorboard/*/*': re.compile(r'events\..+'),
@@ -28,6 +33,10 @@ _FIRST = re.compile(rf'{re.escape(LOCK)}|config\.json')
 
 class WorkdirError(RuntimeError):
     """A workdir that cannot be used; the text is one sentence that says what to do."""
+
+
+class InUseError(WorkdirError):
+    """A workdir that a live process uses."""
 
 
 def refuse_name(named: str) -> None:
@@ -53,14 +62,22 @@ def refuse_name(named: str) -> None:
         ) from None
 
 
-def refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path, of_shards: bool = False) -> None:
     """Refuses a folder without a config.json that is neither new nor empty.
+
+    Args:
+      folder: the folder.
+      of_shards: whether it may hold shards.
 
     Raises:
       WorkdirError: it holds files of somebody else, or a workdir's without its config.json.
       OSError: it cannot be read or is no folder.
     """
     held = files.foreign(folder, _FIRST)
+    if held == [SHARDS]:
+        if of_shards:
+            return
+        raise WorkdirError(unmerged(folder))
     if held:
         ours = [name for name in held if name in (*FILES, *FOLDERS)]
         back = ', or, if it is a workdir, put its config.json back' if ours else ''
@@ -69,6 +86,15 @@ def refuse_foreign(folder: Path) -> None:
             'what study, so nothing in it is touched; name a new or an empty folder with '
             f'--workdir=DIR{back}'
         )
+
+
+def unmerged(folder: Path) -> str:
+    """What to do about a workdir that holds a study's shards, where a whole one is wanted."""
+    return (
+        f'workdir {folder} holds shards of a study; start those that are missing with '
+        f'--shard=NUMBER/OF, merge them with python -m imbreg_jax.merge --workdir={folder}, or '
+        'name another with --workdir=DIR'
+    )
 
 
 def refuse_other_kinds(folder: Path) -> None:

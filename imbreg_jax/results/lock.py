@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results.layout import LOCK, WorkdirError
+from imbreg_jax.results.layout import LOCK, InUseError, WorkdirError
 
 _NOTE = re.compile(r'process \d+ on [^\n]{0,500}')
 
@@ -55,7 +55,8 @@ class Lock:
           since: the time.
 
         Raises:
-          WorkdirError: a live process has it, or the file is not of a study.
+          InUseError: a live process has it.
+          WorkdirError: the file is not of a study.
           OSError: the disk is full.
         """
         self._acquire()
@@ -87,7 +88,7 @@ class Lock:
                 return
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise WorkdirError(
+            raise InUseError(
                 f'workdir {self._folder} is in use by a live process '
                 f'({self._read_note() or "unknown"}); wait for it, or name another with '
                 '--workdir=DIR'

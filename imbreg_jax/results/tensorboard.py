@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imbreg_jax.results import files
+import pandas as pd
 
-# What a row says of itself; all else of it are scalars.
-_NO_SCALARS = ('condition', 'train_distribution', 'repeat', 'member', 'epoch', 'wall_time')
+from imbreg_jax.results import files
+from imbreg_jax.results.tracking import NO_NUMBERS, Rows
+
 _MARK = 'imbreg_jax'
 # Also what a killed process left of one.
 _OURS = re.compile(rf'\.?events\.out\.tfevents\.\d+\.\d{{6}}\..*\.{_MARK}(\.[0-9a-f]+\.partial)?')
@@ -30,6 +31,34 @@ Of = tuple[str, int, int | None]
 def of(row: Mapping[str, Any]) -> Of:
     """The run that an epoch's row is of."""
     return row['condition'], row['repeat'], row.get('member')
+
+
+class Scalars:
+    """The event files of a study, as a `tracking.Tracker`; they are the study's own.
+
+    So what keeps them from being written is an error, and a resume cuts them back.
+    """
+
+    def __init__(self, folder: Path, runs: Sequence[Of]):
+        """Args: their folder, and the study's runs."""
+        self._files = EventFiles(folder)
+        self._runs = runs
+
+    def begin(self, rows: Rows) -> None:
+        """Makes the files hold these rows and no others."""
+        runs: dict[Of, list[dict[str, Any]]] = {run: [] for run in self._runs}
+        for row in rows:
+            runs[of(row)].append(dict(row))
+        self._files.replace(runs)
+
+    def add(self, rows: Rows) -> None:
+        """Adds an epoch's rows."""
+        self._files.append([dict(row) for row in rows])
+
+    def finish(self, rows: Rows, results: pd.DataFrame) -> None:
+        """Sees to it that the files hold all rows."""
+        del results
+        self.begin(rows)
 
 
 class EventFiles:
@@ -134,7 +163,7 @@ def _encode(rows: Sequence[dict[str, Any]], begins: bool) -> bytes:
         values = [
             summary_pb2.Summary.Value(tag=name, simple_value=value)
             for name, value in row.items()
-            if name not in _NO_SCALARS and value is not None
+            if name not in NO_NUMBERS and value is not None
         ]
         summary = summary_pb2.Summary(value=values)
         events.append(

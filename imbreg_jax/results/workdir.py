@@ -4,15 +4,17 @@ import errno
 import hashlib
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from imbreg_jax.compute import environment
 from imbreg_jax.results import checkpoints, files, kept_tables, layout
-from imbreg_jax.results.layout import RESULT_FILES, WorkdirError
+from imbreg_jax.results.layout import RESULT_FILES, SHARD_FILES, WorkdirError
 from imbreg_jax.results.lock import Lock
 from imbreg_jax.results.provenance import git_commit, now, versions
-from imbreg_jax.study import Study, adopt, differences, restore
+from imbreg_jax.study import Run, Study, adopt, differences, restore
+from imbreg_jax.study.shards import Shard
 
 FORMAT = 1
 # Fields of a plan that change no number.
@@ -26,11 +28,25 @@ class Workdir:
       path: the folder; the other paths are its files.
       held: what config.json holds once `check` has read it, or None.
       killed: who was using the folder before and ended without a word, or ''.
+      shard: which of a study's shards it is the folder of, or None.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        """Args: the folder; made when entered."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        shard: Shard | None = None,
+        of_shards: bool = False,
+    ):
+        """Makes nothing yet.
+
+        Args:
+          path: the folder; made when entered.
+          shard: which of a study's shards it is for; None for a whole study.
+          of_shards: whether it holds a study's shards, and will hold what is merged of them.
+        """
         self._named = os.fspath(path)
+        self.shard = shard
+        self._of_shards = of_shards
         self.path = Path(path)
         self.config = self.path / 'config.json'
         self.plan = self.path / 'plan.json'
@@ -51,8 +67,8 @@ class Workdir:
         Looks before it touches: a folder that holds anything and is no workdir stays as it is.
 
         Raises:
-          WorkdirError: it holds files of somebody else, cannot be written, or a live process uses
-            it.
+          InUseError: a live process uses it.
+          WorkdirError: it holds files of somebody else or cannot be written.
           OSError: the disk is full.
         """
         try:
@@ -84,7 +100,7 @@ class Workdir:
         """
         layout.refuse_name(self._named)
         if not os.path.lexists(self.config):
-            layout.refuse_foreign(self.path)
+            layout.refuse_foreign(self.path, self._of_shards)
             return
         read_config(self.config)
         layout.refuse_other_kinds(self.path)
@@ -118,8 +134,8 @@ class Workdir:
           The study as it goes on here: what has been called something once keeps that name.
 
         Raises:
-          WorkdirError: it holds another config, a format that this version does not know, or
-            checkpoints of which nothing says to what config or plan they belong.
+          WorkdirError: it holds another config, another part of one, a format that this version
+            does not know, or checkpoints of which nothing says to what config or plan they belong.
         """
         begun = self.begun()
         if not self.config.exists():
@@ -130,6 +146,7 @@ class Workdir:
                 )
             return study
         held = read_config(self.config)
+        self._refuse_other_parts(held)
         try:
             before = restore(held)
             changed = differences(before, study)
@@ -145,6 +162,29 @@ class Workdir:
             )
         self.held = held
         return adopt(study, before)
+
+    def _refuse_other_parts(self, held: dict[str, Any]) -> None:
+        """Refuses a shard for a whole study, a whole study for shards, and the like."""
+        part = held.get('shard')
+        if self.shard is None and part is not None:
+            raise WorkdirError(
+                f'workdir {self.path} is that of shard {part["number"]} of {part["of"]} of a '
+                "study; name the study's own with --workdir=DIR"
+            )
+        if self.shard is not None and (
+            part is None or (part['number'], part['of']) != tuple(self.shard)
+        ):
+            raise WorkdirError(
+                f'{self.path} is not the folder of shard {self.shard.number} of {self.shard.of}, '
+                'as its name says; put it back where it was, or remove it'
+            )
+        if self._of_shards and 'shards' not in held:
+            raise WorkdirError(
+                f'workdir {self.path} holds a study that was begun whole; go on without shards '
+                '(--shard=1/1), or name another with --workdir=DIR'
+            )
+        if 'shards' in held and not self._of_shards and self._damaged(held) != []:
+            raise WorkdirError(layout.unmerged(self.path))
 
     def begun(self) -> bool:
         """Whether anything trained is kept here."""
@@ -192,6 +232,7 @@ class Workdir:
         backend: str,
         timing: dict[str, Any],
         finished: bool = False,
+        units: Sequence[Sequence[Run]] = (),
     ) -> None:
         """Writes config.json: the resolved config, and on what it ran.
 
@@ -201,6 +242,7 @@ class Workdir:
           backend: 'cpu', 'gpu' or 'tpu'.
           timing: when it started and what it took.
           finished: whether the result files are complete; their digests are then kept.
+          units: of a finished shard, the runs of each unit, in whose files their arrays are.
         """
         here = {
             'versions': versions(),
@@ -239,9 +281,13 @@ class Workdir:
             # Under which versions and where it was trained, part by part; mostly one entry.
             'history': history,
         }
+        if self.shard is not None:
+            runs = [[list(map(int, run)) for run in unit] for unit in units]
+            held['shard'] = self.shard._asdict() | {'units': runs}
         if finished:
-            held['finished'] = {name: files.sha256(self.path / name) for name in RESULT_FILES}
-        self._write(held)
+            self.finish(held)
+        else:
+            self.write_held(held)
         # After config.json: without it nothing says that the folder is a workdir.
         kept_tables.write(self.path, study)
 
@@ -250,15 +296,18 @@ class Workdir:
         assert self.held is not None
         analysis = {key: study.resolved[key] for key in ('name', 'analysis')}
         if self.held['config'] | analysis != self.held['config']:
-            self._write(self.held | {'config': self.held['config'] | analysis})
+            self.write_held(self.held | {'config': self.held['config'] | analysis})
 
     def damaged(self) -> list[str] | None:
         """Which result files of a finished study changed since; None where it is not finished."""
-        digests = (self.held or {}).get('finished')
+        return self._damaged(self.held or {})
+
+    def _damaged(self, held: dict[str, Any]) -> list[str] | None:
+        digests = held.get('finished')
         if not isinstance(digests, dict):
             return None
         damaged = []
-        for name in RESULT_FILES:
+        for name in result_files(held):
             try:
                 sound = files.sha256(self.path / name) == digests.get(name)
             except OSError:
@@ -267,11 +316,30 @@ class Workdir:
                 damaged.append(name)
         return damaged
 
-    def _write(self, held: dict[str, Any]) -> None:
+    def finish(self, held: dict[str, Any]) -> None:
+        """Writes config.json with this content and the digests of the result files."""
+        digests = {name: files.sha256(self.path / name) for name in result_files(held)}
+        self.write_held(held | {'finished': digests})
+
+    def write_held(self, held: dict[str, Any]) -> None:
+        """Writes config.json with this content."""
         held = {key: value for key, value in held.items() if key != 'digest'}
         held['digest'] = files.json_digest(held)
         files.write_json(self.config, held)
         self.held = held
+
+
+def result_files(held: dict[str, Any]) -> list[str]:
+    """What a study or shard is told by once it is finished, from its config.json's content."""
+    if 'shard' not in held:
+        return list(RESULT_FILES)
+    units = [unit_name(number) for number in range(len(held['shard']['units']))]
+    return [*SHARD_FILES, *units]
+
+
+def unit_name(number: int) -> str:
+    """Where in a workdir a finished unit's arrays are."""
+    return f'checkpoints/unit_{number:04d}.npz'
 
 
 def binding(plan: dict[str, Any]) -> dict[str, Any]:
@@ -326,6 +394,22 @@ def read_config(
     # Before configs had a digest, they had none.
     if held.get('digest', files.json_digest(content)) != files.json_digest(content):
         raise WorkdirError(f'{path} is not as it was written; {advice}')
+    return held
+
+
+def read_finished(folder: Path) -> dict[str, Any]:
+    """The content of the config.json of a finished study.
+
+    Raises:
+      WorkdirError: the study is not finished, or its config.json cannot be used.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise WorkdirError(f'{folder} is no folder; name that of a finished study')
+    held = read_config(folder / 'config.json', 'put it back')
+    if not isinstance(held.get('finished'), dict):
+        raise WorkdirError(
+            f'the study in {folder} is not finished; train it with the same command to its end'
+        )
     return held
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
-
-import tqdm
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -16,6 +15,8 @@ logger = logging.getLogger('imbreg_jax')
 # within an epoch where an epoch lasts longer than that.
 LEAST_SECONDS = 10.0
 MOST_SECONDS = 60.0
+# tqdm's own rate would count what compiles, and what an earlier start trained.
+_BAR = '{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}'
 
 
 class Display:
@@ -36,12 +37,8 @@ class Display:
         self._phase = ''
         self._said_at: float | None = None
         self._rated_from: tuple[float, int] | None = None
-        self._bar: Any = None
-        if _is_watched():
-            # Its text form also in notebooks: the other one needs ipywidgets, and warns without.
-            self._bar = tqdm.tqdm(
-                total=total, unit='image', unit_scale=True, dynamic_ncols=True, smoothing=0.1
-            )
+        self._rate = 0.0  # Images a second, as last known.
+        self._bar: Any = _bar(total) if _is_watched() else None
 
     def __enter__(self) -> Display:
         """Itself."""
@@ -63,7 +60,7 @@ class Display:
             return
         self._phase = text
         if self._bar is not None:
-            self._bar.set_description_str(text)
+            self._bar.set_description_str(f'{self._where()}{text}')
         elif self._program == 1 or self._is_due(LEAST_SECONDS):
             self._say(f'{text}…')
 
@@ -71,10 +68,7 @@ class Display:
         """Counts images that an earlier start trained on."""
         self._done += images
         if self._bar is not None:
-            # Not by update: that would enter the rate.
-            self._bar.n += images
-            self._bar.initial += images
-            self._bar.refresh()
+            self._bar.update(images)
 
     def trained(self, images: int, epoch: float, epochs: int, runs: int) -> None:
         """Counts a chunk.
@@ -90,35 +84,46 @@ class Display:
         if self._rated_from is None:
             # The first chunk's time is mostly compilation and says nothing of the next.
             self._rated_from = now, self._done
+        since, before = self._rated_from
+        if now > since:
+            self._rate = (self._done - before) / (now - since)
+        done = f'{epoch:.0f}' if epoch == int(epoch) else f'{epoch:.1f}'
+        text = f'epoch {done} of {epochs}{self._pace()}'
+        self._phase = 'training'
         if self._bar is not None:
-            self._phase = 'training'
-            self._bar.set_description_str('training', refresh=False)
-            self._bar.set_postfix({'epoch': f'{epoch:.1f}', 'runs': runs}, refresh=False)
+            self._bar.set_description_str(f'{self._where()}training', refresh=False)
+            self._bar.set_postfix_str(f'{text}, {runs} runs', refresh=False)
             self._bar.update(images)
             return
-        self._phase = 'training'
         is_last = epoch == epochs and self._program == self.programs
         if is_last or self._is_due(LEAST_SECONDS if epoch == int(epoch) else MOST_SECONDS):
-            done = f'{epoch:.0f}' if epoch == int(epoch) else f'{epoch:.1f}'
-            self._say(f'epoch {done} of {epochs}{self._rate(now)}')
+            self._say(text)
 
-    def _rate(self, now: float) -> str:
-        assert self._rated_from is not None
-        since, before = self._rated_from
-        if now <= since or self._done == before:
+    def _pace(self) -> str:
+        if not self._rate:
             return ''
-        rate = (self._done - before) / (now - since)
-        text = f', {rate:,.0f} images/s'
-        left = (self.total - self._done) / rate
-        return text + (f', about {_duration(left)} left' if self._done < self.total else '')
+        left = (self.total - self._done) / self._rate
+        ahead = f', about {_duration(left)} left' if self._done < self.total else ''
+        return f', {self._rate:,.0f} images/s{ahead}'
 
     def _is_due(self, seconds: float) -> bool:
         return self._said_at is None or self._clock() - self._said_at >= seconds
 
     def _say(self, text: str) -> None:
         self._said_at = self._clock()
-        where = f'program {self._program} of {self.programs}, ' if self.programs > 1 else ''
-        logger.info('%s%s', where, text)
+        logger.info('%s%s', self._where(), text)
+
+    def _where(self) -> str:
+        return f'program {self._program} of {self.programs}, ' if self.programs > 1 else ''
+
+
+def _bar(total: int) -> Any:
+    with warnings.catch_warnings():
+        # In a notebook without ipywidgets it is of text, and nobody need be told so.
+        warnings.simplefilter('ignore')
+        from tqdm.auto import tqdm
+    # Each chunk is worth a look: its words change with it.
+    return tqdm(total=total, bar_format=_BAR, dynamic_ncols=True, mininterval=0, miniters=1)
 
 
 def _is_watched() -> bool:

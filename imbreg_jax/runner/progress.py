@@ -253,7 +253,7 @@ class Progress:
 
     def _unit_path(self, number: int) -> Path:
         assert self._workdir is not None
-        return self._workdir.checkpoints / f'unit_{number:04d}.npz'
+        return self._workdir.path / workdir_lib.unit_name(number)
 
     def _unusable(self, position: dict[str, Any]) -> str | None:
         """What else a checkpoint needs and is not there as it was, or None."""

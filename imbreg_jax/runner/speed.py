@@ -16,8 +16,8 @@ _LEAST_STEPS = 500.0
 
 def work(study: Study) -> float:
     """What training a study takes, in steps of the paper's network and batch."""
-    each = [c.remedy.members * c.steps * relative_work(c) for c in study.conditions]
-    return len(study.repeats) * sum(each)
+    each = [condition.steps * relative_work(condition) for condition in study.conditions]
+    return sum(each[run.condition_index] for run in study.runs)
 
 
 def remember(devices: list[Any], steps: float, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """A study on its way: what is left to do, in which order, with how much at once."""
 
+import collections
 import contextlib
 import gc
 import logging
@@ -45,21 +46,22 @@ class StudyRun:
     def __init__(
         self,
         study: Study,
-        workdir: str | os.PathLike[str] | None = None,
+        workdir: str | os.PathLike[str] | Workdir | None = None,
         stop: StopRequest | None = None,
         report: Callable[[Path], Any] | None = None,
     ):
         """Writes nothing yet.
 
         Args:
-          study: the study.
+          study: the study, or the part of it that a shard's workdir is for.
           workdir: its folder; None leaves no files.
           stop: where a stop is asked for.
           report: makes the report of a workdir whose results are written and marked as finished;
             called last, while nobody else may use the folder.
         """
         self.study = study
-        self.workdir = None if workdir is None else Workdir(workdir)
+        named = isinstance(workdir, str | os.PathLike)
+        self.workdir: Workdir | None = Workdir(workdir) if named else workdir
         self.stop = stop or StopRequest()
         self.results: pd.DataFrame | None = None
         self.report: Any = None
@@ -104,10 +106,11 @@ class StudyRun:
 
     def _take_over(self, workdir: Workdir) -> pd.DataFrame:
         """The results of a study that was finished before."""
-        logger.info(
-            'workdir %s is finished: nothing is trained, only its report is made anew',
-            workdir.path,
-        )
+        if workdir.shard is None:
+            logger.info(
+                'workdir %s is finished: nothing is trained, only its report is made anew',
+                workdir.path,
+            )
         workdir.write_analysis(self.study)
         content = workdir_lib.read_result(workdir.path, workdir.held or {}, workdir.results.name)
         try:
@@ -126,15 +129,19 @@ class StudyRun:
         speed.remember(devices, speed.work(self.study), progress.seconds - progress.compile_seconds)
         merged = assemble.merge(self.study, progress.outcomes)
         results = assemble.results(self.study, merged)
+        progress.journal.finish(results)
         if self.workdir is not None:
-            progress.journal.finish()
-            arrays = assemble.predictions(self.study, merged)
-            files.write_arrays(self.workdir.predictions, arrays)
-            files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
+            if self.workdir.shard is None:
+                # A shard leaves its units' arrays as they are, for all to be merged.
+                arrays = assemble.predictions(self.study, merged)
+                files.write_arrays(self.workdir.predictions, arrays)
+                files.write_arrays(self.workdir.weights, assemble.weights(self.study, merged))
             files.write_bytes(self.workdir.results, files.results_csv(results))
             timing = self._timing | _took(self.study, progress)
-            names = _device_names(devices)
-            self.workdir.write_config(self.study, names, plan.platform, timing, finished=True)
+            names, units = _device_names(devices), [outcome.runs for outcome in progress.outcomes]
+            self.workdir.write_config(
+                self.study, names, plan.platform, timing, finished=True, units=units
+            )
         return results
 
     def _begin(self, plan: plan_lib.Plan, devices: list[Any]) -> None:
@@ -265,8 +272,8 @@ def _describe(study: Study, plan: plan_lib.Plan, devices: list[Any]) -> None:
         'device(s) (%s); jax %s, Python %s; about %.1f GB of memory, data set %s',
         study.name,
         len(study.runs),
-        len(study.conditions),
-        len(study.repeats),
+        len({place for place, _ in study.results}),
+        len({repeat for _, repeat in study.results}),
         len(units),
         max(len(unit.runs) for unit in units),
         len(devices),
@@ -291,6 +298,7 @@ def _say_what_ended_far_above(rows: Any) -> None:
 def _took(study: Study, progress: Progress) -> dict[str, Any]:
     """What training took, for config.json; of each condition what a repeat took, all members."""
     trained = sum(map(progress.images, progress.units))
+    repeats = collections.Counter(place for place, _ in study.results)
     return {
         'finished': now(),
         'seconds': progress.seconds,
@@ -300,10 +308,11 @@ def _took(study: Study, progress: Progress) -> dict[str, Any]:
             condition.name: files.finite(
                 {
                     'images': condition.remedy.members * condition.images,
-                    'seconds': float(seconds) / len(study.repeats),
+                    'seconds': float(progress.spent[place]) / count,
                 }
             )
-            for condition, seconds in zip(study.conditions, progress.spent, strict=True)
+            for place, count in repeats.items()
+            for condition in (study.conditions[place],)
         },
     }
 

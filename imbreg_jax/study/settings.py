@@ -357,6 +357,20 @@ class ComputeSettings:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class LogSettings:
+    """Where else the numbers of epochs go."""
+
+    wandb: str = field(
+        '', TEXT, "project of Weights & Biases that has the study as a run; '' means none", HOST
+    )
+    mlflow: str = field(
+        '', TEXT,
+        "experiment of MLflow, at MLFLOW_TRACKING_URI, that has the study as a run; '' means none",
+        HOST,
+    )  # fmt: skip
+
+
 SECTION_SETTINGS: dict[str, type] = {
     'task': TaskSettings,
     'data': DataSettings,
@@ -365,6 +379,7 @@ SECTION_SETTINGS: dict[str, type] = {
     'evaluation': EvaluationSettings,
     'analysis': AnalysisSettings,
     'compute': ComputeSettings,
+    'log': LogSettings,
 }
 SECTIONS = tuple(SECTION_SETTINGS)
 

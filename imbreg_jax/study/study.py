@@ -128,6 +128,7 @@ class Study:
         evaluation, compute: settings that all conditions share.
         resolved: the whole config as plain nested dicts and lists, ready for JSON; `resolve` makes
             an equal study from it, `restore` one without opening the files of tables.
+        part: the runs of a shard, in the order of `runs`, which are then these alone; see `shards`.
     """
 
     name: str
@@ -138,10 +139,13 @@ class Study:
     evaluation: EvaluationSettings
     compute: ComputeSettings
     resolved: dict[str, Any] = dataclasses.field(repr=False, compare=False)
+    part: tuple[Run, ...] | None = None
 
     @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
         """Every run, condition-major, members of an ensemble one after the other."""
+        if self.part is not None:
+            return self.part
         return tuple(
             Run(index, repeat, member)
             for index, condition in enumerate(self.conditions)
@@ -163,12 +167,17 @@ class Study:
         laws = [self.conditions[index].distribution.identity for index in group]
         places = {law: place for place, law in enumerate(dict.fromkeys(laws))}
         together = sorted((places[law], i) for law, i in zip(laws, group, strict=True))
-        return [
+        runs = [
             Run(index, repeat, member)
             for repeat in self.repeats
             for _, index in together
             for member in range(self.conditions[index].remedy.members)
         ]
+        return runs if self.part is None else [run for run in runs if run in self._own]
+
+    @functools.cached_property
+    def _own(self) -> frozenset[Run]:
+        return frozenset(self.runs)
 
     def programs(self) -> tuple[tuple[int, ...], ...]:
         """The conditions (by their place) in groups that share one compilation."""

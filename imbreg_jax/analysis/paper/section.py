@@ -15,7 +15,16 @@ from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.paper import claims, printed
 from imbreg_jax.analysis.paper import tables as paper_tables
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, enumerated, listed
+from imbreg_jax.analysis.section import (
+    Badge,
+    Column,
+    Content,
+    Figure,
+    Section,
+    Table,
+    enumerated,
+    listed,
+)
 from imbreg_jax.analysis.sections import comparisons, results
 
 # ------------------------------------------------------------------------------------------------
@@ -74,7 +83,7 @@ def _verdicts(found: pd.DataFrame) -> Table:
         Column('reason', 'because', formats.TEXT),
         Column('note', 'what could have been shown', formats.TEXT),
     ]
-    return Table('verdicts', 'The numbers behind the verdicts', frame, columns, folded=True)
+    return Table('verdicts', 'The numbers behind the verdicts', frame, columns, evidence=True)
 
 
 def evidence_frame(found: Sequence[claims.Verdict]) -> pd.DataFrame:
@@ -104,7 +113,7 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
         *comparisons.statistics_columns(),
     ]
     title = 'Every comparison behind the verdicts: first to second, one-sided'
-    return Table('evidence', title, evidence_frame(found), columns, folded=True)
+    return Table('evidence', title, evidence_frame(found), columns, evidence=True)
 
 
 def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
@@ -200,6 +209,9 @@ def _row(
     return results.Row(canvas.wrap(label, look.TICK_WIDTH), condition, test, cells)
 
 
+_FIRST = 'figure_7_performance_on_u1_10'
+
+
 def _figures(study: FinishedStudy) -> list[Figure]:
     titles, labels = look.titles(study), look.test_labels(study)
     like = set(paper_tables.as_printed(study))
@@ -232,7 +244,7 @@ def _figures(study: FinishedStudy) -> list[Figure]:
             add(f'figure_{number}_performance_{law}', heading, rows, [*labels])
     if baseline:
         heading = f'Figure 7: all networks, tested on {labels[baseline]}'
-        add('figure_7_performance_on_u1_10', heading, of_all(baseline), [baseline])
+        add(_FIRST, heading, of_all(baseline), [baseline])
     if study.averages_as_the_paper():
         averaged = study.averaged_tests()
         over = enumerated([labels[test] for test in averaged])
@@ -243,7 +255,8 @@ def _figures(study: FinishedStudy) -> list[Figure]:
         )
         rows = of_all(printed.ALL_TESTS)
         add('figure_8_performance_all_tests', heading, rows, averaged, more)
-    return found
+    # What the claims are about stands first; the others follow by number.
+    return sorted(found, key=lambda figure: figure.name != _FIRST)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -260,6 +273,21 @@ def headline(found: Sequence[claims.Verdict]) -> str:
         f'{counts["stands"]} stand, {counts["fails"]} fail, {counts[claims.SAME]} the same within '
         f'the margin, {counts["undecided"]} undecided.'
     )
+
+
+def badges(found: Sequence[claims.Verdict]) -> list[Badge]:
+    """Returns a badge for each claim and kind of verdict on it, of networks as they are."""
+    kinds: dict[tuple[int, str], list[claims.Verdict]] = {}
+    for verdict in found:
+        if verdict.predictor == 'cnn':
+            kinds.setdefault((verdict.claim, verdict.status), []).append(verdict)
+    several = len({verdict.variant for verdict in found}) > 1
+    result = []
+    for (_, status), own in sorted(kinds.items(), key=lambda item: item[0][0]):
+        metrics = enumerated([comparison.METRIC_NAMES[verdict.metric] for verdict in own])
+        of = own[0].statement + ('' if several else f' ({metrics})')
+        result.append(Badge(status, len(own), of))
+    return result
 
 
 _RULES = (
@@ -293,7 +321,9 @@ def _build(study: FinishedStudy) -> Content:
         for number, frame in paper_tables.paper_tables(study).items()
     ]
     tables.append(_ruled_out(study))
-    return Content(headline(found), tables, _figures(study), _notes(study, len(found)))
+    return Content(
+        headline(found), tables, _figures(study), _notes(study, len(found)), badges(found)
+    )
 
 
 SECTION = Section('paper', 'The paper', claims.applies, _build)

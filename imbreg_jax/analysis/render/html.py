@@ -13,7 +13,11 @@ import jinja2
 from imbreg_jax.analysis.canvas import Finished
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import printable
-from imbreg_jax.analysis.section import Content, Section, Table, listed
+from imbreg_jax.analysis.render import inline
+from imbreg_jax.analysis.section import Badge, Content, Section, Table, listed
+
+# Of more conditions a page's first line gives the number alone.
+_MOST_NAMED = 6
 
 
 def _printed(value: Any) -> Any:
@@ -44,10 +48,31 @@ def _environment() -> jinja2.Environment:
 def table(shown: Table) -> str:
     """Returns the table as an element of a page, safe whoever wrote its labels."""
     rows = shown.rows()
-    sources = list(dict.fromkeys(cell.source for row in rows for cell in row if cell.source))
+    found = dict.fromkeys(cell.source for row in rows for cell in row if cell.source)
+    # Each source is written once, and cells say which: many share a long one.
+    sources = {source: i for i, source in enumerate(found)}
     return (
         _environment().get_template('table.html.jinja').render(t=shown, rows=rows, sources=sources)
     )
+
+
+def _subtitle(study: FinishedStudy) -> str:
+    several = len(study.conditions) > 1
+    counts = sorted({len(study.repeats(name)) for name in study.conditions})
+    repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
+    named = f' ({listed([*study.titles.values()], "conditions")})'
+    return (
+        f'{len(study.conditions):,} condition{"s" if several else ""}'
+        f'{named if len(study.conditions) <= _MOST_NAMED else ""}, {repeats} '
+        f'repeat{"" if repeats == "1" else "s"} each; tested on '
+        f'{listed([*study.labels.values()], "laws")}.'
+    )
+
+
+def _counts(badges: Sequence[Badge]) -> list[Badge]:
+    """Returns what there is of each kind, whatever it is on."""
+    kinds = list(dict.fromkeys(badge.status for badge in badges))
+    return [Badge(kind, sum(b.count for b in badges if b.status == kind)) for kind in kinds]
 
 
 def page(
@@ -58,30 +83,25 @@ def page(
 ) -> str:
     """Returns the page of sections that apply, in order; `contents` and `drawn` are by name."""
     script, name = _file('page.js'), study.config.get('name') or 'a study'
-    several = len(study.conditions) > 1
-    counts = sorted({len(study.repeats(name)) for name in study.conditions})
-    repeats = f'{counts[0]}' if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
-    subtitle = (
-        f'{len(study.conditions):,} condition{"s" if several else ""} ('
-        f'{listed([*study.titles.values()], "conditions")}), {repeats} '
-        f'repeat{"" if repeats == "1" else "s"} each; tested on '
-        f'{listed([*study.labels.values()], "laws")}.'
-    )
     parts = [
         {
             'section': section,
             'content': contents[section.name],
             'tables': [t for t in contents[section.name].tables if len(t.frame)],
-            'figures': drawn[section.name],
+            'figures': [
+                (figure, inline.svg(figure, f's{i}f{k}-'))
+                for k, figure in enumerate(drawn[section.name])
+            ],
+            'counts': _counts(contents[section.name].badges),
         }
-        for section in sections
+        for i, section in enumerate(sections)
     ]
     return (
         _environment()
         .get_template('page.html.jinja')
         .render(
             title=f'Imbalanced targets and regression CNNs: {name}',
-            subtitle=subtitle,
+            subtitle=_subtitle(study),
             parts=parts,
             table=table,
             style=_file('page.css'),

@@ -5,10 +5,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, formats, look, statistics
+from imbreg_jax.analysis import canvas, comparison, formats, look, marks, statistics
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, listed, only
+from imbreg_jax.analysis.section import (
+    Column,
+    Content,
+    Figure,
+    Section,
+    Table,
+    counted,
+    listed,
+    only,
+)
 
 NEEDED = formats.count_or_more(statistics.MOST_REPEATS)
 DIFFERS, SAME, UNDECIDED = 'differs', 'same within the margin', 'undecided'
@@ -47,10 +56,12 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
         labels = []
         for i, row in enumerate(part.to_dict('records')):
             style = styles[row['first']]
-            axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
+            ends = axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
             filled = style.color if row['answer'] == DIFFERS else 'none'
             mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
-            axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            effect = axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
+            marks.shows(ends, kind='intervals')
+            marks.shows([ends, effect], condition=titles[row['first']])
             labels.append(look.row_label(titles[row['first']], tests[row['test_distribution']]))
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)
@@ -120,26 +131,32 @@ def _build(study: FinishedStudy) -> Content:
     frames = {p: comparison.table(study, p) for p in study.predictors}
     frames = {p: judged(frame, level) for p, frame in frames.items() if len(frame)}
     _, lone = comparison.pairs(study)
-    alone = f' Without a partner: {listed([study.titles[n] for n in lone])}.' if lone else ''
+    alone = [f'Without a partner: {listed([study.titles[n] for n in lone])}.'] if lone else []
     tables = [_table(study, frame, predictor) for predictor, frame in frames.items()]
     if 'cnn' not in frames:
-        return Content(f'No condition differs from another in one thing alone.{alone}')
+        return Content('No condition differs from another in one thing alone.', notes=alone)
     tested = sum(map(comparison.families, frames.values()))
     return Content(
-        _headline(study, frames['cnn']) + alone,
+        _headline(study, frames['cnn']),
         tables,
         _figures(study, frames['cnn']),
         [
             'Each condition is compared, for each thing that sets it apart from the reference, '
             'with the condition that differs from it in that thing alone.',
             comparison.expected_errors(0, tested, level),
+            *alone,
         ],
+        counted(_main(frames['cnn'])['answer'], (DIFFERS, SAME, UNDECIDED)),
     )
+
+
+def _main(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame['metric'].isin(_DRAWN)]
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
     """Counts the answers, and gives the largest ratio that is shown."""
-    main = frame[frame['metric'].isin(_DRAWN)]
+    main = _main(frame)
     counts = main['answer'].value_counts()
     differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
     text = (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, decomposition, formats, look
+from imbreg_jax.analysis import canvas, decomposition, formats, look, marks
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -28,7 +28,9 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
         share = [100 * p / t if t else 0.0 for p, t in zip(frame[part], total, strict=True)]
         style: Any = {'color': color, 'hatch': hatch, 'edgecolor': INK, 'linewidth': 0.4}
         label = decomposition.PART_LABELS[part]
-        axes.barh(range(len(frame)), share, left=left, height=0.72, label=label, **style)
+        bars = axes.barh(range(len(frame)), share, left=left, height=0.72, label=label, **style)
+        for bar, name in zip(bars, frame['condition'], strict=True):
+            marks.shows(bar, condition=titles[name])
         left = left + share
     for i, value in enumerate(total):
         axes.text(101.5, i, number(value, 3), va='center', fontsize=9)
@@ -61,7 +63,7 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
     ]
     suffix = '' if predictor == 'cnn' else '_calibrated'
     title = f'MSE taken apart (unit squared and share), predictor {predictor}'
-    return Table(f'decomposition{suffix}', title, frame, columns, _NOTES, folded=bool(suffix))
+    return Table(f'decomposition{suffix}', title, frame, columns, _NOTES, evidence=bool(suffix))
 
 
 _NOTES = (

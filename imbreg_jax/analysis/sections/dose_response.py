@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look
-from imbreg_jax.analysis.canvas import INK, MUTED, Axes, Drawing, colors
+from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look, marks
+from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, colors
 from imbreg_jax.analysis.dose_response import Dial, Group
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -47,7 +47,7 @@ def draw_curves(
     drawing, grid = canvas.canvas(
         height, 2 * len(metrics), sharex=True, height_ratios=(1.2, 1) * len(metrics)
     )
-    margin = comparison.margin(study)
+    margin, titles = comparison.margin(study), look.titles(study)
     # What lacks nothing is first in each group of a side.
     first = [group.conditions[bool(group.side)] for group in groups]
     laws = [study.conditions[name].train.name for name in first]
@@ -69,9 +69,10 @@ def draw_curves(
                 (ratios, against[against['ratio'].notna()], ('ratio', 'low', 'high'), None),
             ):
                 middle, low, high = (of[key].to_numpy(float) for key in keys)
-                axes.errorbar(
+                bars = axes.errorbar(
                     of['value'], middle, [middle - low, high - middle], label=name, **kind
                 )
+                marks.shows(bars, condition=list(of['condition'].map(titles)))
         ratios.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         ratios.axhline(1, color=MUTED, linewidth=0.8)
         label = comparison.METRIC_NAMES[metric]
@@ -153,7 +154,8 @@ def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> D
         for i, name in enumerate(own):
             seen, _ = np.histogram(targets.validation_targets(study, name), edges)
             held = np.flatnonzero(seen)
-            for color, width in ((INK, 4), ('white', 2)):
+            # Not of the theme: the colours beneath are the same in any.
+            for color, width in (('black', 4), ('white', 2)):
                 y = np.full(held.size, i + 0.12)
                 axes.hlines(y, edges[held], edges[held + 1], color=color, linewidth=width)
         ticks = [f'{dial.values[name]:.4g}' for name in own]
@@ -227,6 +229,7 @@ def draw_categories(
     specs = list(laws)
     styles = look.styles_of([study.conditions[name].train.name for name in laws.values()])
     labels, margin = look.law_labels(study), comparison.margin(study)
+    titles = look.titles(study)
     names = [
         canvas.wrap(name, look.TICK_WIDTH)
         for name in canvas.short_labels({group: group for group in groups}).values()
@@ -252,10 +255,11 @@ def draw_categories(
             apart = 0.7 * ((k + 0.5) / len(specs) - 0.5)
             y = part['group'].map(list(groups).index) + apart
             middle, low, high = (part[key].to_numpy(float) for key in ('ratio', 'low', 'high'))
-            axes.errorbar(
+            bars = axes.errorbar(
                 middle, y, xerr=[middle - low, high - middle], color=style.color, linestyle='',
                 marker=style.marker, markersize=5, elinewidth=1.6, label=labels[spec],
             )  # fmt: skip
+            marks.shows(bars, condition=list(part['condition'].map(titles)))
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)
         axes.set(ylim=(len(groups) - 0.5, -0.5))
@@ -339,7 +343,7 @@ def _table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> 
         'Ratios are those of the table of comparisons: to the condition that has the '
         "reference's value and is like it in everything else."
     ]
-    return Table('dose_response', 'Errors along dials', frame, columns, notes, folded=True)
+    return Table('dose_response', 'Errors along dials', frame, columns, notes, evidence=True)
 
 
 def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Table:
@@ -363,7 +367,7 @@ def _matters_table(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> Tab
     ]
     kept = [key for column in columns for key in np.atleast_1d(column.key)]
     shown = rows[[*kept, 'condition', 'test_distribution', 'repeats', 'source']]
-    return Table('when_imbalance_matters', 'When imbalance matters', shown, columns, folded=True)
+    return Table('when_imbalance_matters', 'When imbalance matters', shown, columns, evidence=True)
 
 
 def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> Table:
@@ -451,8 +455,12 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
         above[label] = (rows['low'] > 1 + margin).sum()
         within[label] = ((rows['low'] >= 1 - margin) & (rows['high'] <= 1 + margin)).sum()
     reference = study.conditions[comparison.reference(study)].train.label
-    most = known.loc[known['ratio'].idxmax()]
-    least = known[known['group'] == ordered[-1]]['ratio'].max()
+    idle = unlearnt(study, frame)
+    learnt = known[~known['group'].isin(idle)]
+    learnt = learnt if len(learnt) else known
+    most = learnt.loc[learnt['ratio'].idxmax()]
+    last = [group for group in ordered if group in set(learnt['group'])][-1]
+    least = learnt[learnt['group'] == last]['ratio'].max()
 
     def counted(counts: Mapping[str, int]) -> str:
         return enumerated([f'{count} under {label}' for label, count in counts.items()])
@@ -462,8 +470,30 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
         f'{1 + margin:g} in {counted(above)}, and within the margin in {counted(within)}. '
         f'Imbalance costs most with {most["group"]} ({number(most["ratio"], 3)} times under '
         f'{labels[most.name]}, {formats.interval(most["low"], most["high"])}) and least with '
-        f'{ordered[-1]} ({number(least, 3)} times at most).'
+        f'{last} ({number(least, 3)} times at most).'
+        + (
+            f' Networks with {enumerated(idle)} err under {reference} no less than the best '
+            'constant: what they have not learnt, imbalance cannot cost.'
+            if idle
+            else ''
+        )
     )
+
+
+def unlearnt(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+    """Returns the groups whose networks err under the reference’s law no less than a constant.
+
+    Args:
+      study: the loaded study.
+      frame: rows of `dose_response.table` of one dial, test law and metric.
+    """
+    found = []
+    for row in frame[frame['reference'].astype(bool)].to_dict('records'):
+        place = row['condition'], row['test_distribution'], row['metric']
+        constant = study.values('best_constant', *place)
+        if len(constant) and not row['mean'] < constant.mean():
+            found.append(row['group'])
+    return list(dict.fromkeys(found))
 
 
 def _build(study: FinishedStudy) -> Content:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, formats, look, statistics
+from imbreg_jax.analysis import canvas, formats, look, marks, statistics
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -97,10 +97,13 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
             low, bias, high = (
                 (scale * curve[key]).to_numpy(float) for key in ('bias_low', 'bias', 'bias_high')
             )
-            axes.plot(target, bias, label=titles[name] if axes is absolute else None, **style)
-            axes.fill_between(target, low, high, color=color, alpha=0.2, linewidth=0)
+            label = titles[name] if axes is absolute else None
+            mean = axes.plot(target, bias, label=label, **style)
+            band = axes.fill_between(target, low, high, color=color, alpha=0.2, linewidth=0)
+            marks.shows([mean, band], condition=titles[name])
         for key, thin in (('image_std', {}), ('repeat_std', {'linewidth': 0.9, 'alpha': 0.7})):
-            spread.plot(target, (percent * curve[key]).to_numpy(float), **style | thin)
+            std = spread.plot(target, (percent * curve[key]).to_numpy(float), **style | thin)
+            marks.shows(std, condition=titles[name])
     seen = frame[frame['target'] >= _SMALL_TARGET]
     bias, *spreads = (
         100 / seen['target'] * seen[key] for key in ('bias', 'image_std', 'repeat_std')
@@ -136,6 +139,7 @@ def draw_predictions(
     for axes in grid.ravel()[len(conditions) :]:
         axes.axis('off')
     for i, (axes, name) in enumerate(zip(grid.ravel(), conditions, strict=False)):
+        marks.shows(axes, condition=titles[name])
         targets, errors = dense(study, name)
         color = styles[name].color
         dots: Any = {'markersize': 1.2, 'alpha': 0.35, 'rasterized': True}
@@ -190,7 +194,7 @@ def _build(study: FinishedStudy) -> Content:
         Column('image_std', 'std between images', formats.ROUGH, source),
         Column('repeat_std', 'std between repeats', formats.ROUGH, source),
     ]
-    shown_table = Table('error_curve', 'Error by bin of the target', frame, columns, folded=True)
+    shown_table = Table('error_curve', 'Error by bin of the target', frame, columns, evidence=True)
     return Content(_headline(study, frame, shown), [shown_table], figures)
 
 

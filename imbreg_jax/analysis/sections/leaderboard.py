@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, comparison, cost, dose_response, formats, leaderboard, look
+from imbreg_jax.analysis import (
+    canvas,
+    comparison,
+    cost,
+    dose_response,
+    formats,
+    leaderboard,
+    look,
+    marks,
+)
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, counted, only
 from imbreg_jax.analysis.sections.comparisons import NEEDED
 from imbreg_jax.study.settings import remedy_of
 
@@ -58,7 +67,10 @@ def draw_ratios(
     shown = known[known['setting'].isin(settings) & known['remedy'].isin(remedies)]
     laws, labels, margin = _specs(study, known), look.law_labels(study), comparison.margin(study)
     shown = shown.assign(
-        panel=shown['setting'], row=shown['remedy'], series=shown['law'].map(labels)
+        panel=shown['setting'],
+        row=shown['remedy'],
+        series=shown['law'].map(labels),
+        remedy=shown['remedy'].map(names),
     )
     metric = comparison.METRIC_NAMES[frame['metric'].iloc[0]]
     series = {labels[law]: style for law, style in laws.items()}
@@ -73,6 +85,7 @@ def draw_gains(
     frame: pd.DataFrame,
     settings: Sequence[str],
     remedies: Sequence[str],
+    names: Mapping[str, str],
 ) -> Drawing:
     """Draws the ratio on what training had least of against that on what it had most of.
 
@@ -81,6 +94,7 @@ def draw_gains(
       frame: rows of `leaderboard.rarest` of one test law.
       settings: what to draw, a panel each.
       remedies: in the order of their numbers, which stand beside points that have room for them.
+      names: remedy -> what to call it.
     """
     laws, margin = _specs(study, frame), comparison.margin(study)
     short = look.law_labels(study)
@@ -109,10 +123,11 @@ def draw_gains(
                     side: [at - part[f'{key}_low'], part[f'{key}_high'] - at]
                     for side, key, at in (('xerr', 'many', x), ('yerr', 'rarest', y))
                 }
-            axes.errorbar(
+            drawn = axes.errorbar(
                 x, y, **bars, color=style.color, linestyle='', marker=style.marker, markersize=4.5,
                 elinewidth=0.9, label=labels[law],
             )  # fmt: skip
+            marks.shows(drawn, remedy=list(part['remedy'].map(names)))
         look.logarithmic(axes, 'x', *sides['many'])
         look.logarithmic(axes, 'y', *sides['rarest'])
         colors = {law: style.color for law, style in laws.items()}
@@ -220,7 +235,7 @@ def _figures(
         ) + only(min(len(panels), _MOST_SCATTERS), len(panels), 'settings')
         shown = panels[:_MOST_SCATTERS]
         draw = functools.partial(
-            draw_gains, study, gains[gains['setting'].isin(shown)], shown, remedies
+            draw_gains, study, gains[gains['setting'].isin(shown)], shown, remedies, names
         )
         title = 'What remedies give to rare targets and take from frequent ones'
         found.append(Figure('leaderboard_gains', title, caption + shortened, draw))
@@ -279,15 +294,7 @@ def _summary_table(
         Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
         *_of_informed(rows),
         Column('laws', 'laws', formats.COUNT, 'source'),
-        *(
-            Column(key, heading, formats.COUNT, 'source')
-            for key, heading in (
-                ('better', BETTER),
-                ('worse', WORSE),
-                ('same', 'same'),
-                ('undecided', UNDECIDED),
-            )
-        ),
+        *(Column(key, key, formats.COUNT, 'source') for key in leaderboard.COUNTED),
         Column('rarest', 'on rare', formats.ROUGH, 'source'),
         Column('many', 'on frequent', formats.ROUGH, 'source'),
         Column('balanced', 'if balanced', formats.ROUGH, 'source'),
@@ -320,6 +327,31 @@ def _summary_table(
             'that share a compiled program share its time equally.'
         )
     return Table('leaderboard', 'Remedies against imbalance', rows, columns, notes)
+
+
+def answer(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Returns what is said of a row of `leaderboard.answers`."""
+    return f'{names[row["best"]]} helps most' if row['best'] else 'nothing is shown to help'
+
+
+def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str]) -> Table:
+    laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+    rows = rows.assign(answer=[answer(row, names) for row in rows.to_dict('records')])
+    columns = [
+        Column('setting', 'task'),
+        Column('law', 'trained on', labels=laws),
+        Column('answer', 'answer'),
+        Column('ratio', 'ratio', formats.NUMBER, 'source'),
+        Column(('low', 'high'), 'interval of all at once', formats.INTERVAL, 'source'),
+        Column('compared', 'remedies', formats.COUNT, 'source'),
+        *(Column(key, key, formats.COUNT, 'source') for key in leaderboard.COUNTED),
+    ]
+    notes = [
+        'Which of those that are shown to be better has the least ratio to no remedy. It is chosen '
+        'as the best of many, so its interval is one that holds for all remedies of the row at '
+        'once (Student’s t, Bonferroni), wider than that of the same ratio elsewhere.'
+    ]
+    return Table('leaderboard_answers', 'Which remedy helps, by task and law', rows, columns, notes)
 
 
 def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -359,7 +391,7 @@ def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, st
         'remedies that are held against no remedy under one law and test law, in one metric.',
         _RANK_NOTE,
     ]
-    return Table('leaderboard_by_law', 'Remedies by law', rows, columns, notes, folded=True)
+    return Table('leaderboard_by_law', 'Remedies by law', rows, columns, notes, evidence=True)
 
 
 def _neutrality_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -389,12 +421,16 @@ def _neutrality_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[
     return Table('neutrality', title, rows, columns, notes)
 
 
+def _of(frame: pd.DataFrame, test: str, metric: str) -> pd.DataFrame:
+    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+    return own[own['remedy'] != '']
+
+
 def _headline(
     study: FinishedStudy, frame: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
 ) -> str:
     """Counts the verdicts under imbalanced laws, and names who was always on one side."""
-    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
-    own = own[own['remedy'] != '']
+    own = _of(frame, test, metric)
     imbalanced = own[~own['balanced'].astype(bool)]
     what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
     counts = imbalanced['verdict'].value_counts()
@@ -414,9 +450,9 @@ def _headline(
         ('winners', {r: n for r, n in wins.items() if r not in losses}),
         ('losers', {r: n for r, n in losses.items() if r not in wins}),
     ]
-    for who, counted in sides:
-        if counted:
-            text += f'; {who}: {_said(counted, imbalanced, names)}'
+    for who, remedies in sides:
+        if remedies:
+            text += f'; {who}: {_said(remedies, imbalanced, names)}'
     both = sum(remedy in losses for remedy in wins.index)
     if both:
         text += f'; {both} better in some and worse in others'
@@ -524,7 +560,9 @@ def _build(study: FinishedStudy) -> Content:
         rows = rows.merge(cost.table(study, found), how='left', on=['setting', 'remedy'])
     if len(sums):
         rows = rows.merge(sums, how='left', on=['setting', 'remedy'])
+    helping = leaderboard.answers(study, found, frame, test, metric)
     tables = [
+        _answers_table(study, helping, names),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
         _law_table(study, frame, names),
@@ -534,6 +572,10 @@ def _build(study: FinishedStudy) -> Content:
         tables,
         _figures(study, frame, test, metric, names),
         _notes(study, frame, lone, names),
+        counted(
+            (own := _of(frame, test, metric))['verdict'][~own['balanced'].astype(bool)],
+            (BETTER, WORSE, SAME, UNDECIDED),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, formats, look
+from imbreg_jax.analysis import canvas, formats, look, marks
 from imbreg_jax.analysis.canvas import Drawing, ticker
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -67,11 +67,14 @@ def draw(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -
                 # A single epoch makes no line and no band; a shift keeps conditions apart.
                 shifted = epoch + 0.02 * (i - (len(conditions) - 1) / 2)
                 bars: Any = {'fmt': look_.marker, 'capsize': 2, 'elinewidth': 1.2}
-                axes.errorbar(shifted, mean, yerr=[mean - low, std], **bars, **style)
+                single = axes.errorbar(shifted, mean, yerr=[mean - low, std], **bars, **style)
+                marks.shows(single, condition=titles[name])
                 continue
-            axes.plot(epoch, mean, linestyle=look_.line, linewidth=1.6, **style)
+            drawn: list[Any] = axes.plot(epoch, mean, linestyle=look_.line, linewidth=1.6, **style)
             if std.any():
-                axes.fill_between(epoch, low, mean + std, color=look_.color, alpha=0.2, linewidth=0)
+                faint: Any = {'color': look_.color, 'alpha': 0.2, 'linewidth': 0}
+                drawn.append(axes.fill_between(epoch, low, mean + std, **faint))
+            marks.shows(drawn, condition=titles[name])
         axes.set_yscale('log')
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f'{v:g}'))
@@ -124,7 +127,7 @@ def _build(study: FinishedStudy) -> Content:
     )
     return Content(
         _headline(study, frame),
-        [Table('learning_curves', 'Errors epoch by epoch', frame, columns, folded=True)],
+        [Table('learning_curves', 'Errors epoch by epoch', frame, columns, evidence=True)],
         [drawing],
     )
 

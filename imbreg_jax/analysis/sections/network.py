@@ -121,7 +121,7 @@ def _build(study: FinishedStudy) -> Content:
     whose = f' of {shown.title}' if varied else ''
     return Content(
         f'The network{whose} has {total:,} parameters.',
-        [Table('network', 'Layers', frame, columns, folded=True)],
+        [Table('network', 'Layers', frame, columns, evidence=True)],
         [drawing],
         notes if varied else [],
     )

@@ -19,7 +19,7 @@ from imbreg_jax.analysis import (
 from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, counted, only
 from imbreg_jax.analysis.sections.comparisons import NEEDED
 
 # More would be too narrow to read beside one another, or too long.
@@ -81,6 +81,12 @@ def _most(study: FinishedStudy, frame: pd.DataFrame, words: Sequence[tuple[str, 
 def _of(study: FinishedStudy, frame: pd.DataFrame, metric: str = 'mse') -> pd.DataFrame:
     test = dose_response.reference_test(study)
     return frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+
+
+def _judged(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows that the first sentence of a question counts."""
+    own = _of(study, frame, contrasts.ZERO_SHOT if question.name == 'missing' else 'mse')
+    return own[own['against'] == contrasts.MEAN] if question.name == 'averaged' else own
 
 
 _SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
@@ -255,6 +261,7 @@ def draw(study: FinishedStudy, rows: pd.DataFrame, label: str) -> Drawing:
 def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> list[Figure]:
     rows = drawn(study, question, frame)
     rows = rows[rows['ratio'].astype(float).gt(0) & np.isfinite(rows['ratio'].astype(float))]
+    rows = rows.assign(remedy=rows['what'])
     if not len(rows):
         return []
     panels, names = (list(dict.fromkeys(rows[key])) for key in ('panel', 'row'))
@@ -300,7 +307,7 @@ def _table(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> Tab
         Column('detectable', 'detectable', formats.NUMBER, 'source'),
         Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
     ]
-    return Table(f'questions_{question.name}', question.title, frame, columns, folded=True)
+    return Table(f'questions_{question.name}', question.title, frame, columns, evidence=True)
 
 
 def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
@@ -354,7 +361,8 @@ def _build(question: Question, study: FinishedStudy) -> Content:
     families = len(frame.dropna(subset='p').drop_duplicates(keys))
     errors = comparison.expected_errors(0, families, comparison.level(study))
     notes = list(filter(None, [' '.join(others), errors]))
-    return Content(first, tables, _figures(study, question, frame), notes)
+    badges = counted(_judged(study, question, frame)['verdict'], (BETTER, WORSE, SAME, UNDECIDED))
+    return Content(first, tables, _figures(study, question, frame), notes, badges)
 
 
 SECTIONS = tuple(

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import formats
+from imbreg_jax.analysis import canvas, formats, look, marks
+from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import BASELINE, REFERENCES, FinishedStudy
-from imbreg_jax.analysis.section import Column, Content, Section, Table
+from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, only
 from imbreg_jax.analysis.tables import METRICS as SHOWN
 from imbreg_jax.evaluation.metrics import METRICS
 
@@ -19,6 +20,14 @@ _HEADINGS = {
     'linear_moments': 'linear in pixel moments',
     'best_constant': 'best constant',
     BASELINE: 'random guess',
+}
+# Column of the table -> its label in the figure, and colour and marker there.
+_DRAWN = {
+    'cnn_mean': ('network', 'o', '#0072B2'),
+    'linear_moments_mean': ('linear in moments', 's', '#E69F00'),
+    'best_constant_mean': ('best constant', '^', '#009E73'),
+    'guess_mean': ('random guess', 'D', MUTED),
+    'floor': ('floor', '|', INK),
 }
 _NOTES = (
     'Mean ± standard deviation over repeats, MSE. Linear in pixel moments: the function of mean, '
@@ -124,7 +133,48 @@ def _more(study: FinishedStudy, cells: _Cells) -> Table:
     labels = {name: METRICS[name].label for name in names}
     columns = [first, second, Column('metric', 'metric', labels=labels), *others]
     frame = pd.DataFrame(rows, columns=None if rows else ['metric'])
-    return Table('metrics', 'Further metrics', frame, columns, _MORE_NOTES, folded=True)
+    return Table('metrics', 'Further metrics', frame, columns, _MORE_NOTES, evidence=True)
+
+
+def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
+    """Draws the MSE of each row's predictors, on a logarithmic axis."""
+    titles = look.titles(study)
+    names = [canvas.wrap(titles[name], look.TICK_WIDTH) for name in frame['condition']]
+    drawing, grid = canvas.canvas(
+        1.4 + 0.36 * len(frame) + look.legend_height([label for label, *_ in _DRAWN.values()])
+    )
+    axes = grid[0, 0]
+    for key, (label, marker, color) in _DRAWN.items():
+        values = frame[key].to_numpy(float)
+        # What is nothing, or is not known, has no place on such an axis.
+        held = np.isfinite(values) & (values > 0)
+        if held.any():
+            style: Any = {'marker': marker, 'color': color, 'linestyle': '', 'markersize': 6}
+            drawn = axes.plot(values[held], np.flatnonzero(held), label=label, **style)
+            marks.shows(drawn, condition=[titles[name] for name in frame['condition'][held]])
+    axes.set_yticks(range(len(frame)), names)
+    axes.set(ylim=(len(frame) - 0.5, -0.5), xlabel='MSE (unit squared)')
+    axes.grid(axis='y', visible=False)
+    ends = [v for line in axes.lines for v in np.asarray(line.get_xdata(), float)]
+    if ends:
+        look.logarithmic(axes, 'x', min(ends) / 1.3, max(ends) * 1.3)
+    look.legend(drawing, axes)
+    return drawing
+
+
+def _figure(study: FinishedStudy, frame: pd.DataFrame) -> Figure:
+    test = next(iter(study.test_distributions))
+    own = frame[(frame['test_distribution'] == test) & frame['cnn_mean'].notna()]
+    shown = own.head(look.MOST_CURVES)
+    caption = (
+        'Mean over repeats; what is 0 or not known is left out. From results.csv.'
+        + only(len(shown), len(own), 'conditions')
+    )  # fmt: skip
+    title = f'Networks beside simpler predictors on {look.test_labels(study)[test]}'
+    return look.figure(
+        study, 'references', title, caption, lambda: draw(study, shown), list(shown['condition']),
+        [test],
+    )  # fmt: skip
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
@@ -144,7 +194,11 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
 def _build(study: FinishedStudy) -> Content:
     cells = _cells(study)
     table = _references(study, cells)
-    return Content(_headline(study, table.frame), [table, _more(study, cells)])
+    return Content(
+        _headline(study, table.frame),
+        [table, _more(study, cells)],
+        [_figure(study, table.frame)] if table.frame['cnn_mean'].notna().any() else [],
+    )
 
 
 def _applies(study: FinishedStudy) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, look, statistics, tables
+from imbreg_jax.analysis import canvas, dose_response, look, marks, statistics, tables
 from imbreg_jax.analysis.canvas import BACKGROUND, INK, MUTED, Axes, Drawing, lines
 from imbreg_jax.analysis.finished import BASELINE, FinishedStudy
 from imbreg_jax.analysis.formats import mean_and_std, number
@@ -32,7 +32,11 @@ class Row:
 
 
 def draw(
-    study: FinishedStudy, rows: Sequence[Row], beside: str = '', baseline: str | None = None
+    study: FinishedStudy,
+    rows: Sequence[Row],
+    beside: str = '',
+    baseline: str | None = None,
+    metrics: Sequence[str] = tuple(_METRICS),
 ) -> Drawing:
     """Draws a mark for each repeat, mean and interval, and the printed value below it.
 
@@ -41,22 +45,30 @@ def draw(
       rows: from top to bottom.
       beside: who printed what the rows hold beside the measured values.
       baseline: the test distribution whose random guess is told above the panels.
+      metrics: a panel each.
     """
     row_height = 0.46 if any(row.printed for row in rows) else 0.36
-    drawing, grid = canvas.canvas(1.5 + 2 * (0.42 + row_height * len(rows)), 2, 1)
+    height = 0.75 * len(metrics) + len(metrics) * (0.42 + row_height * len(rows))
+    drawing, grid = canvas.canvas(height, len(metrics), 1)
     styles, confidence = look.styles(study), study.option('confidence', 0.95)
-    for axes, (metric, unit) in zip(grid[:, 0], _METRICS.items(), strict=True):
+    titles = look.titles(study)
+    for axes, metric in zip(grid[:, 0], metrics, strict=True):
         for i, row in enumerate(rows):
-            values = study.values('cnn', row.condition, row.test, metric).to_numpy(float)
+            values = _values(study, row, metric)
             if values.size:
-                _draw_repeats(axes, i, values, styles[row.condition], confidence)
+                drawn = _draw_repeats(axes, i, values, styles[row.condition], confidence)
+                marks.shows(drawn, condition=titles[row.condition])
             if metric in row.printed:
                 mean, std, usable = row.printed[metric]
                 mark: Any = {'fmt': 'D', 'color': INK, 'markerfacecolor': BACKGROUND}
                 mark |= {'markersize': 5, 'elinewidth': 1, 'capsize': 2}
                 axes.errorbar(mean, i + 0.32, xerr=std, alpha=1 if usable else 0.45, **mark)
-        # From zero on, so that lengths compare; a little room beyond the last mark.
-        axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=unit)
+        # From zero on, so that lengths compare, unless that would hide most of them.
+        axes.set(xlim=(0, None), ylim=(len(rows) - 0.45, -0.5), xlabel=_METRICS[metric])
+        means = [v.mean() for row in rows if len(v := _values(study, row, metric))]
+        if dose_response.wide(np.array(means)):
+            everything = [v for row in rows for v in _values(study, row, metric)]
+            look.logarithmic(axes, 'x', min(everything) / 1.2, max(everything) * 1.2)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.grid(axis='y', visible=False)
         guess = study.values(BASELINE, '', baseline or '', metric)
@@ -80,16 +92,25 @@ def draw(
     return drawing
 
 
+def _values(study: FinishedStudy, row: Row, metric: str) -> pd.Series:
+    return study.values('cnn', row.condition, row.test, metric)
+
+
 def _draw_repeats(
-    axes: Axes, i: int, values: np.ndarray, style: look.Style, confidence: float
-) -> None:
+    axes: Axes, i: int, by_repeat: pd.Series, style: look.Style, confidence: float
+) -> list[Any]:
+    values = by_repeat.to_numpy(float)
     heights = [i - 0.13 + 0.05 * (k % 3 - 1) for k in range(values.size)]
     small: Any = {'markersize': 4, 'alpha': 0.55, 'markeredgewidth': 0, 'linestyle': ''}
-    axes.plot(values, heights, style.marker, color=style.color, **small)
+    repeats = axes.plot(values, heights, style.marker, color=style.color, **small)
+    marks.shows(repeats, repeat=list(by_repeat.index))
     ends = statistics.mean_interval(values, confidence)
-    axes.plot(ends, [i + 0.1] * 2, color=style.color, linewidth=3, solid_capstyle='butt')
+    bar: Any = {'color': style.color, 'linewidth': 3, 'solid_capstyle': 'butt'}
+    interval = axes.plot(ends, [i + 0.1] * 2, **bar)
+    marks.shows(interval, kind='intervals')
     large: Any = {'markersize': 7.5, 'markeredgecolor': INK, 'markeredgewidth': 0.9}
-    axes.plot(values.mean(), i + 0.1, style.marker, color=style.color, **large)
+    mean = axes.plot(values.mean(), i + 0.1, style.marker, color=style.color, **large)
+    return [repeats, interval, mean]
 
 
 def performance(
@@ -141,7 +162,29 @@ def _figures(study: FinishedStudy) -> list[Figure]:
         for name in shown
     ]
     name, title = 'performance', 'Errors of every condition on every test distribution'
-    return performance(study, name, title, rows, tests, more)
+    return [*_first(study), *performance(study, name, title, rows, tests, more)]
+
+
+def _first(study: FinishedStudy) -> list[Figure]:
+    """Returns the figure of what the headline says: MSE on the first test distribution."""
+    test = next(iter(study.test_distributions))
+    titles, on = look.titles(study), look.test_labels(study)[test]
+    means = {name: study.values('cnn', name, test, 'mse').mean() for name in study.trained}
+    names = [name for name, mean in means.items() if np.isfinite(mean)]
+    if not names:
+        return []
+    caption = 'Small marks: repeats; large mark and bar: their mean and interval. From results.csv.'
+    if len(names) > look.MOST_CURVES:
+        half, ordered = look.MOST_CURVES // 2, sorted(names, key=means.__getitem__)
+        caption += f' The {half} least and the {half} greatest of {len(names):,} conditions.'
+        names = [*ordered[:half], *ordered[-half:]]
+    rows = [Row(canvas.wrap(titles[name], look.TICK_WIDTH), name, test) for name in names]
+    return [
+        look.figure(
+            study, 'errors', f'MSE on {on}', caption,
+            lambda: draw(study, rows, baseline=test, metrics=('mse',)), names, [test],
+        )
+    ]  # fmt: skip
 
 
 def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import canvas, decomposition, formats, look
+from imbreg_jax.analysis import canvas, decomposition, formats, look, marks
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
@@ -31,12 +31,16 @@ def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) ->
     drawing, grid = canvas.canvas(4.9 + look.legend_height([titles[name] for name in conditions]))
     axes = grid[0, 0]
     for name in conditions:
-        shrunk = 100 * (1 - runs[runs['condition'] == name].drop(columns=['condition', 'source']))
+        own = runs[runs['condition'] == name]
+        shrunk = 100 * (1 - own.drop(columns=['condition', 'source']))
         style: Any = {'color': styles[name].color, 'linestyle': '', 'marker': styles[name].marker}
         opened: Any = {'markerfacecolor': 'none', 'markersize': 5.5}
         filled: Any = {'markersize': 6, 'markeredgewidth': 0, 'label': titles[name]}
-        axes.plot(shrunk['predicted_dense'], shrunk['measured'], **style, **opened)
-        axes.plot(shrunk['predicted_both'], shrunk['mean_prediction'], **style, **filled)
+        drawn = [
+            axes.plot(shrunk['predicted_dense'], shrunk['measured'], **style, **opened),
+            axes.plot(shrunk['predicted_both'], shrunk['mean_prediction'], **style, **filled),
+        ]
+        marks.shows(drawn, condition=titles[name], repeat=list(own['repeat']))
     ends = [*axes.get_xlim(), *axes.get_ylim()]
     axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color=INK, linewidth=0.9, ls='--')
     axes.set(xlabel='predicted shrinkage (%)', ylabel='measured shrinkage (%)')
@@ -79,7 +83,7 @@ def _runs_table(study: FinishedStudy, runs: pd.DataFrame) -> Table:
     ]
     title = 'Shrinkage in percent, network by network'
     notes = ['The CSV file holds factors f; shown is the shrinkage 100·(1 − f).']
-    return Table('shrinkage_runs', title, runs, columns, notes, folded=True)
+    return Table('shrinkage_runs', title, runs, columns, notes, evidence=True)
 
 
 def _build(study: FinishedStudy) -> Content:

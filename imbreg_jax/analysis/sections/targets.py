@@ -186,7 +186,7 @@ def imbalance_table(study: FinishedStudy) -> Table:
             'A table of targets is compared as a histogram, in bins that are equally likely under '
             'the test law; tables/imbalance.csv has their number.'
         )
-    return Table('imbalance', 'How imbalanced that is', frame, columns, notes, folded=True)
+    return Table('imbalance', 'How imbalanced that is', frame, columns, notes, evidence=True)
 
 
 def _build(study: FinishedStudy) -> Content:
@@ -217,7 +217,7 @@ def _build(study: FinishedStudy) -> Content:
         + (enumerated(tests) if len(tests) < 7 else listed(tests))
         + '.',
         [
-            Table('targets', 'What the networks were trained on', frame, columns, folded=True),
+            Table('targets', 'What the networks were trained on', frame, columns, evidence=True),
             imbalance_table(study),
         ],
         [

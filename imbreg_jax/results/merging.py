@@ -1,0 +1,308 @@
+"""A study's shards, and the one study that is made of them.
+
+Each shard has a folder below the study's, `shards/<number>_of_<how many>`, which is a workdir of
+its own: config, plan, lock and checkpoints, and in the end the rows of its runs and a file of
+arrays for each unit.  Merging reads those and writes into the study's folder what it would hold had
+it been trained whole; it can be repeated, and a study is merged once its config.json says so.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from imbreg_jax.evaluation.references import FITTED
+from imbreg_jax.results import assemble, files, kept_tables
+from imbreg_jax.results import workdir as workdir_lib
+from imbreg_jax.results.assemble import Outcome
+from imbreg_jax.results.layout import SHARDS, WorkdirError
+from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.study import Run, Study, differences, restore, shards
+from imbreg_jax.study.shards import Shard
+
+_FOLDER = re.compile(r'(\d+)_of_(\d+)')
+# In the order of the rows of a study's results.csv; see `assemble.results`.
+_PREDICTORS = (('cnn', 'cnn_calibrated'), ('random_guess',), FITTED, ('floor',))
+
+
+class _Part(NamedTuple):
+    """A finished shard: its folder, and what its config.json holds."""
+
+    folder: Path
+    held: dict[str, Any]
+
+
+def folder(workdir: Path, shard: Shard) -> Path:
+    """Where a shard of the study in a workdir is kept."""
+    return workdir / SHARDS / f'{shard.number}_of_{shard.of}'
+
+
+def merged(workdir: Path, study: Study) -> Study | None:
+    """The study as a workdir holds it that may be of shards, once they are merged.
+
+    Raises:
+      WorkdirError: the workdir is of another study, or of one that is trained whole.
+    """
+    whole = Workdir(workdir, of_shards=True)
+    study = whole.look(study)
+    return study if whole.damaged() == [] else None
+
+
+def refuse_other_counts(workdir: Path, of: int) -> None:
+    """Refuses to go on in so many shards where a workdir has others.
+
+    Raises:
+      WorkdirError: it has.
+    """
+    others = sorted({shard.of for shard in _found(workdir)} - {of})
+    if others:
+        raise WorkdirError(
+            f'workdir {workdir} holds shards of {others[0]}, whose runs would be trained again in '
+            f'shards of {of}; go on with --shard=NUMBER/{others[0]}, remove '
+            f'{workdir / SHARDS}, or name another with --workdir=DIR'
+        )
+
+
+def wanting(workdir: Path, study: Study, of: int) -> list[str]:
+    """What still keeps a study's shards from being merged, a clause for each shard.
+
+    Args:
+      workdir: the study's folder.
+      study: the study.
+      of: how many shards there are.
+    """
+    clauses = []
+    for number, own in enumerate(shards.results(study, of), 1):
+        shard = Shard(number, of)
+        place = folder(workdir, shard)
+        if not own or _is_finished(place):
+            continue
+        how = 'is not finished: go on' if workdir_lib.is_workdir(place) else 'is missing: start it'
+        clauses.append(f'shard {number} of {of} {how} with --shard={shard}')
+    return clauses
+
+
+def merge(workdir: Workdir) -> tuple[Study, pd.DataFrame]:
+    """Makes of a study's shards what it would have left whole; can be repeated.
+
+    Args:
+      workdir: the study's folder, entered.
+
+    Returns:
+      The study, and the rows of its results.csv.
+
+    Raises:
+      WorkdirError: a shard is missing, not finished, damaged or of another study, or a run is in
+        two of them; nothing is written then.
+      OSError: a file cannot be read or written, or the disk is full.
+    """
+    parts, study = _parts(workdir)
+    workdir.check(study)
+    _refuse_gaps(study, parts)
+    runs = [
+        Outcome([Run(*run) for run in unit], _arrays(part, workdir_lib.unit_name(number)))
+        for part in parts
+        for number, unit in enumerate(part.held['shard']['units'])
+    ]
+    arrays = assemble.merge(study, runs)
+    rows = b''.join(_result_rows(study, [_read(part, 'results.csv') for part in parts]))
+    held = _held(study, parts)
+    # The config first, as in any study: it says of what the folder is.
+    workdir.write_held(held)
+    kept_tables.write(workdir.path, study)
+    epochs = b''.join(_read(part, 'metrics.jsonl') for part in parts)
+    files.write_bytes(workdir.metrics, _in_order(study, epochs))
+    files.write_arrays(workdir.predictions, assemble.predictions(study, arrays))
+    files.write_arrays(workdir.weights, assemble.weights(study, arrays))
+    files.write_bytes(workdir.results, rows)
+    workdir.finish(held)
+    return study, files.read_results_csv(rows)
+
+
+def _found(workdir: Path) -> list[Shard]:
+    """The shards that have a folder, in order."""
+    place = workdir / SHARDS
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    found = [match for name in names if (match := _FOLDER.fullmatch(name))]
+    return sorted(Shard(int(match[1]), int(match[2])) for match in found)
+
+
+def _is_finished(place: Path) -> bool:
+    try:
+        return 'finished' in workdir_lib.read_config(place / 'config.json')
+    except WorkdirError:
+        return False
+
+
+def _parts(workdir: Workdir) -> tuple[list[_Part], Study]:
+    """Every shard, each finished and of one study, and that study."""
+    found = _found(workdir.path)
+    if not found:
+        raise WorkdirError(
+            f'{workdir.path} holds no shards to merge; a study is trained in shards with '
+            '--shard=NUMBER/OF'
+        )
+    counts = sorted({shard.of for shard in found})
+    if len(counts) > 1:
+        raise WorkdirError(
+            f'{workdir.path / SHARDS} holds shards of {" and of ".join(map(str, counts))}, which '
+            'make no study together; remove those of all but one'
+        )
+    places = [folder(workdir.path, shard) for shard in found]
+    source = kept_tables.source(places)
+    first = _held_of(workdir.path, found, places)
+    study = restore(first, source)
+    if clauses := wanting(workdir.path, study, counts[0]):
+        raise WorkdirError(f'{workdir.path} cannot be merged: {files.listed(clauses)}')
+    parts = []
+    for shard, place in zip(found, places, strict=True):
+        part = Workdir(place, shard)
+        held = workdir_lib.read_config(part.config)
+        if held['config'] != first['config']:
+            _refuse_other_study(place, differences(study, restore(held, source)))
+        # Beside the config, that it is the shard that its folder's name says.
+        part.look(study)
+        parts.append(_Part(place, held))
+    return parts, study
+
+
+def _held_of(workdir: Path, found: Sequence[Shard], places: Sequence[Path]) -> dict[str, Any]:
+    """What the first config.json of shards holds.
+
+    Raises:
+      WorkdirError: there is none.
+    """
+    for place in places:
+        if workdir_lib.is_workdir(place):
+            return workdir_lib.read_config(place / 'config.json')
+    raise WorkdirError(
+        f'{workdir} cannot be merged: no shard of {found[0].of} has begun; start each with '
+        f'--shard=NUMBER/{found[0].of}'
+    )
+
+
+def _refuse_other_study(place: Path, changed: list[str]) -> None:
+    if changed:
+        raise WorkdirError(
+            f'{place} is of another study than the shards before it ({"; ".join(changed)}); '
+            'remove it, and train that shard again'
+        )
+
+
+def _refuse_gaps(study: Study, parts: Sequence[_Part]) -> None:
+    """Refuses shards that do not have each run once, as those of two versions may not.
+
+    Raises:
+      WorkdirError: a run is in none, or in two.
+    """
+    owners: dict[Run, Path] = {}
+    for part in parts:
+        for run in (Run(*run) for unit in part.held['shard']['units'] for run in unit):
+            if run in owners:
+                raise WorkdirError(
+                    f'{_named(study, run)} is in {owners[run].name} and in {part.folder.name}; '
+                    'remove one of them, and train that shard again'
+                )
+            owners[run] = part.folder
+    lacking = [run for run in study.runs if run not in owners]
+    if lacking:
+        raise WorkdirError(
+            f'{_named(study, lacking[0])} is in no shard, although all are there: they were cut by '
+            'other versions; train them again by one'
+        )
+
+
+def _named(study: Study, run: Run) -> str:
+    return f'repeat {run.repeat} of {study.conditions[run.condition_index].name}'
+
+
+def _read(part: _Part, name: str) -> bytes:
+    return workdir_lib.read_result(part.folder, part.held, name)
+
+
+def _arrays(part: _Part, name: str) -> dict[str, Any]:
+    try:
+        return files.read_arrays(_read(part, name))
+    except ValueError as error:
+        raise WorkdirError(f'{part.folder / name} is damaged ({error}); put it back') from error
+
+
+def _result_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:
+    """The lines of results.csv, in the study's order, from those of its shards."""
+    kinds = {name: kind for kind, names in enumerate(_PREDICTORS) for name in names}
+    blocks: dict[tuple[int, str, int], list[bytes]] = {}
+    for content in contents:
+        header, *lines = content.splitlines(keepends=True)
+        for line, row in zip(lines, csv.reader(text.decode() for text in lines), strict=True):
+            condition, _, predictor, repeat = row[:4]
+            blocks.setdefault((kinds[predictor], condition, int(repeat)), []).append(line)
+    yield header
+    for kind in range(len(_PREDICTORS)):
+        for place, repeat in study.results:
+            # The random guess that is common to conditions bears no condition's name.
+            names = [study.conditions[place].name] if place else ['', study.conditions[0].name]
+            for name in names:
+                yield from blocks.get((kind, name, repeat), ())
+
+
+def _in_order(study: Study, content: bytes) -> bytes:
+    """Epochs' rows, as JSON lines, in the study's order."""
+    rows = [json.loads(line) | {'': line} for line in content.splitlines(keepends=True)]
+    return b''.join(row[''] for row in assemble.in_order(study, rows))
+
+
+def _held(study: Study, parts: Sequence[_Part]) -> dict[str, Any]:
+    """The content of a merged study's config.json, but for the digests of its files."""
+    helds = [part.held for part in parts]
+    first = {
+        key: value for key, value in helds[0].items() if key not in ('shard', 'finished', 'digest')
+    }
+    return first | {
+        'devices': _distinct(name for held in helds for name in held['devices']),
+        'timing': _timing(study, helds),
+        'history': _distinct(entry for held in helds for entry in held['history']),
+        'shards': helds[0]['shard']['of'],
+    }
+
+
+def _timing(study: Study, helds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """When shards began and ended, and what they took together."""
+    timings = [held['timing'] for held in helds]
+    seconds = sum(timing['seconds'] for timing in timings)
+    images = sum((timing['images_per_second'] or 0) * timing['seconds'] for timing in timings)
+    taken: dict[str, float] = {}
+    for held in helds:
+        runs = {tuple(run[:2]) for unit in held['shard']['units'] for run in unit}
+        for name, condition in held['timing']['conditions'].items():
+            own = sum(study.conditions[place].name == name for place, _ in runs)
+            known = condition['seconds'] is not None
+            spent = condition['seconds'] * own if known else float('nan')
+            taken[name] = taken.get(name, 0.0) + spent
+    return {
+        'started': min(timing['started'] for timing in timings),
+        'finished': max(timing['finished'] for timing in timings),
+        'seconds': seconds,
+        'compile_seconds': sum(timing['compile_seconds'] for timing in timings),
+        'images_per_second': images / seconds if seconds else None,
+        'conditions': {
+            condition.name: files.finite(
+                {
+                    'images': condition.remedy.members * condition.images,
+                    'seconds': taken[condition.name] / len(study.repeats),
+                }
+            )
+            for condition in study.conditions
+        },
+    }
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
