@@ -6,6 +6,7 @@ printed, on networks that train in seconds.
 
 import ast
 import functools
+import itertools
 import os
 import pathlib
 import re
@@ -42,19 +43,23 @@ def _blocks(language: str, text: str = _TEXT) -> list[str]:
 
 def _commands() -> list[list[str]]:
     """The words of every command: in the blocks, and of ours also within sentences."""
-    texts = []
-    for block in _blocks('bash'):
-        lines = block.replace('\\\n', ' ').splitlines()
-        texts += [line for line in lines if line.strip() and not line.startswith('#')]
-    texts += [code for code in _inline() if re.match(_SETTING + r'*(\./|\.venv/)\S+', code)]
-    commands = []
-    for text in texts:
-        words = shlex.split(text, comments=True)
+    inline = [code for code in _inline() if re.match(_SETTING + r'*(\./|\.venv/)\S+', code)]
+    return [words for script in (*_blocks('bash'), *inline) for words in _commands_of(script)]
+
+
+def _commands_of(script: str) -> list[list[str]]:
+    """The words of every command of a script, with 1 for what a shell would work out."""
+    script = re.sub(r'(?:^|[ \t]+)#.*', '', script.replace('\\\n', ' '), flags=re.M)
+    script = re.sub(r'\$\(\(.*?\)\)|\$\w+', '1', script)
+    parts = shlex.shlex(script, posix=True, punctuation_chars='&\n')
+    parts.whitespace, parts.whitespace_split, parts.commenters = ' \t', True, ''
+    found = []
+    for ends, command in itertools.groupby(parts, lambda part: not part.strip('&\n')):
+        words = [] if ends else list(command)
         while words and re.match(rf'{_SETTING}|(exec|export) $', words[0] + ' '):
             words = words[1:]
-        if words:
-            commands.append(words)
-    return commands
+        found += [words] if words else []
+    return found
 
 
 def _inline(text: str = _TEXT) -> list[str]:
@@ -83,6 +88,9 @@ class CommandsTest(absltest.TestCase):
     def test_every_command_is_one_that_works(self):
         commands = _commands()
         self.assertIn(['./launch.sh'], commands)
+        self._check_all(commands)
+
+    def _check_all(self, commands: list[list[str]]) -> None:
         for words in commands:
             with self.subTest(' '.join(words)):
                 self._check(*words)
@@ -105,12 +113,27 @@ class CommandsTest(absltest.TestCase):
                 self._check_flags(f'imbreg_jax/{module}.py', arguments[2:])
         elif program == '.venv/bin/python':
             self._check_flags(arguments[0], arguments[1:])
+        elif program == 'sbatch' and '--wrap' in arguments:
+            self._check_all(_commands_of(arguments[-1]))
+        elif program == 'sbatch':
+            self._check('./launch.sh', *arguments[arguments.index('launch.sh') + 1 :])
+        elif program == 'gcloud':
+            self._check_all(_commands_of(arguments[-1].removeprefix('--command=')))
+        elif program in ('kubectl', 'sky'):
+            files = [argument for argument in arguments if argument.endswith('.yaml')]
+            self.assertNotEmpty(files)
+            self.assertTrue(all((_ROOT / file).is_file() for file in files), files)
+        elif program == 'docker':
+            stated = [arguments[n + 1] for n, a in enumerate(arguments) if a == '--build-arg']
+            for name in (argument.partition('=')[0] for argument in stated):
+                self.assertIn(f'\nARG {name}=', (_ROOT / 'Dockerfile').read_text('utf-8'))
         elif program == '.ci/run':
             self.assertTrue(os.access(_ROOT / program, os.X_OK))
         elif program == '.venv/bin/pip':
             self._check_install(arguments)
         else:
-            self.assertEqual([program, *arguments], ['python3', '-m', 'venv', '.venv'])
+            known = (['python3', '-m', 'venv', '.venv'], ['cd', 'imbreg_jax'])
+            self.assertIn([program, *arguments], known)
 
     def _check_study(self, arguments: tuple[str, ...]) -> None:
         if not any(argument.startswith('--config=') for argument in arguments):
@@ -119,7 +142,7 @@ class CommandsTest(absltest.TestCase):
         assert config is not None
         study.resolve(config)
         for argument in rest[1:]:
-            self.assertRegex(argument, '^--(workdir=.|dry_run$)')
+            self.assertRegex(argument, r'^--(workdir=.|dry_run$|shard=\d+/\d+$)')
 
     def _check_flags(self, file: str, arguments: tuple[str, ...]) -> None:
         path = _ROOT / file
@@ -144,10 +167,8 @@ class CommandsTest(absltest.TestCase):
                 assert wanted is not None, argument
                 self.assertContainsSubset((wanted[1] or 'test').split(','), extras)
 
-    def test_the_batch_script_is_a_script(self):
-        scripts = [block for block in _blocks('bash') if block.startswith('#!')]
-        self.assertNotEmpty(scripts)
-        for script in scripts:
+    def test_every_block_of_commands_is_a_script(self):
+        for script in _blocks('bash'):
             subprocess.run(['bash', '-n'], input=script, text=True, check=True)
 
     def test_every_block_is_of_a_kind_that_is_tried_here(self):
@@ -181,7 +202,7 @@ class CommandsTest(absltest.TestCase):
             named = {
                 _ROOT / code.partition(':')[0]
                 for code in _inline(text)
-                if re.match(r'(\.ci|configs|docs|tests|results)/|\w+\.(lock|toml|sh)$', code)
+                if re.match(r'(\.ci|configs|deploy|docs|tests|results)/|\w+\.(lock|toml|sh)$', code)
             }
             for name in sorted(linked | named):
                 with self.subTest(page=path.name, names=str(name)):
