@@ -18,7 +18,14 @@ from imbreg_jax.study.fields import Field, declared
 from imbreg_jax.study.settings import FIELDS
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-_SHOWN = ('*.md', 'docs/**/*.md', 'docs/**/*.png', 'docs/**/*.css', 'results/**/*.png')
+_SHOWN = (
+    '*.md',
+    'docs/**/*.md',
+    'docs/**/*.png',
+    'docs/**/*.css',
+    'examples/*.ipynb',
+    'results/**/*.png',
+)
 # What is too long to be said of each field.
 _RULES = {
     'distribution': 'a [law](../concepts/laws.md)',

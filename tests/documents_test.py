@@ -22,6 +22,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import documents
+import imbreg_jax
 import small_study
 from imbreg_jax import report, studies, study
 from imbreg_jax.data.pixel_laws import PIXEL_LAWS
@@ -35,6 +36,8 @@ _TEXT = documents.TEXT
 _OURS = {'report', 'benchmark', 'main', 'samples'}
 # A variable that is set before a command, or exported.
 _SETTING = r'(?:([A-Z]\w*)=\S+ )'
+# Code that is a file of the repository.
+_NAMED = r'(\.ci|configs|deploy|docs|examples|tests|results)/|\w+\.(lock|toml|sh)$'
 
 
 def _blocks(language: str, text: str = _TEXT) -> list[str]:
@@ -200,9 +203,7 @@ class CommandsTest(absltest.TestCase):
         for path, text in documents.TEXTS.items():
             linked = {path.parent / name for name in re.findall(r'\]\(([^)#:]+)[)#]', text)}
             named = {
-                _ROOT / code.partition(':')[0]
-                for code in _inline(text)
-                if re.match(r'(\.ci|configs|deploy|docs|tests|results)/|\w+\.(lock|toml|sh)$', code)
+                _ROOT / code.partition(':')[0] for code in _inline(text) if re.match(_NAMED, code)
             }
             for name in sorted(linked | named):
                 with self.subTest(page=path.name, names=str(name)):
@@ -220,6 +221,11 @@ class CommandsTest(absltest.TestCase):
     def test_every_remedy_stands_in_it(self):
         for name in REMEDIES:
             self.assertIn(f'`{name}`', _TEXT)
+
+    def test_every_public_name_stands_in_the_reference(self):
+        named = documents.page('docs/reference/index.md')
+        for name in set(imbreg_jax.__all__) - {'study'}:  # A module, which has a page of its own.
+            self.assertIn(f'::: imbreg_jax.{name}\n', named)
 
     def test_every_config_stands_in_it(self):
         for path in (_ROOT / 'configs').glob('*.py'):
