@@ -90,9 +90,8 @@ def main(argv: list[str]) -> int:
         from imbreg_jax import command
 
         workdir = workdir or str(Path('workdirs') / study.name)
-        if _DRY_RUN.value:
-            return command.dry_run(study, workdir)
-        return command.run(study, workdir, **({} if shard is None else {'shard': shard}))
+        run = command.dry_run if _DRY_RUN.value else command.run
+        return run(study, workdir, **({} if shard is None else {'shard': shard}))
 
 
 def _shard() -> tuple[shards.Shard | None, str]:
