@@ -47,10 +47,10 @@ def run(study: Study, workdir: str, verbose: bool = False, shard: Shard | None =
     return 0
 
 
-def dry_run(study: Study, workdir: str) -> int:
+def dry_run(study: Study, workdir: str, shard: Shard | None = None) -> int:
     """Says what a study would be and take, starts nothing, and returns the exit status."""
     try:
-        print(dry_run_lib.text(study, workdir))
+        print(dry_run_lib.text(study, workdir, shard))
     except _REFUSALS as error:
         terminal.say(str(error))
         return 2

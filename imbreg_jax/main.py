@@ -94,8 +94,8 @@ def main(argv: list[str]) -> int:
 
         workdir = workdir or str(Path('workdirs') / study.name)
         if _DRY_RUN.value:
-            return command.dry_run(study, workdir)
-        return command.run(study, workdir, _VERBOSE.value, shard)
+            return command.dry_run(study, workdir, shard=shard)
+        return command.run(study, workdir, verbose=_VERBOSE.value, shard=shard)
 
 
 def _shard() -> tuple[shards.Shard | None, str]:

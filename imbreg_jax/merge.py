@@ -1,6 +1,6 @@
 """Makes one study, and its report, of shards that were trained with --shard.
 
-    python -m imbreg_jax.merge --workdir=DIR
+    python -m imbreg_jax.merge --workdir=DIR [--noreport]
 
 The last shard to finish does so by itself. It can be repeated; the shards stay.
 """
@@ -25,6 +25,7 @@ _FLAGS = flags.FlagValues()
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, "The study's folder, which holds its shards.", flag_values=_FLAGS
 )
+_REPORT = flags.DEFINE_bool('report', True, "Make the study's report, too.", flag_values=_FLAGS)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,14 +38,15 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1 or not _WORKDIR.value:
             _refuse("name the study's folder, and nothing else, with --workdir=DIR", 2)
         try:
-            table, report = studies.merged(_WORKDIR.value)
+            table, report = studies.merged(_WORKDIR.value, _REPORT.value)
         except WorkdirError as error:
             _refuse(str(error), 2)
         except (analysis.AnalysisError, OSError) as error:
             _refuse(str(error), 1)
         terminal.nothing_waits()
         print(table)
-        print(report.terminal_summary())
+        if report is not None:
+            print(report.terminal_summary())
 
 
 def _refuse(sentence: str, status: int) -> None:

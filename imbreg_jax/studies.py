@@ -75,11 +75,17 @@ def reported(
     return ShardRun(study, shard, workdir, stop, _make_report)
 
 
-def merged(workdir: str | os.PathLike[str]) -> tuple[str, analysis.Report]:
+def merged(
+    workdir: str | os.PathLike[str], report: bool = True
+) -> tuple[str, analysis.Report | None]:
     """Makes one study, and its report, of the shards in its workdir.
 
+    Args:
+      workdir: the study's folder.
+      report: whether a report is wanted, which of a hundred thousand runs takes long.
+
     Returns:
-      Its results table as text, and the report.
+      What there is to print, its results table where a report is wanted, and the report.
 
     Raises:
       WorkdirError: the shards make no whole study, or the workdir cannot be used.
@@ -87,8 +93,11 @@ def merged(workdir: str | os.PathLike[str]) -> tuple[str, analysis.Report]:
       OSError: a file cannot be written, or the disk is full.
     """
     with Workdir(workdir, of_shards=True) as folder:
-        study, results = merging.merge(folder)
-        return printed_table(results, study), _make_report(folder.path)
+        study = merging.merge(folder)
+        if not report:
+            return f'{folder.path} holds the merged study of {len(study.runs)} runs', None
+        table = printed_table(merging.read_results(folder.path), study)
+        return table, _make_report(folder.path)
 
 
 def printed_table(results: pd.DataFrame, study: Study) -> str:

@@ -10,6 +10,7 @@ import small_study
 from imbreg_jax.compute import backend
 from imbreg_jax.compute import plan as plan_lib
 from imbreg_jax.runner import dry_run, speed
+from imbreg_jax.study.shards import Shard
 from imbreg_jax.training.programs import Programs
 
 
@@ -38,6 +39,22 @@ class DryRunTest(absltest.TestCase):
         self.assertIn('  training.adam_b1 = 0.9', text)
         planned = plan_lib.make(self.study, jax.devices())
         self.assertIn(f'memory: about {planned.bytes_predicted / 1e9:.2g} GB', text)
+
+    def test_says_of_each_shard_what_it_takes(self):
+        devices = jax.devices()
+        speed.remember(devices, 1000.0, 1000.0 * 10 / speed.work(self.study))
+        text = dry_run.text(self.study, str(self.workdir), Shard(2, 2))
+        self.assertFalse(self.workdir.exists())
+        # Each has one of the two programs, and all of its repeats.
+        (program,) = [line for line in text.splitlines() if line.startswith('program ')]
+        self.assertStartsWith(program, 'program 2 of 2: 2 conditions, 6 runs in 1 unit')
+        first, second = text.splitlines()[-2:]
+        self.assertRegex(first, r'^  1: 6 runs in 1 program, .* GB of memory, .* MB on disk, 4 s$')
+        # The larger images take longer.
+        self.assertRegex(second, r'^\* 2: 6 runs in 1 program, .* MB on disk, 6 s$')
+        many = dry_run.text(self.study, str(self.workdir), Shard(1, 40)).splitlines()
+        self.assertIn(' 13: nothing, as the study has fewer runs', '\n'.join(many))
+        self.assertEqual(many[-1], '  and 20 more')
 
     def test_says_what_is_kept(self):
         for task, text in (

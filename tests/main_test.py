@@ -78,15 +78,15 @@ class StartTest(absltest.TestCase):
     def test_a_shard_is_trained_where_a_flag_or_a_batch_system_asks_for_one(self):
         pod = {'JOB_COMPLETION_INDEX': '1', 'JOB_COMPLETIONS': '2'}
         for arguments, environment, shard in (
-            ([], {}, {}),
-            ([], pod, {'shard': (2, 2)}),
-            ([], pod | {'JOB_COMPLETION_INDEX': '0', 'JOB_COMPLETIONS': '1'}, {}),
-            (['--shard=3/8'], pod, {'shard': (3, 8)}),
-            (['--shard=1/1'], pod, {}),
+            ([], {}, None),
+            ([], pod, (2, 2)),
+            ([], pod | {'JOB_COMPLETION_INDEX': '0', 'JOB_COMPLETIONS': '1'}, None),
+            (['--shard=3/8'], pod, (3, 8)),
+            (['--shard=1/1'], pod, None),
         ):
             with mock.patch.dict(os.environ, environment), flagsaver.flagsaver(shard=None):
                 main.main(['main', f'--config={_SMOKE}', *arguments])
-                self.assertEqual(self.run.call_args.kwargs, shard)
+                self.assertEqual(self.run.call_args.kwargs['shard'], shard)
 
 
 class InterruptTest(absltest.TestCase):

@@ -12,13 +12,14 @@ from imbreg_jax.results.layout import WorkdirError
 
 
 class MergeTest(absltest.TestCase):
-    def _main(self, *arguments, workdir='w'):
+    def _main(self, *arguments, workdir='w', report=True):
         """The status, and what is printed and said."""
         status = 0
         with (
             contextlib.redirect_stdout(io.StringIO()) as printed,
             contextlib.redirect_stderr(io.StringIO()) as said,
             mock.patch.object(merge, '_WORKDIR', mock.Mock(value=workdir)),
+            mock.patch.object(merge, '_REPORT', mock.Mock(value=report)),
         ):
             try:
                 merge.main(['merge', *arguments])
@@ -30,7 +31,12 @@ class MergeTest(absltest.TestCase):
         made = 'a table', mock.Mock(**{'terminal_summary.return_value': 'a report'})
         with mock.patch.object(merge.studies, 'merged', return_value=made) as merged:
             self.assertEqual(self._main(), (0, 'a table\na report\n', ''))
-        merged.assert_called_once_with('w')
+        merged.assert_called_once_with('w', True)
+
+    def test_may_leave_the_report_for_later(self):
+        with mock.patch.object(merge.studies, 'merged', return_value=('merged', None)) as merged:
+            self.assertEqual(self._main(report=False), (0, 'merged\n', ''))
+        merged.assert_called_once_with('w', False)
 
     def test_a_failure_is_one_sentence(self):
         for error, status in (

@@ -23,7 +23,15 @@ _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
 def _study(folder: pathlib.Path) -> FinishedStudy:
-    """A study as its config and results alone tell it, without the arrays of its runs."""
+    """A study as its config and results alone tell it, without the arrays of its runs.
+
+    One that was trained in parts has a folder for each.
+    """
+    parts = [folder] if (folder / 'config.json').exists() else sorted(folder.glob('*/'))
+    return loading.joined([p.name for p in parts], [_part(p) for p in parts], parts)
+
+
+def _part(folder: pathlib.Path) -> tuple:
     path = folder / 'results.csv'
     # Large ones are kept compressed.
     packed = folder / 'results.csv.gz'
@@ -34,7 +42,7 @@ def _study(folder: pathlib.Path) -> FinishedStudy:
     nothing = Run({}, {}, {}, *[np.zeros(0)] * 5, calibration_factor=np.nan, moments={})
     runs = {(str(name), int(repeat)): nothing for name, repeat in trained.to_numpy()}
     epochs = pd.DataFrame(columns=['condition', 'repeat', 'epoch', 'source', 'line'])
-    return loading.joined([folder.name], [(header, rows, epochs, runs)], [folder])
+    return header, rows, epochs, runs
 
 
 def _values(study: str) -> pd.Series:

@@ -72,6 +72,12 @@ class ResultsTest(parameterized.TestCase):
         # Of eight shards some would have two repeats, six runs where four are enough.
         self.assertEqual(sorted({len(part) for part in shards.results(study, 8)}), [3, 4])
 
+    def test_a_program_is_whole_unless_a_shard_would_take_a_quarter_longer(self):
+        study = small_study.study(sweep='data.image_size = 18, 20', repeats=3)
+        # A run of the larger images takes a half more.
+        for of, sizes in ((2, [3, 3]), (3, [3, 2, 1])):
+            self.assertEqual([len(part) for part in shards.results(study, of)], sizes)
+
     def test_work_is_shared_and_not_numbers_of_runs(self):
         study = small_study.study({'once': {}, 'thrice': {'remedy': 'ensemble(size=3)'}}, repeats=4)
         parts = [shards.part(study, Shard(number, 4)) for number in range(1, 5)]

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,12 +55,17 @@ def run_columns(study: Study, run: Run) -> dict[str, Any]:
 
 def in_order(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Epoch rows in the study's order: epoch, condition, repeat, member."""
+    return sorted(rows, key=order(study))
+
+
+def order(study: Study) -> Callable[[dict[str, Any]], tuple[int, ...]]:
+    """What a study's epoch rows are sorted by."""
     places = {condition.name: i for i, condition in enumerate(study.conditions)}
 
     def place(row: dict[str, Any]) -> tuple[int, ...]:
         return row['epoch'], places[row['condition']], row['repeat'], row.get('member', 0)
 
-    return sorted(rows, key=place)
+    return place
 
 
 def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarray]]:

@@ -7,6 +7,7 @@ it been trained whole; it can be repeated, and a study is merged once its config
 """
 
 import csv
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,8 @@ from imbreg_jax.study import Run, Study, differences, restore, shards
 from imbreg_jax.study.shards import Shard
 
 _FOLDER = re.compile(r'(\d+)_of_(\d+)')
+# Condition, training distribution, predictor and repeat of a line of results.csv.
+_BEGINNING = re.compile(rb'(?:(?:"(?:[^"]|"")*"|[^,"]*),){4}')
 # In the order of the rows of a study's results.csv; see `assemble.results`.
 _PREDICTORS = (('cnn', 'cnn_calibrated'), ('random_guess',), FITTED, ('floor',))
 
@@ -86,14 +89,14 @@ def wanting(workdir: Path, study: Study, of: int) -> list[str]:
     return clauses
 
 
-def merge(workdir: Workdir) -> tuple[Study, pd.DataFrame]:
+def merge(workdir: Workdir) -> Study:
     """Makes of a study's shards what it would have left whole; can be repeated.
 
     Args:
       workdir: the study's folder, entered.
 
     Returns:
-      The study, and the rows of its results.csv.
+      The study.
 
     Raises:
       WorkdirError: a shard is missing, not finished, damaged or of another study, or a run is in
@@ -103,24 +106,23 @@ def merge(workdir: Workdir) -> tuple[Study, pd.DataFrame]:
     parts, study = _parts(workdir)
     workdir.check(study)
     _refuse_gaps(study, parts)
-    runs = [
-        Outcome([Run(*run) for run in unit], _arrays(part, workdir_lib.unit_name(number)))
-        for part in parts
-        for number, unit in enumerate(part.held['shard']['units'])
-    ]
-    arrays = assemble.merge(study, runs)
-    rows = b''.join(_result_rows(study, [_read(part, 'results.csv') for part in parts]))
+    _refuse_damage(parts)
     held = _held(study, parts)
     # The config first, as in any study: it says of what the folder is.
     workdir.write_held(held)
     kept_tables.write(workdir.path, study)
-    epochs = b''.join(_read(part, 'metrics.jsonl') for part in parts)
-    files.write_bytes(workdir.metrics, _in_order(study, epochs))
-    files.write_arrays(workdir.predictions, assemble.predictions(study, arrays))
-    files.write_arrays(workdir.weights, assemble.weights(study, arrays))
-    files.write_bytes(workdir.results, rows)
+    # One after the other, so that the memory need hold one of them.
+    _write(workdir.metrics, _epoch_rows(study, [_read(part, 'metrics.jsonl') for part in parts]))
+    _write_arrays(workdir, study, parts)
+    _write(workdir.results, _result_rows(study, [_read(part, 'results.csv') for part in parts]))
     workdir.finish(held)
-    return study, files.read_results_csv(rows)
+    return study
+
+
+def read_results(workdir: Path) -> pd.DataFrame:
+    """The rows of a merged study's results.csv; raises WorkdirError where they are not there."""
+    held = workdir_lib.read_config(workdir / 'config.json')
+    return files.read_results_csv(workdir_lib.read_result(workdir, held, 'results.csv'))
 
 
 def _found(workdir: Path) -> list[Shard]:
@@ -220,6 +222,12 @@ def _named(study: Study, run: Run) -> str:
     return f'repeat {run.repeat} of {study.conditions[run.condition_index].name}'
 
 
+def _refuse_damage(parts: Sequence[_Part]) -> None:
+    for part in parts:
+        for name in workdir_lib.result_files(part.held):
+            _read(part, name)
+
+
 def _read(part: _Part, name: str) -> bytes:
     return workdir_lib.read_result(part.folder, part.held, name)
 
@@ -231,15 +239,33 @@ def _arrays(part: _Part, name: str) -> dict[str, Any]:
         raise WorkdirError(f'{part.folder / name} is damaged ({error}); put it back') from error
 
 
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    with files.whole(path) as file:
+        file.writelines(parts)
+
+
+def _write_arrays(workdir: Workdir, study: Study, parts: Sequence[_Part]) -> None:
+    runs = [
+        Outcome([Run(*run) for run in unit], _arrays(part, workdir_lib.unit_name(number)))
+        for part in parts
+        for number, unit in enumerate(part.held['shard']['units'])
+    ]
+    arrays = assemble.merge(study, runs)
+    files.write_arrays(workdir.predictions, assemble.predictions(study, arrays))
+    files.write_arrays(workdir.weights, assemble.weights(study, arrays))
+
+
 def _result_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:
-    """The lines of results.csv, in the study's order, from those of its shards."""
+    """The content of results.csv, in the study's order, from those of its shards."""
     kinds = {name: kind for kind, names in enumerate(_PREDICTORS) for name in names}
     blocks: dict[tuple[int, str, int], list[bytes]] = {}
     for content in contents:
         header, *lines = content.splitlines(keepends=True)
-        for line, row in zip(lines, csv.reader(text.decode() for text in lines), strict=True):
-            condition, _, predictor, repeat = row[:4]
-            blocks.setdefault((kinds[predictor], condition, int(repeat)), []).append(line)
+        # A study has many times more lines than beginnings of them.
+        for start, own in itertools.groupby(lines, _beginning):
+            ((condition, _, predictor, repeat, _),) = csv.reader([start.decode()])
+            key = kinds[predictor], condition, int(repeat)
+            blocks.setdefault(key, []).append(b''.join(own))
     yield header
     for kind in range(len(_PREDICTORS)):
         for place, repeat in study.results:
@@ -249,10 +275,21 @@ def _result_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:
                 yield from blocks.get((kind, name, repeat), ())
 
 
-def _in_order(study: Study, content: bytes) -> bytes:
-    """Epochs' rows, as JSON lines, in the study's order."""
-    rows = [json.loads(line) | {'': line} for line in content.splitlines(keepends=True)]
-    return b''.join(row[''] for row in assemble.in_order(study, rows))
+def _beginning(line: bytes) -> bytes:
+    found = _BEGINNING.match(line)
+    assert found is not None, line
+    return found[0]
+
+
+def _epoch_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:
+    """The lines of metrics.jsonl, in the study's order, from those of its shards."""
+    order = assemble.order(study)
+    rows = [
+        (order(json.loads(line)), line)
+        for content in contents
+        for line in content.splitlines(keepends=True)
+    ]
+    return (line for _, line in sorted(rows))
 
 
 def _held(study: Study, parts: Sequence[_Part]) -> dict[str, Any]:

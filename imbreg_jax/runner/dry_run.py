@@ -1,50 +1,64 @@
 """What a study would be and take, without starting it: config, programs, memory, time, disk."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from imbreg_jax.compute import backend, units
 from imbreg_jax.compute import plan as plan_lib
+from imbreg_jax.results import merging
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.runner import planning, speed
-from imbreg_jax.study import Condition, Study
+from imbreg_jax.study import Condition, Study, shards
 from imbreg_jax.study.config import flatten
 from imbreg_jax.study.fields import CODE
 from imbreg_jax.study.settings import FIELDS
+from imbreg_jax.study.shards import Shard
 
 _NUMBER_BYTES = 4
 # Parameters and Adam's two moments.
 _STATE_COPIES = 3
 _MOST_CONDITIONS = 12
+_MOST_SHARDS = 20
 
 
-def text(study: Study, workdir: str) -> str:
+def text(study: Study, workdir: str, shard: Shard | None = None) -> str:
     """Says it, as paragraphs for a terminal.
 
     Args:
       study: the study.
       workdir: its folder, which is read where it is there, and not made where it is not.
+      shard: which of its shards would be trained; its sisters are told beside it.
 
     Raises:
       BackendError, ConfigError: as for a start.
       OutOfMemory: not even one run of each device fits.
       WorkdirError: the folder holds what cannot go on.
     """
-    held = Workdir(workdir)
+    whole = study
+    if shard is None:
+        held = Workdir(workdir)
+    else:
+        if merging.merged(Path(workdir), study) is not None:
+            return f'{workdir} holds the merged study: nothing would be trained'
+        merging.refuse_other_counts(Path(workdir), shard.of)
+        held = Workdir(merging.folder(Path(workdir), shard), shard)
+        study = shards.part(study, shard)
     study = held.look(study)
     if held.damaged() == []:
-        return f'{workdir} holds the finished study: nothing would be trained, its report made anew'
+        anew = ', its report made anew' if shard is None else ''
+        return f'{held.path} holds the finished study: nothing would be trained{anew}'
+    said = [_config(study), _conditions(whole)]
     with backend.pinned(study):
         devices = backend.prepare(study, planning.cores_begun_on(held))
-        plan = planning.plan_for(study, held, devices)
-    return '\n\n'.join(
-        [
-            _config(study),
-            _conditions(study),
-            '\n'.join(_programs(study, plan)),
-            '\n'.join(_costs(study, plan, devices[: plan.devices], workdir)),
-        ]
-    )
+        if study.runs:
+            plan = planning.plan_for(study, held, devices)
+            said.append('\n'.join(_programs(study, plan)))
+            costs = _costs(study, plan, devices[: plan.devices], str(held.path))
+            said.append('\n'.join(costs))
+        if shard is not None:
+            said.append('\n'.join(_shards(whole, shard, devices)))
+    return '\n\n'.join(said)
 
 
 def _config(study: Study) -> str:
@@ -92,6 +106,8 @@ def _programs(study: Study, plan: plan_lib.Plan) -> Iterable[str]:
         network = first.architecture
         folded = '' if all(layer.folded for layer in network.convolutions) else ', not folded'
         slices = [len(unit.runs) for unit in cut if unit.program == number]
+        if not slices:  # none of a shard's
+            continue
         runs = f'{_count(sum(slices), "run")} in {_count(len(slices), "unit")}'
         yield (
             f'program {number + 1} of {len(groups)}: {_count(len(group), "condition")}, '
@@ -124,7 +140,8 @@ def disk(study: Study) -> int:
     """Bytes of what a study keeps, at most: predictions, weights and checkpoints, uncompressed."""
     settings = study.evaluation
     predictions = weights = 0
-    for condition in study.conditions:
+    for place, _ in study.results:
+        condition = study.conditions[place]
         each = study.test_size
         if settings.validation_under_test:
             each += condition.data.validation_size
@@ -133,7 +150,29 @@ def disk(study: Study) -> int:
         weights += condition.remedy.members * condition.architecture.parameters
     # The newest checkpoint is written beside those that are kept.
     copies = 1 + _STATE_COPIES * (1 + study.compute.checkpoints_kept)
-    return _NUMBER_BYTES * len(study.repeats) * (2 * predictions + copies * weights)
+    return _NUMBER_BYTES * (2 * predictions + copies * weights)
+
+
+def _shards(study: Study, own: Shard, devices: list[Any]) -> Iterable[str]:
+    """A line a shard: its runs, and what it takes on a machine like this one."""
+    parts = [shards.part(study, Shard(number, own.of)) for number in range(1, own.of + 1)]
+    yield f'{own.of} shards, with * that which this start would train:'
+    for number, part in enumerate(parts[:_MOST_SHARDS], 1):
+        mark = '*' if number == own.number else ' '
+        if not part.runs:
+            yield f'{mark} {number}: nothing, as the study has fewer runs'
+            continue
+        plan = plan_lib.make(part, devices)
+        rate = speed.recall(devices[: plan.devices])
+        took = f', {_duration(speed.work(part) / rate)}' if rate else ''
+        programs = len({unit.program for unit in units.cut(part, plan.runs_per_unit)})
+        yield (
+            f'{mark} {number}: {_count(len(part.runs), "run")} in '
+            f'{_count(programs, "program")}, {plan.bytes_predicted / 1e9:.2g} GB of memory, '
+            f'{disk(part) / 1e6:.2g} MB on disk{took}'
+        )
+    if own.of > _MOST_SHARDS:
+        yield f'  and {own.of - _MOST_SHARDS} more'
 
 
 def _value(condition: Condition, field: str) -> Any:

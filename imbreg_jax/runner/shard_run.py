@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from imbreg_jax.results import files, merging
-from imbreg_jax.results import workdir as workdir_lib
 from imbreg_jax.results.layout import InUseError
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.runner.stop import StopRequest
@@ -70,10 +69,7 @@ class ShardRun:
         if study is not None:
             logger.info('workdir %s is merged: nothing is trained', path)
             self.study = study
-            content = workdir_lib.read_result(
-                path, workdir_lib.read_config(self._whole.config), self._whole.results.name
-            )
-            self.results = files.read_results_csv(content)
+            self.results = merging.read_results(path)
             return self.results
         merging.refuse_other_counts(path, shard.of)
         if self._run.study.runs:
@@ -100,6 +96,7 @@ class ShardRun:
     def _merge(self) -> None:
         logger.info('every shard is finished: merging them…')
         with self._whole:
-            self.study, self.results = merging.merge(self._whole)
+            self.study = merging.merge(self._whole)
+            self.results = merging.read_results(self._whole.path)
             if self._make_report is not None:
                 self.report = self._make_report(self._whole.path)

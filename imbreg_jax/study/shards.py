@@ -21,7 +21,7 @@ _SLURM = tuple(f'SLURM_ARRAY_TASK_{name}' for name in ('ID', 'MIN', 'MAX', 'STEP
 # Of Kubernetes: this pod's number, from 0, and how many there are, which the Job must set itself.
 _KUBERNETES = ('JOB_COMPLETION_INDEX', 'JOB_COMPLETIONS')
 _MOST = 10**6
-# How much longer the longest shard may take so that no repeat is split.
+# How much longer the longest shard may take so that no program, or no repeat of one, is split.
 _LONGER = 1.25
 
 _Results: TypeAlias = list[tuple[int, int]]
@@ -105,16 +105,15 @@ def results(study: Study, of: int) -> list[_Results]:
 
     Shards are slices of the order in which the study trains, program by program and in each
     repeat by repeat, equal in work: so programs are few in each, and what shares a data set is
-    mostly together. All conditions that a program has of a repeat stay together wherever the
-    longest shard does not become a quarter longer by that, and the folds of a data set always.
+    mostly together. Programs stay whole, or else all conditions that one has of a repeat, wherever
+    the longest shard does not become a quarter longer by that; the folds of a data set always do.
     """
     work = [
         c.remedy.members * c.images * c.architecture.training_multiplications
         for c in study.conditions
     ]
 
-    def cut(together: bool) -> tuple[int, list[_Results]]:
-        atoms = _atoms(study, together)
+    def cut(atoms: list[_Results]) -> tuple[int, list[_Results]]:
         sizes = [sum(work[condition] for condition, _ in atom) for atom in atoms]
         counts = _deal(sizes, of)
         ends = list(itertools.accumulate(counts, initial=0))
@@ -122,20 +121,23 @@ def results(study: Study, of: int) -> list[_Results]:
         longest = max(sum(sizes[part]) for part in parts)
         return longest, [list(itertools.chain(*atoms[part])) for part in parts]
 
-    (least, apart), (longest, together) = cut(False), cut(True)
-    return together if longest <= _LONGER * least else apart
+    *coarse, finest = map(cut, _atoms(study))
+    least, _ = finest
+    fitting = (parts for longest, parts in [*coarse, finest] if longest <= _LONGER * least)
+    return next(fitting)
 
 
-def _atoms(study: Study, together: bool) -> list[_Results]:
-    """What no shard splits, in the order in which it trains."""
+def _atoms(study: Study) -> list[list[_Results]]:
+    """What shards may be made of, from the coarsest on, each in the order in which it trains."""
     folds = max(1, study.conditions[0].data.folds)
-    atoms: dict[tuple[int, ...], dict[tuple[int, int], None]] = {}
+    levels: list[dict[tuple[int, ...], dict[tuple[int, int], None]]] = [{}, {}, {}]
     for program in range(len(study.programs())):
         for run in study.runs_of(program):
-            condition, repeat = run.result
-            key = (program, repeat // folds) if together else (condition, repeat // folds)
-            atoms.setdefault(key, {})[run.result] = None
-    return list(map(list, atoms.values()))
+            data_set = run.repeat // folds
+            keys = (program,), (program, data_set), (run.condition_index, data_set)
+            for atoms, key in zip(levels, keys, strict=True):
+                atoms.setdefault(key, {})[run.result] = None
+    return [list(map(list, atoms.values())) for atoms in levels]
 
 
 def _deal(sizes: Sequence[int], shards: int) -> list[int]:
