@@ -121,21 +121,25 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
     box = axes.get_position()
     width, height = _POINTS_PER_INCH * drawing.get_size_inches()
     ends = getattr(axes, f'get_{which}lim')()
-    places = (
+    sides = (
         (box.x0 * width, box.x1 * width)
         if which == 'x'
         else ((1 - box.y0) * height, (1 - box.y1) * height)
     )
     names: list[tuple[float, str]] = []
     if isinstance(axis.get_major_locator(), ticker.FixedLocator):
-        ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
-        names = [(float(at), ' '.join(printable(t.get_text()).split())) for at, t in ticks]
+        places = axis.get_majorticklocs()
+        texts = axis.get_major_formatter().format_ticks(places)
+        names = [
+            (float(place), ' '.join(printable(text).split()))
+            for place, text in zip(places, texts, strict=True)
+        ]
     if all(text == f'{at:g}' for at, text in names):
         names = []  # They are the numbers.
     return {
         'label': ' '.join(printable(next(filter(None, labels), '')).split()),
         'ends': [float(f'{end:.8g}') for end in ends],
-        'places': [round(place, 2) for place in places],
+        'places': [round(side, 2) for side in sides],
         'log': axis.get_scale() == 'log',
         'names': names,
     }
