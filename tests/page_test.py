@@ -165,7 +165,7 @@ class PageTest(absltest.TestCase):
           injected.textContent = 'document.title = "hacked"';
           document.body.append(injected);
           return {title: document.title, errors};"""
-        found = browser.probe(self.report.path, script, 800)
+        found = browser.probe(self.report.path, script, [800])[800]
         self.assertStartsWith(found['title'], 'Imbalanced targets and regression CNNs: </title>')
         self.assertNotIn('hacked', ' '.join(found['errors']))
 

@@ -437,8 +437,8 @@ class FilesTest(absltest.TestCase):
         for name, figure in drawn.items():
             with self.subTest(name):
                 self.assertLessEqual(len(figure.title), 200)
-                inline = ElementTree.fromstring(inline.svg(figure, 'a'))
-                self.assertEqual(inline.get('aria-label'), figure.title)
+                shown = ElementTree.fromstring(inline.svg(figure, 'a'))
+                self.assertEqual(shown.get('aria-label'), figure.title)
                 texts = [''.join(t.itertext()) for t in _elements(figure.svg, 'text')]
                 self.assertEmpty(_elements(figure.svg, 'script'))
                 self.assertLessEqual(max(map(len, texts)), 60)

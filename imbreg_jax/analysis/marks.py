@@ -161,10 +161,10 @@ def _marks(axes: Axes, artist: Any) -> dict[str, str]:
             kept = np.linspace(0, len(xy) - 1, _MOST_POINTS).astype(int)
         return {'kind': 'marks' if marked else 'line', **_values(xy[kept]), **told}
     if isinstance(artist, collections.LineCollection):
-        ends = np.array([s for s in artist.get_segments() if np.shape(s) == (2, 2)], float)
-        ends = ends.reshape(-1, 2)
-        known = _values(ends) if np.isfinite(ends).all() else {}
-        return {'kind': 'intervals', **known, **_told(artist)}
+        ends = np.array([path.vertices for path in artist.get_paths()], float).reshape(-1, 2, 2)
+        # What is not finite is not drawn.
+        kept = np.isfinite(ends).all(axis=(1, 2))
+        return {'kind': 'intervals', **_values(ends[kept]), **_told(artist, kept)}
     if isinstance(artist, collections.PolyCollection) and _said(artist):
         paths = artist.get_paths()
         outline = np.asarray(paths[0].vertices if paths else np.zeros((0, 2)), float)
