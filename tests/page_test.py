@@ -31,7 +31,7 @@ _ATTACKS = {
 _LINKS = ('href', 'xlink:href', 'src', 'action', 'formaction', 'data', 'srcdoc', 'poster')
 _PLAIN_TAGS = frozenset(
     'html head meta title link style body div table caption thead tbody tr th td button p '
-    'details summary ol ul li figure figcaption strong em span code nav a header main h1 h2 h3 '
+    'details summary ol ul li pre figure figcaption strong em span code nav a header main h1 h2 h3 '
     'script section svg g defs clippath path rect text tspan use image pattern'.split()
 )
 
@@ -165,7 +165,7 @@ class PageTest(absltest.TestCase):
           injected.textContent = 'document.title = "hacked"';
           document.body.append(injected);
           return {title: document.title, errors};"""
-        found = browser.probe(self.report.path, script, 800)
+        found = browser.probe(self.report.path, script, [800])[800]
         self.assertStartsWith(found['title'], 'Imbalanced targets and regression CNNs: </title>')
         self.assertNotIn('hacked', ' '.join(found['errors']))
 

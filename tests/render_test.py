@@ -64,7 +64,11 @@ class RenderTest(absltest.TestCase):
             text = unescape(render(_TABLE))
             self.assertIn('Where these numbers come from', text)
             self.assertIn('a.csv lines 1–3', text)
-        self.assertIn('title="a!"', html.table(_TABLE))
+        page = html.table(_TABLE)
+        sources = re.findall('<li>(.*?)</li>', page)
+        (cell,) = re.findall(r'data-source="(\d+)">0\.500', page)
+        self.assertEqual(sources[int(cell)], 'a!')
+        self.assertLen(set(sources), len(sources))
 
     def test_a_large_table_is_shown_in_part_and_says_so(self):
         with mock.patch.object(section, 'MOST_ROWS', 2):

@@ -1,5 +1,8 @@
 """The report is whole, self-contained, traceable, and works in a real browser."""
 
+import atexit
+import csv
+import functools
 import html
 import pathlib
 import re
@@ -8,6 +11,7 @@ import tempfile
 from unittest import mock
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
@@ -21,21 +25,17 @@ _NO_FIGURES = mock.patch.object(
     canvas, 'finish', lambda *parts: canvas.Finished(*parts[:3], '<svg></svg>', b'')
 )
 
-# Clicks and looks.
-_PROBE = """
-  const table = document.getElementById('results-table');
-  const column = () => Array.from(table.tBodies[0].rows, (r) => Number(r.cells[3].dataset.key));
-  const before = column();
-  const button = table.tHead.rows[0].cells[3].querySelector('button');
-  button.click(); const up = column(); const aria = button.parentNode.getAttribute('aria-sort');
-  button.click(); const down = column();
-  table.tBodies[0].rows[0].cells[3].click();
-  const boxes = Array.from(document.querySelectorAll('figure svg'),
-    (s) => s.getBoundingClientRect());
-  return {errors, before, up, down, aria,
-    source: document.getElementById('source').textContent,
-    drawn: boxes.filter((b) => b.width > 100 && b.height > 100).length,
-    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth};"""
+
+_WIDTHS = (390, 1280, 1920)
+
+
+@functools.cache
+def _report() -> analysis.Report:
+    """That of a study like the paper's; it takes its time, and many tests look at it."""
+    root = pathlib.Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    workdir = simulated_study.write(root / 'paper', images=60)
+    return analysis.build([workdir], workdir)
 
 
 class ReportTest(absltest.TestCase):
@@ -43,11 +43,9 @@ class ReportTest(absltest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         # A folder of its own: with several test processes each one sets this class up.
-        root = pathlib.Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, root, ignore_errors=True)
-        cls.root = root
-        workdir = simulated_study.write(root / 'paper', images=60)
-        cls.report = analysis.build([workdir], workdir)
+        cls.root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
+        cls.report = _report()
         cls.page = cls.report.path.read_text(encoding='utf-8')
 
     def test_every_table_and_figure_is_there_in_every_format_and_no_temporary_file(self):
@@ -269,24 +267,113 @@ class ReportTest(absltest.TestCase):
             analysis.build([self.report.path.parent], theirs)
         self.assertEqual([p.name for p in theirs.rglob('*')], ['tables', 'results.csv'])
 
-    @absltest.skipIf(browser.BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
-    def test_page_works_in_a_browser(self):
-        page = self.root / 'browsed' / 'report.html'
-        page.parent.mkdir()
-        page.write_text(self.page, encoding='utf-8')
-        for width in (375, 1200):
-            with self.subTest(width=width):
-                found = browser.probe(page, _PROBE, width)
-                self.assertEmpty(found['errors'] + found['console'])
-                self.assertEqual(found['drawn'], len(re.findall('<figure ', self.page)))
-                self.assertGreaterEqual(found['drawn'], 13)
-                self.assertNotEqual(found['before'], found['up'])
-                self.assertEqual(found['up'], sorted(found['before']))
-                self.assertEqual(found['down'], sorted(found['before'], reverse=True))
-                self.assertEqual(found['aria'], 'ascending')
-                self.assertIn('results.csv lines', found['source'])
-                # Tables scroll by themselves, the page does not.
-                self.assertLessEqual(found['wide'], 0)
+
+@absltest.skipIf(browser.BROWSER is None, 'skipped: no Chromium or Chrome on this machine')
+class BrowsingTest(absltest.TestCase):
+    @classmethod
+    @functools.cache
+    def _seen(cls):
+        """What is seen at each width, folded and unfolded, and in the widest all that is done."""
+        axe = browser.axe()
+        script = f"""
+          {(pathlib.Path(__file__).parent / 'browsing.js').read_text(encoding='utf-8')}
+          const audit = width === {_WIDTHS[1]} && window.axe ? await axe.run() : {{violations: []}};
+          const seen = [look()];
+          all('details').forEach((details) => {{ details.open = true; }});
+          seen.push(look());
+          const done = width === {_WIDTHS[-1]} ? await act() : null;
+          const faults = audit.violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html)]);
+          return {{errors, seen, done, faults}};"""
+        return browser.probe(_report().path, script, _WIDTHS, axe)
+
+    def _done(self):
+        return self._seen()[_WIDTHS[-1]]['done']
+
+    def test_nothing_is_cut_off_and_no_text_lies_over_another(self):
+        for width, found in self._seen().items():
+            self.assertEmpty(found['errors'] + found['console'])
+            for folded, seen in zip(('folded', 'unfolded'), found['seen'], strict=True):
+                with self.subTest(width=width, folded=folded):
+                    # Tables scroll by themselves, the page does not.
+                    self.assertEqual(
+                        seen, {'wide': min(seen['wide'], 0), 'beyond': [], 'over': [], 'cut': []}
+                    )
+
+    def test_no_serious_fault_keeps_people_from_using_it(self):
+        if browser.axe() is None:
+            self.skipTest('axe-core is not here and cannot be fetched')
+        faults = self._seen()[_WIDTHS[1]]['faults']
+        self.assertEmpty([fault for fault in faults if fault[0] in ('serious', 'critical')])
+
+    def test_tables_sort_filter_and_say_where_a_number_is_from(self):
+        done = self._done()
+        self.assertNotEqual(done['before'], done['up'])
+        self.assertEqual(done['up'], sorted(done['before']))
+        self.assertEqual(done['down'], sorted(done['before'], reverse=True))
+        self.assertEqual(done['aria'], 'ascending')
+        clicked, is_next, stepped = done['from']
+        self.assertIn('results.csv lines', clicked)
+        self.assertTrue(is_next, 'an arrow key goes to the next cell')
+        self.assertNotEqual(clicked, stepped)
+        self.assertLen(done['left'], 5)  # Trained or tested on it, of nine.
+        self.assertEqual(done['rows'], '5 of 21 rows')
+
+    def test_the_pointer_is_told_run_repeat_and_value(self):
+        tips, rows = self._done()['tips'], self._errors()
+        value = rows[rows['repeat'] == 0]['value'].iloc[0]
+        self.assertEqual(
+            tips['repeat'], ['U(1, 10)', 'repeat 0', f'MSE (unit squared): {value:.4g}']
+        )
+        self.assertRegex(
+            ' / '.join(tips['interval']),
+            r'^U\(1, 5\) → U\(1, 10\) / ratio of MSE: [\d.]+ / interval: [\d.]+ to [\d.]+$',
+        )
+        self.assertRegex(' / '.join(tips['bar']), r'common scale factor / U\(1, 10\) → .* / share')
+
+    def _errors(self) -> pd.DataFrame:
+        rows = pd.read_csv(_report().path.parent / 'results.csv').fillna('')
+        first = (rows['test_distribution'] == 'u1_10') & (rows['condition'] == 'u1_10')
+        return rows[first & (rows['predictor'] == 'cnn') & (rows['metric'] == 'mse')]
+
+    def test_conditions_and_repeats_switch_in_all_figures_at_once(self):
+        done = self._done()
+        for known, there in done['lengths']:
+            self.assertEqual(known, there)
+        every, without, fewer, again = done['counts']
+        self.assertBetween(without, 0.6 * every, 0.72 * every)  # A third is of that condition.
+        self.assertLess(fewer, without)
+        self.assertEqual(again, every)
+
+    def test_an_axis_becomes_logarithmic_and_linear_again(self):
+        done = self._done()
+        self.assertEqual(done['names'], ['x logarithmic', 'x linear'])
+        (low, high), (left, right) = done['ends'], done['sides']
+        shares = np.log(np.array(done['values']) / low) / np.log(high / low)
+        expected = left + (right - left) * shares
+        # Places are written to a hundredth of a point.
+        for place, wanted in zip(done['logarithmic'], expected, strict=True):
+            self.assertAlmostEqual(place, wanted, delta=0.05)
+        self.assertNotEqual(done['linear'], done['logarithmic'])
+        self.assertEqual(done['linear'], done['back'])
+        self.assertGreaterEqual(len(done['ticks']), 2)
+        self.assertEqual(done['ticks'], sorted(done['ticks']))
+
+    def test_a_figures_data_are_the_values_of_the_results(self):
+        rows = list(csv.DictReader(self._done()['data'].splitlines()))
+        self.assertEqual(rows[0]['x_axis'], 'MSE (unit squared)')
+        own = [r for r in rows if r['condition'] == 'U(1, 10)' and r['repeat']]
+        self.assertEqual(
+            {int(r['repeat']): r['x'] for r in own},
+            {int(r): f'{v:.6g}' for r, v in self._errors()[['repeat', 'value']].to_numpy()},
+        )
+
+    def test_without_its_script_all_of_it_is_there_to_read(self):
+        text = _report().path.read_text(encoding='utf-8')
+        markup = text[text.index('<body>') : text.rindex('<script>')]
+        self.assertEmpty(re.findall('id="tools"|class="buttons"|<[^>]* hidden[ >]|<input', markup))
+        self.assertEqual(markup.count('<figure '), self._done()['figures'])
+        self.assertIn('copy citation', self._done()['tools'])
+        self.assertLen(re.findall('@software{imbreg_jax', markup), 1)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ import simulated_study
 from imbreg_jax.analysis import canvas, comparison, decomposition, finished, loading, look
 from imbreg_jax.analysis.paper import section as paper_section
 from imbreg_jax.analysis.registry import SECTIONS
+from imbreg_jax.analysis.render import inline
 from imbreg_jax.analysis.sections import (
     comparisons,
     error_curve,
@@ -436,8 +437,8 @@ class FilesTest(absltest.TestCase):
         for name, figure in drawn.items():
             with self.subTest(name):
                 self.assertLessEqual(len(figure.title), 200)
-                inline = ElementTree.fromstring(figure.inline_svg())
-                self.assertEqual(inline.get('aria-label'), figure.title)
+                shown = ElementTree.fromstring(inline.svg(figure, 'a'))
+                self.assertEqual(shown.get('aria-label'), figure.title)
                 texts = [''.join(t.itertext()) for t in _elements(figure.svg, 'text')]
                 self.assertEmpty(_elements(figure.svg, 'script'))
                 self.assertLessEqual(max(map(len, texts)), 60)

@@ -25,6 +25,8 @@ MOST_CURVES = 12
 MOST_ROWS = 24
 _SHORT_LABEL = 14
 TICK_WIDTH = 24
+# Height of a line of text, in sizes of its font.
+_LINE = 1.2
 
 _OF_LAWS = {
     'u1_10': ('#0072B2', 'o', '-'),
@@ -85,6 +87,21 @@ def test_labels(study: FinishedStudy) -> dict[str, str]:
 def law_labels(study: FinishedStudy) -> dict[str, str]:
     """Returns spec of a training law -> label, short enough to be drawn."""
     return canvas.short_labels({c.train.spec: c.train.label for c in study.conditions.values()})
+
+
+def row_height(labels: Sequence[str], least: float) -> float:
+    """Returns the inches that a row needs for its label, which may have several lines."""
+    lines = max((label.count('\n') + 1 for label in labels), default=1)
+    return max(least, _LINE * _row_size(labels) / 72 * lines + 0.05)
+
+
+def name_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Writes labels beside the rows 0, 1 and so on; smaller where one has many lines."""
+    axes.set_yticks(range(len(labels)), labels, fontsize=_row_size(labels))
+
+
+def _row_size(labels: Sequence[str]) -> float:
+    return 8.0 if any(label.count('\n') > 1 for label in labels) else 10.2
 
 
 def row_label(condition: str, test: str) -> str:

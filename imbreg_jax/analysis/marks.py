@@ -121,21 +121,25 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
     box = axes.get_position()
     width, height = _POINTS_PER_INCH * drawing.get_size_inches()
     ends = getattr(axes, f'get_{which}lim')()
-    places = (
+    sides = (
         (box.x0 * width, box.x1 * width)
         if which == 'x'
         else ((1 - box.y0) * height, (1 - box.y1) * height)
     )
     names: list[tuple[float, str]] = []
     if isinstance(axis.get_major_locator(), ticker.FixedLocator):
-        ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
-        names = [(float(at), ' '.join(printable(t.get_text()).split())) for at, t in ticks]
+        places = axis.get_majorticklocs()
+        texts = axis.get_major_formatter().format_ticks(places)
+        names = [
+            (float(place), ' '.join(printable(text).split()))
+            for place, text in zip(places, texts, strict=True)
+        ]
     if all(text == f'{at:g}' for at, text in names):
         names = []  # They are the numbers.
     return {
         'label': ' '.join(printable(next(filter(None, labels), '')).split()),
         'ends': [float(f'{end:.8g}') for end in ends],
-        'places': [round(place, 2) for place in places],
+        'places': [round(side, 2) for side in sides],
         'log': axis.get_scale() == 'log',
         'names': names,
     }
@@ -157,10 +161,10 @@ def _marks(axes: Axes, artist: Any) -> dict[str, str]:
             kept = np.linspace(0, len(xy) - 1, _MOST_POINTS).astype(int)
         return {'kind': 'marks' if marked else 'line', **_values(xy[kept]), **told}
     if isinstance(artist, collections.LineCollection):
-        ends = np.array([s for s in artist.get_segments() if np.shape(s) == (2, 2)], float)
-        ends = ends.reshape(-1, 2)
-        known = _values(ends) if np.isfinite(ends).all() else {}
-        return {'kind': 'intervals', **known, **_told(artist)}
+        ends = np.array([path.vertices for path in artist.get_paths()], float).reshape(-1, 2, 2)
+        # What is not finite is not drawn.
+        kept = np.isfinite(ends).all(axis=(1, 2))
+        return {'kind': 'intervals', **_values(ends[kept]), **_told(artist, kept)}
     if isinstance(artist, collections.PolyCollection) and _said(artist):
         paths = artist.get_paths()
         outline = np.asarray(paths[0].vertices if paths else np.zeros((0, 2)), float)

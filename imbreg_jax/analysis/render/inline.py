@@ -68,7 +68,9 @@ def _converted(element: Element, names: dict[str, str], figure: Finished) -> Ele
     if name in ('text', 'tspan'):
         found.text = element.text
     for child in element:
-        if child.tag.rpartition('}')[2] in _LEFT_OUT:
+        kind = child.tag.rpartition('}')[2]
+        # A path without a place to go to is of what is not finite.
+        if kind in _LEFT_OUT or (kind == 'path' and not child.get('d')):
             continue
         found.append(_converted(child, names, figure))
         if name in ('text', 'tspan'):

@@ -51,21 +51,24 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
     styles, titles, tests = look.styles(study), look.titles(study), look.test_labels(study)
     parts = [frame[frame['metric'] == metric] for metric in _DRAWN]
     margin, rows = comparison.margin(study), len(parts[0])
-    drawing, grid = canvas.canvas(1.2 + 2 * (0.42 + 0.36 * rows), 2, 1)
+    labels = [
+        look.row_label(titles[row['first']], tests[row['test_distribution']])
+        for row in parts[0].to_dict('records')
+    ]
+    height = 1.2 + 2 * (0.42 + look.row_height(labels, 0.36) * rows)
+    drawing, grid = canvas.canvas(height, 2, 1)
     for axes, metric, part in zip(grid[:, 0], _DRAWN, parts, strict=True):
-        labels = []
         for i, row in enumerate(part.to_dict('records')):
             style = styles[row['first']]
-            ends = axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
+            bar = axes.plot([row['low'], row['high']], [i, i], color=style.color, linewidth=3)
             filled = style.color if row['answer'] == DIFFERS else 'none'
             mark: Any = {'color': style.color, 'markerfacecolor': filled, 'markersize': 7}
             effect = axes.plot(row['effect'], i, style.marker, markeredgecolor=INK, **mark)
-            marks.shows(ends, kind='intervals')
-            marks.shows([ends, effect], condition=titles[row['first']])
-            labels.append(look.row_label(titles[row['first']], tests[row['test_distribution']]))
+            marks.shows(bar, kind='intervals')
+            marks.shows([bar, effect], condition=titles[row['first']])
         axes.axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=0.8)
-        axes.set_yticks(range(rows), labels)
+        look.name_rows(axes, labels)
         label = f'ratio of {comparison.METRIC_NAMES[metric]}'
         # Of two repeats an interval may go from nothing to anything: what it is of is to be seen.
         ends = [*part['effect'], 1 - margin, 1 + margin]

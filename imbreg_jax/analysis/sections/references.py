@@ -141,7 +141,9 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
     titles = look.titles(study)
     names = [canvas.wrap(titles[name], look.TICK_WIDTH) for name in frame['condition']]
     drawing, grid = canvas.canvas(
-        1.4 + 0.36 * len(frame) + look.legend_height([label for label, *_ in _DRAWN.values()])
+        1.4
+        + look.row_height(names, 0.36) * len(frame)
+        + look.legend_height([label for label, *_ in _DRAWN.values()])
     )
     axes = grid[0, 0]
     for key, (label, marker, color) in _DRAWN.items():
@@ -152,7 +154,7 @@ def draw(study: FinishedStudy, frame: pd.DataFrame) -> Drawing:
             style: Any = {'marker': marker, 'color': color, 'linestyle': '', 'markersize': 6}
             drawn = axes.plot(values[held], np.flatnonzero(held), label=label, **style)
             marks.shows(drawn, condition=[titles[name] for name in frame['condition'][held]])
-    axes.set_yticks(range(len(frame)), names)
+    look.name_rows(axes, names)
     axes.set(ylim=(len(frame) - 0.5, -0.5), xlabel='MSE (unit squared)')
     axes.grid(axis='y', visible=False)
     ends = [v for line in axes.lines for v in np.asarray(line.get_xdata(), float)]

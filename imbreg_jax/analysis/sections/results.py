@@ -47,7 +47,8 @@ def draw(
       baseline: the test distribution whose random guess is told above the panels.
       metrics: a panel each.
     """
-    row_height = 0.46 if any(row.printed for row in rows) else 0.36
+    labels = [row.label for row in rows]
+    row_height = look.row_height(labels, 0.46 if any(row.printed for row in rows) else 0.36)
     height = 0.75 * len(metrics) + len(metrics) * (0.42 + row_height * len(rows))
     drawing, grid = canvas.canvas(height, len(metrics), 1)
     styles, confidence = look.styles(study), study.option('confidence', 0.95)
@@ -69,7 +70,7 @@ def draw(
         if dose_response.wide(np.array(means)):
             everything = [v for row in rows for v in _values(study, row, metric)]
             look.logarithmic(axes, 'x', min(everything) / 1.2, max(everything) * 1.2)
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        look.name_rows(axes, labels)
         axes.grid(axis='y', visible=False)
         guess = study.values(BASELINE, '', baseline or '', metric)
         if len(guess):

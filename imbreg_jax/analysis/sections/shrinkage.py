@@ -46,7 +46,8 @@ def draw(study: FinishedStudy, runs: pd.DataFrame, conditions: Sequence[str]) ->
     axes.set(xlabel='predicted shrinkage (%)', ylabel='measured shrinkage (%)')
     told = 'filled: both dropouts; open: dropout on the last layer alone'
     axes.set_title(told, fontsize=9, loc='left', color=MUTED)
-    axes.set_aspect('equal')
+    # The panel stays as large as it is; what it shows grows.
+    axes.set_aspect('equal', adjustable='datalim')
     look.legend(drawing, axes)
     return drawing
 
