@@ -1,4 +1,7 @@
-"""The sections that a report has, in their order. To add one: its file, and an entry here."""
+"""The sections that a report has, in their order. To add one: its file, and an entry here.
+
+What answers the most of a study's questions comes first, what only explains it last.
+"""
 
 from imbreg_jax.analysis.paper import section as paper
 from imbreg_jax.analysis.section import Section
@@ -22,12 +25,12 @@ from imbreg_jax.analysis.sections import (
 SECTIONS: tuple[Section, ...] = (
     warnings.SECTION,
     results.SECTION,
-    references.SECTION,
-    comparisons.SECTION,
     dose_response.SECTION,
     leaderboard.SECTION,
     *questions.SECTIONS,
+    comparisons.SECTION,
     paper.SECTION,
+    references.SECTION,
     error_curve.SECTION,
     decomposition.SECTION,
     shrinkage.SECTION,
