@@ -14,7 +14,8 @@ from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.paper import claims
-from imbreg_jax.analysis.sections import dose_response
+from imbreg_jax.analysis.render import markdown
+from imbreg_jax.analysis.sections import dose_response, leaderboard, questions
 from imbreg_jax.data.tasks import TASKS
 
 _ROOT = documents.ROOT
@@ -273,6 +274,24 @@ class DialsTest(absltest.TestCase):
                 with self.subTest(folder.name):
                     headline = dose_response.SECTION.build(study).headline
                     self.assertTrue(headline in _TEXT.replace('*', ''), headline)
+
+
+class RemediesTest(absltest.TestCase):
+    def test_the_text_repeats_what_the_report_says_of_remedies(self):
+        for folder in sorted((_ROOT / 'results').glob('remed*')):
+            study = _study(folder)
+            for section in (leaderboard.SECTION, *questions.SECTIONS):
+                # What is averaged are predictions, which results/ has not.
+                if section.name == 'remedies-averaged' or not section.applies(study):
+                    continue
+                with self.subTest(f'{folder.name}: {section.name}'):
+                    content = section.build(study)
+                    self.assertTrue(content.headline in _TEXT, content.headline)
+                    for table in content.tables:
+                        if table.name == 'leaderboard_answers':
+                            for line in markdown.table(table).splitlines():
+                                if line.startswith('|'):
+                                    self.assertIn(line, documents.TEXT)
 
 
 if __name__ == '__main__':
