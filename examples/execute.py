@@ -34,7 +34,7 @@ def execute(path: pathlib.Path) -> None:
 
 def _kept(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     best = next(kind for kind in _KEPT if kind in output.data)
-    output.data = {kind: output.data[kind] for kind in dict.fromkeys((best, 'text/plain'))}
+    output.data = {best: output.data[best]}
     return output
 
 

@@ -153,7 +153,7 @@ class StudyResult:
         return summary.summary(self.study, self._contents)
 
     def __repr__(self) -> str:
-        return f'StudyResult({[str(workdir) for workdir in self.workdirs]})'
+        return f'<StudyResult {" and ".join(workdir.name for workdir in self.workdirs)}>'
 
     def __str__(self) -> str:
         return terminal.summary(self._summary, self._where())

@@ -52,9 +52,9 @@ class ExamplesTest(parameterized.TestCase):
         self.assertEqual([c['execution_count'] for c in cells], [*range(1, len(cells) + 1)])
         outputs = [output for cell in cells for output in cell['outputs']]
         self.assertEqual({output['output_type'] for output in outputs}, {'execute_result'})
-        # A study, a figure and numbers.
+        # A study and a figure of it.
         kinds = {kind for output in outputs for kind in output['data']}
-        self.assertEqual(kinds, {'text/html', 'image/png', 'text/plain'})
+        self.assertContainsSubset({'text/html', 'image/png'}, kinds)
         # Nothing of the machine that executed it.
         self.assertNotRegex(path.read_text('utf-8'), r'/tmp/|/home/|/root/|/Users/|object at 0x')
 

@@ -3,7 +3,6 @@
 What `run_study` returns is in studies_test.py, and networks are in trained_test.py.
 """
 
-import gc
 import pathlib
 from unittest import mock
 
@@ -104,10 +103,8 @@ class TemporaryWorkdirTest(absltest.TestCase):
         root = folder.path.parent
         held = imbreg_jax.StudyResult([folder.path], folder)
         del folder
-        gc.collect()
         self.assertTrue(root.exists())
         del held
-        gc.collect()
         self.assertFalse(root.exists())
 
 

@@ -102,7 +102,7 @@ class Drawing(Figure):
     def _repr_png_(self) -> bytes:
         png = io.BytesIO()
         with settings():
-            self.savefig(png, format='png', dpi=110)
+            self.savefig(png, format='png', dpi=90)
         return png.getvalue()
 
 

@@ -175,12 +175,14 @@ class WandB:
             name=self._study.name,
             id=known,
             resume='allow' if known else None,
+            # That of a study which failed in this process.
+            reinit='finish_previous',
             config=self._study.resolved,
             # What is printed is for its reader alone; see `imbreg_jax.terminal`.
             settings=wandb.Settings(console='off', silent=True),
         )
         self._kept.write(self._run.id)
-        logger.info('W&B: %s', self._run.url or self._run.dir)
+        logger.info('W&B: %s', self._run.dir if self._run.offline else self._run.url)
         # Programs come one after the other: each has its epochs from 0 on.
         self._run.define_metric('*', step_metric='epoch')
         if not known:
