@@ -34,12 +34,16 @@ for (const width of %(widths)s) {
     await loaded;
     const doc = frame.contentDocument;
     const figures = [...doc.querySelectorAll('article img')];
+    const tables = [...doc.querySelectorAll('article table')];
+    const end = doc.querySelector('article').getBoundingClientRect().right;
     const loads = frame.contentWindow.performance.getEntriesByType('resource');
     found.push({
       page, width,
       shown: doc.querySelectorAll('article h1').length,
       beyond: doc.documentElement.scrollWidth - doc.documentElement.clientWidth,
       cut: figures.filter((img) => img.getBoundingClientRect().right > width).map((i) => i.src),
+      wide: tables.filter((table) => table.getBoundingClientRect().right > end + 1)
+        .map((table) => table.rows[0].innerText),
       missing: figures.filter((img) => !img.naturalWidth).map((img) => img.src),
       loads: loads.length,
       foreign: loads.map((load) => load.name).filter((name) => !name.startsWith(location.origin)),
@@ -108,6 +112,8 @@ class SiteTest(absltest.TestCase):
                 self.assertEqual(place['shown'], 1)
                 self.assertEqual(place['beyond'], 0)
                 self.assertEqual(place['cut'] + place['missing'], [])
+                if place['width'] > 390:  # On a phone tables scroll, by themselves.
+                    self.assertEqual(place['wide'], [])
                 self.assertGreater(place['loads'], 1)
                 self.assertEqual(place['foreign'], [])
 
