@@ -13,6 +13,12 @@ _THEMED = {
     MUTED: 'var(--muted)',
     GRID: 'var(--grid)',
     BACKGROUND: 'var(--surface)',
+    # Of the colours of conditions, those that are too dark for a dark page.
+    '#0072b2': 'var(--blue)',
+    '#009e73': 'var(--green)',
+    '#d55e00': 'var(--red)',
+    '#8c7a00': 'var(--olive)',
+    '#9467bd': 'var(--purple)',
 }
 _LEFT_OUT = ('metadata', 'style')  # Who made it; and rules that would hold for the whole page.
 _GEOMETRY = ('d', 'x', 'y', 'width', 'height', 'transform')
