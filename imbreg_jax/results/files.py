@@ -10,7 +10,7 @@ import re
 import secrets
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -179,12 +179,15 @@ def parse_json(content: bytes) -> Any:
         raise ValueError('its values nest too deep') from None
 
 
-def read_arrays(content: bytes, most: int = MOST_BYTES) -> dict[str, np.ndarray]:
+def read_arrays(
+    content: bytes, most: int = MOST_BYTES, wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, np.ndarray]:
     """The arrays of an .npz.
 
     Args:
       content: the file's bytes.
       most: how many bytes the arrays may have.
+      wanted: by an array's name, whether it is read.
 
     Raises:
       ValueError: it is damaged, holds objects, or is larger.
@@ -194,13 +197,13 @@ def read_arrays(content: bytes, most: int = MOST_BYTES) -> dict[str, np.ndarray]
             if sum(member.file_size for member in archive.infolist()) > most:
                 raise ValueError(f'its arrays have more than {most} bytes')
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files if wanted(name)}
     except Exception as error:
         # zipfile, zlib and numpy raise a dozen kinds of errors for a damaged archive.
         raise ValueError(f'{type(error).__name__}: {error}') from error
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes a file whole."""
     with whole(path) as file:
         file.write(content)
@@ -254,7 +257,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     # memory, since an archive that meets a full disk fails a second time, with a traceback.
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def results_csv(table: pd.DataFrame) -> bytes:

@@ -10,7 +10,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,10 @@ _FOLDER = re.compile(r'(\d+)_of_(\d+)')
 _BEGINNING = re.compile(rb'(?:(?:"(?:[^"]|"")*"|[^,"]*),){4}')
 # In the order of the rows of a study's results.csv; see `assemble.results`.
 _PREDICTORS = (('cnn', 'cnn_calibrated'), ('random_guess',), FITTED, ('floor',))
+
+
+# What shards need for their rows alone.
+_OF_ROWS = ('best_constant', 'linear_moments', 'relevance_points', 'diverged_epoch')
 
 
 class _Part(NamedTuple):
@@ -111,7 +115,6 @@ def merge(workdir: Workdir) -> Study:
     # The config first, as in any study: it says of what the folder is.
     workdir.write_held(held)
     kept_tables.write(workdir.path, study)
-    # One after the other, so that the memory need hold one of them.
     _write(workdir.metrics, _epoch_rows(study, [_read(part, 'metrics.jsonl') for part in parts]))
     _write_arrays(workdir, study, parts)
     _write(workdir.results, _result_rows(study, [_read(part, 'results.csv') for part in parts]))
@@ -232,9 +235,9 @@ def _read(part: _Part, name: str) -> bytes:
     return workdir_lib.read_result(part.folder, part.held, name)
 
 
-def _arrays(part: _Part, name: str) -> dict[str, Any]:
+def _arrays(part: _Part, name: str, wanted: Callable[[str], bool]) -> dict[str, Any]:
     try:
-        return files.read_arrays(_read(part, name))
+        return files.read_arrays(_read(part, name), wanted=wanted)
     except ValueError as error:
         raise WorkdirError(f'{part.folder / name} is damaged ({error}); put it back') from error
 
@@ -245,14 +248,24 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def _write_arrays(workdir: Workdir, study: Study, parts: Sequence[_Part]) -> None:
-    runs = [
-        Outcome([Run(*run) for run in unit], _arrays(part, workdir_lib.unit_name(number)))
+    # One after the other, so that the memory need not hold both.
+    predictions = _merged(study, parts, lambda name: '/' not in name and name not in _OF_ROWS)
+    files.write_arrays(workdir.predictions, assemble.predictions(study, predictions))
+    del predictions
+    weights = _merged(study, parts, lambda name: '/' in name)
+    files.write_arrays(workdir.weights, assemble.weights(study, weights))
+
+
+def _merged(
+    study: Study, parts: Sequence[_Part], wanted: Callable[[str], bool]
+) -> list[dict[str, Any]]:
+    """The arrays of these names of each of the study's results."""
+    outcomes = [
+        Outcome([Run(*run) for run in unit], _arrays(part, workdir_lib.unit_name(number), wanted))
         for part in parts
         for number, unit in enumerate(part.held['shard']['units'])
     ]
-    arrays = assemble.merge(study, runs)
-    files.write_arrays(workdir.predictions, assemble.predictions(study, arrays))
-    files.write_arrays(workdir.weights, assemble.weights(study, arrays))
+    return assemble.merge(study, outcomes)
 
 
 def _result_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:

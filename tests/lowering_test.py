@@ -1,0 +1,92 @@
+"""Every program of every remedy and task lowers for GPUs and TPUs, on a machine that has neither.
+
+Nothing is compiled: what XLA makes of a program for an accelerator, only an accelerator can tell.
+"""
+
+import dataclasses
+import functools
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+from absl.testing import absltest, parameterized
+
+import small_study
+from imbreg_jax import remedies
+from imbreg_jax.compute import plan as plan_lib
+from imbreg_jax.compute import run_axis, units
+from imbreg_jax.data.task import TASKS
+from imbreg_jax.evaluation import evaluator
+from imbreg_jax.training.engine import Engine
+from imbreg_jax.training.programs import Programs
+
+_PLATFORMS = ('cuda', 'tpu')
+_TRAINING = {'_measure', '_initialize', '_shuffle', '_chunk'}
+_EVALUATION = {'_validate_run', '_finish_run'}
+
+
+def _lowered(study, **planned) -> set[str]:
+    """The names of the programs that a study's first unit needs, each lowered for accelerators."""
+    seen = set()
+    compile_ = run_axis.Layout.compile
+
+    def compile_nothing(layout, function, at_once=0, every=False):
+        jitted = compile_(layout, function, at_once, every)
+
+        @functools.wraps(function)
+        def lower(*args):
+            exported = jax.export.export(jitted, platforms=_PLATFORMS)(*args)
+            assert exported.platforms == _PLATFORMS and exported.mlir_module_serialized
+            seen.add(function.__name__)
+            out = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=layout.sharding),
+                jax.eval_shape(jitted, *args),
+            )
+            if function.__name__ != '_measure':
+                return out
+            # Remedies look at targets.
+            draw = np.random.default_rng(0).uniform
+            return jax.tree.map(lambda a: draw(1, 10, a.shape).astype(a.dtype), out)
+
+        return lower
+
+    with mock.patch.object(run_axis.Layout, 'compile', compile_nothing), small_study.precision():
+        devices = jax.devices()[:2]
+        plan = plan_lib.make(study, devices, 2**34)
+        plan = dataclasses.replace(plan, mapping='vmap', **planned)
+        programs = Programs(study, 0, plan, devices[: plan.devices], ())
+        engine = Engine(programs, units.cut(study, plan.runs_per_unit)[0])
+        state = engine.initialize()
+        state, _ = engine.train_chunk(state, 0, 0)
+        state = engine.end_epoch(state, 0)
+        evaluation = evaluator.Programs(programs)
+        evaluation.validate((), (state.params, engine.run_data), engine.resident, engine.shared)
+        trained = (state.params, engine.run_data, engine.targets['train'])
+        evaluation.finish((), trained, engine.resident, engine.shared)
+    return seen
+
+
+@pytest.mark.slow
+class LoweringTest(parameterized.TestCase):
+    @parameterized.parameters(sorted(remedies.REMEDIES))
+    def test_every_remedy(self, name):
+        remedy = remedies.parse(name)
+        study = small_study.study({'a': {'remedy': name}}, data__train_size=60)
+        expected = _TRAINING | _EVALUATION
+        if remedy.folds:
+            expected |= {'_fold'}
+        self.assertContainsSubset(expected, _lowered(study, cached=False))
+
+    @parameterized.parameters(sorted(TASKS))
+    def test_every_task(self, name):
+        study = small_study.study(task__name=name, data__image_size=21)
+        for rendered in (False, True):
+            self.assertContainsSubset(
+                _TRAINING | _EVALUATION | {'_resident'},
+                _lowered(study, cached=True, rendered=rendered),
+            )
+
+
+if __name__ == '__main__':
+    absltest.main()
