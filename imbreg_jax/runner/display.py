@@ -84,6 +84,8 @@ class Display:
         if self._rated_from is None:
             # The first chunk's time is mostly compilation and says nothing of the next.
             self._rated_from = now, self._done
+            if self._bar is None and self._program == 1:
+                logger.info('%straining…', self._where())
         since, before = self._rated_from
         if now > since:
             self._rate = (self._done - before) / (now - since)
