@@ -69,7 +69,9 @@ class LogTest(absltest.TestCase):
                 self.clock.now += 7.0
 
         lines = [re.sub(', .* images/s.*', '', line[16:]) for line in self.lines(act, programs=3)]
-        self.assertEqual(lines, ['drawing data…', 'training…', 'evaluating…', 'drawing data…', 'epoch 2 of 2'])
+        self.assertEqual(
+            lines, ['drawing data…', 'training…', 'evaluating…', 'drawing data…', 'epoch 2 of 2']
+        )
 
     def test_what_an_earlier_start_trained_is_not_part_of_the_rate(self):
         def act(made):
