@@ -8,10 +8,11 @@ import subprocess
 import sys
 from unittest import mock
 
+import jax
 import pytest
 from absl.testing import absltest, flagsaver, parameterized
 
-from imbreg_jax.benchmark import command
+from imbreg_jax.benchmark import command, commands, variants
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -74,8 +75,82 @@ class BenchmarkTest(parameterized.TestCase):
         ):
             command.parse(['benchmark', '--help'])
         self.assertEqual(ended.exception.code, 0)
-        for flag in ('runs', 'against', 'rounds', 'seconds', 'train_size', 'precision', 'out'):
+        for flag in (
+            'runs', 'against', 'rounds', 'seconds', 'train_size', 'precision', 'out',
+            r'\[no\]variants', r'\[no\]commands', r'\[no\]hundred',
+        ):  # fmt: skip
             self.assertRegex(said.getvalue(), rf'\n  --{flag}: ')
+
+
+class CommandsTest(absltest.TestCase):
+    def test_a_command_is_divided_at_what_it_says(self):
+        said = [
+            (1.0, 'quick: 30 runs'),
+            (2.0, 'drawing data…'),
+            (3.0, 'compiling…'),
+            (6.0, 'training…'),
+            (9.0, 'epoch 1 of 1, 9,000 images/s'),
+            (10.0, 'evaluating…'),
+            (14.0, 'making the report…'),
+        ]
+        found = commands.divided(said, 17.5)
+        self.assertEqual(list(found.parts.values()), [2.0, 1.0, 3.0, 4.0, 4.0, 3.5])
+        self.assertEqual((found.first_step, sum(found.parts.values())), (6.0, found.seconds))
+        report = commands.divided([], 2.0)
+        self.assertEqual(report, (2.0, {commands.STARTING: 2.0}, None))
+
+    def test_what_is_timed_is_run_and_a_failure_is_told(self):
+        def python(script):
+            return [sys.executable, '-c', script]
+
+        say = 'import sys; print("{}…", file=sys.stderr); '
+        found = commands.timed(python(''.join(map(say.format, commands.PARTS))))
+        self.assertEqual(list(found.parts), [commands.STARTING, *commands.PARTS.values()])
+        self.assertAlmostEqual(sum(found.parts.values()), found.seconds)
+        with self.assertRaisesRegex(RuntimeError, '^no room$'):
+            commands.timed(python('import sys; print("a"); sys.exit("b\\nno room")'))
+
+    def test_the_table_has_a_row_for_each_command(self):
+        rounds = [commands.divided([(1.0, 'training…')], seconds) for seconds in (3.0, 5.0, 9.0)]
+        found = {'the paper': rounds, 'a report': [commands.divided([], 2.0)]}
+        with (
+            mock.patch.object(command.commands, 'measure', return_value=found),
+            mock.patch.object(command.backend, 'prepare', return_value=jax.devices()),
+        ):
+            report, text = command._measure_commands()
+        lines = text[-1].splitlines()
+        self.assertEqual(
+            lines[2:],
+            [
+                '| the paper | 5.0 (3.0 to 9.0) | 1.0 (1.0 to 1.0) | starting 1.0, training 4.0 |',
+                '| a report | 2.0 (2.0 to 2.0) |  |  |',
+            ],
+        )
+        json.dumps(report)
+
+
+class VariantsTest(absltest.TestCase):
+    def test_every_variant_is_a_study_and_is_timed_in_turn_with_the_paper(self):
+        turns = []
+
+        class Timed:
+            def __init__(self, study):
+                self.condition = study.conditions[0]
+
+            def rate(self, seconds):
+                turns.append(self.condition)
+                return 12.0 if turns[0] == self.condition else 4.0
+
+            def release(self):
+                pass
+
+        with mock.patch.object(variants.ours, 'Training', Timed):
+            found = variants.measure(2, 100, 'highest', 2, 0.1)
+        self.assertEqual(list(found), list(variants.VARIANTS))
+        self.assertLen(set(turns[1::2]), len(found))
+        self.assertEqual(set(turns[::2]), {turns[0]})
+        for beside in found.values():
+            self.assertEqual(beside.ratios, [3.0, 3.0])
 
 
 class AgainstTorchTest(absltest.TestCase):

@@ -1,13 +1,18 @@
 """Measures how fast this machine trains the paper's networks, and what that is held against.
 
-    python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--out=DIR]
+    python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--variants] [--out=DIR]
+    python -m imbreg_jax.benchmark --commands [--hundred] [--out=DIR]
 
 The first table has one row for each number of runs: compile time of the training program (without
 the persistent cache), images a second in total and for each run, arithmetic and memory traffic as
 a share of what this machine reaches in a large matrix product and a large copy, measured in the
 same process. `--against=torch` adds the same training in PyTorch (see `torch_loops`), ours and
 theirs in turn, so that what else the machine does meets both alike; ratios are taken round by
-round, and their median and range are what to quote.
+round, and their median and range are what to quote. `--variants` adds how much slower other
+networks and tasks train, in turn with the paper's (see `variants`).
+
+`--commands` times whole commands instead, as a user waits for them, and says what their time is
+made of (see `commands`).
 """
 
 import importlib.util
@@ -25,7 +30,8 @@ import jax
 from absl import flags
 
 from imbreg_jax import study, terminal
-from imbreg_jax.benchmark import machine, ours, torch_plain
+from imbreg_jax.benchmark import commands, machine, ours, torch_plain, variants
+from imbreg_jax.compute import backend
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
 from imbreg_jax.results.provenance import git_commit, now, versions
@@ -41,6 +47,15 @@ _TRAIN_SIZE = flags.DEFINE_integer(
 )
 _PRECISION = flags.DEFINE_enum(
     'precision', 'highest', ['default', 'high', 'highest'], 'Precision of matrix products.'
+)
+_VARIANTS = flags.DEFINE_bool(
+    'variants', False, "Also time other networks and tasks beside the paper's."
+)
+_COMMANDS = flags.DEFINE_bool(
+    'commands', False, 'Time whole commands, not training: the paper in one pass, and reports.'
+)
+_HUNDRED = flags.DEFINE_bool(
+    'hundred', False, 'With --commands: the paper in one pass with 100 repeats, too.'
 )
 _OUT = flags.DEFINE_string('out', None, 'Folder for benchmark.json and benchmark.md.')
 
@@ -139,6 +154,44 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def _main(numbers: Sequence[int]) -> None:
+    report = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
+    more, text = _measure_commands() if _COMMANDS.value else _measure_training(numbers)
+    report |= more
+    text.insert(
+        0,
+        f'{report["hardware"]}; jax {jax.__version__}, Python '
+        f'{platform.python_version()}; {report["date"]}.',
+    )
+    print('\n'.join(text))
+    if _OUT.value:
+        name = 'commands' if _COMMANDS.value else 'benchmark'
+        files.write_json(Path(_OUT.value) / f'{name}.json', report)
+        files.write_bytes(Path(_OUT.value) / f'{name}.md', ('\n'.join(text) + '\n').encode())
+
+
+def _measure_commands() -> tuple[dict[str, Any], list[str]]:
+    found = commands.measure(_ROUNDS.value, _HUNDRED.value)
+    header = ['command', 'seconds (range)', 'to the first steps', 'made of (medians)']
+    rows = []
+    for what, rounds in found.items():
+        first = [one.first_step for one in rounds if one.first_step is not None]
+        parts = {
+            part: statistics.median(one.parts.get(part, 0.0) for one in rounds)
+            for part in rounds[0].parts
+        }
+        made_of = ', '.join(f'{part} {seconds:.1f}' for part, seconds in parts.items())
+        rows.append([
+            what, _spread([one.seconds for one in rounds], 1),
+            _spread(first, 1) if first else '', made_of if len(parts) > 1 else '',
+        ])  # fmt: skip
+    timed = {what: [one._asdict() for one in rounds] for what, rounds in found.items()}
+    # Only now, since a process may take all of a device's memory.
+    devices = backend.prepare(ours.study_of(1, _TRAIN_SIZE.value, _PRECISION.value))
+    report = {'hardware': machine.name(devices), 'commands': timed}
+    return report, ['', _markdown(header, rows)]
+
+
+def _measure_training(numbers: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
     rows: list[dict[str, Any]] = []
     limits: tuple[float, float] | None = None
     for runs in numbers:
@@ -150,9 +203,6 @@ def _main(numbers: Sequence[int]) -> None:
         rows.append(_row(runs, training, limits))
     assert limits is not None and training is not None
     report: dict[str, Any] = {
-        'date': now(),
-        'versions': versions(),
-        'git_commit': git_commit(),
         'hardware': machine.name(devices),
         'precision': _PRECISION.value,
         'peak_flops': limits[0],
@@ -160,21 +210,28 @@ def _main(numbers: Sequence[int]) -> None:
         'rows': rows,
     }
     text = [
-        f'{report["hardware"]}; jax {jax.__version__}, Python {platform.python_version()}; matrix '
-        f'products {_PRECISION.value}; {report["date"]}.',
-        f'Limits measured in this process: {limits[0] / 1e9:.0f} GFLOP/s in a large '
-        'matrix product, '
-        f'{limits[1] / 1e9:.1f} GB/s in a large copy.',
+        f'Matrix products {_PRECISION.value}. Limits measured in this process: '
+        f'{limits[0] / 1e9:.0f} GFLOP/s in a large matrix product, {limits[1] / 1e9:.1f} GB/s in a '
+        'large copy.',
         '',
         _table(rows),
     ]
     if _AGAINST.value == 'torch':
         report['torch'] = _against_torch(training)
         text += ['', *report['torch'].pop('text')]
-    print('\n'.join(text))
-    if _OUT.value:
-        files.write_json(Path(_OUT.value) / 'benchmark.json', report)
-        files.write_bytes(Path(_OUT.value) / 'benchmark.md', ('\n'.join(text) + '\n').encode())
+    if _VARIANTS.value:
+        training = None
+        found = variants.measure(
+            numbers[-1], _TRAIN_SIZE.value, _PRECISION.value, _ROUNDS.value, _SECONDS.value
+        )
+        report['variants'] = {name: beside._asdict() for name, beside in found.items()}
+        lines = [
+            [name, _spread(beside.rates, 0), _spread(beside.ratios)]
+            for name, beside in found.items()
+        ]
+        header = ['network or task', 'images/s (range)', 'times as long (range)']
+        text += ['', _markdown(header, lines)]
+    return report, text
 
 
 def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dict[str, Any]:

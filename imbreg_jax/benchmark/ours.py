@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -13,8 +15,16 @@ from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import Programs
 
 
-def study_of(runs: int, train_size: int, precision: str) -> Study:
+def study_of(
+    runs: int, train_size: int, precision: str, fields: Mapping[str, Any] | None = None
+) -> Study:
     """The study whose training is timed: the paper's balanced condition, but for its data's sizes.
+
+    Args:
+      runs: how many train at once.
+      train_size: images in the training set.
+      precision: of matrix products.
+      fields: values of other fields, by their dotted names.
 
     Raises:
       ConfigError: there is none of such sizes.
@@ -25,6 +35,7 @@ def study_of(runs: int, train_size: int, precision: str) -> Study:
     config.data.validation_size = 50
     config.compute.compilation_cache = False
     config.compute.matmul_precision = precision
+    config.update_from_flattened_dict(dict(fields or {}))
     return study_lib.resolve(config)
 
 
@@ -76,6 +87,11 @@ class Training:
             for _ in range(count):
                 self.state, loss = self.engine.train_chunk(self.state, 0, 0)
             jax.block_until_ready(loss)
+
+    def release(self) -> None:
+        """Frees its arrays; it can be timed no more."""
+        self.engine.release()
+        self.state = None
 
     def rate(self, seconds: float) -> float:
         """Images a second, all runs together, over about so many seconds."""
