@@ -209,6 +209,9 @@ class CommandsTest(absltest.TestCase):
                 with self.subTest(page=path.name, names=str(name)):
                     self.assertTrue(name.exists())
 
+    def test_the_first_page_stays_short(self):
+        self.assertLess(len(documents.page('README.md').splitlines()), 121)
+
     def test_every_law_stands_in_it(self):
         code = _inline()
         for name in [*laws.REGISTRY, *(form for form, _ in laws.forms())]:
