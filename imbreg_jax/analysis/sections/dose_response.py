@@ -167,7 +167,9 @@ def draw_targets(study: FinishedStudy, dial: Dial, groups: Sequence[Group]) -> D
         axes.set_title(canvas.shorten(group.label), fontsize=9.5, loc='left')
     # A share of the height, which leaves a tall drawing's label no room.
     bottom: Any = {'fraction': min(0.15, 0.5 / drawing.get_figheight())}
-    bar = drawing.colorbar(mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40, **bottom)
+    bar = drawing.colorbar(
+        mesh, ax=list(grid[:, 0]), location='bottom', pad=0.02, aspect=40, **bottom
+    )
     look.logarithmic(bar.ax, 'x', low, high)
     bar.set_label('relative root mean squared error (%)')
     grid[-1, 0].set_xlabel(f'true {look.target(study)}')
