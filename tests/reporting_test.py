@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 from absl.testing import absltest
 
 import browser
@@ -214,6 +215,22 @@ class ReportTest(absltest.TestCase):
                 self.assertIn(f'The first 3 of {rows} rows', shown)
         self.assertIn('and 3 more conditions)', page)
         self.assertIn('Networks of 2 more conditions diverged', page)
+
+    @pytest.mark.slow
+    def test_the_page_of_a_thousand_runs_is_no_larger_than_a_browser_likes(self):
+        conditions = {
+            f'{law}-{i}': {'train_distribution': law, 'model': {'dense_dropout_rate': i / 40}}
+            for law in simulated_study.PAPER_CONDITIONS
+            for i in range(34)
+        }
+        networks = {
+            name: simulated_study.PAPER_NETWORKS[condition['train_distribution']]
+            for name, condition in conditions.items()
+        }
+        workdir = simulated_study.write(self.root / 'thousand', conditions, networks, images=60)
+        report = analysis.build([workdir], workdir)
+        self.assertGreater(len(report.study.runs), 1000)
+        self.assertLess(report.path.stat().st_size, 5e6)
 
     def test_conditions_without_a_partner_are_named_and_not_compared(self):
         conditions = {

@@ -5,6 +5,7 @@ Whoever draws says of which condition, repeat or remedy an artist is: `shows(lin
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -134,8 +135,8 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
             (float(place), ' '.join(printable(text).split()))
             for place, text in zip(places, texts, strict=True)
         ]
-    if all(text == f'{at:g}' for at, text in names):
-        names = []  # They are the numbers.
+    if all(_is_number(text, at) for at, text in names):
+        names = []
     return {
         'label': ' '.join(printable(next(filter(None, labels), '')).split()),
         'ends': [float(f'{end:.8g}') for end in ends],
@@ -143,6 +144,14 @@ def _axis(drawing: Drawing, axes: Axes, which: str) -> dict[str, Any]:
         'log': axis.get_scale() == 'log',
         'names': names,
     }
+
+
+def _is_number(text: str, value: float) -> bool:
+    """Whether a text is the number itself, as an axis has it."""
+    try:
+        return math.isclose(float(text.replace('\N{MINUS SIGN}', '-')), value, rel_tol=1e-3)
+    except ValueError:
+        return False
 
 
 def _marks(axes: Axes, artist: Any) -> dict[str, str]:

@@ -460,14 +460,3 @@ const switches = make('details', {}, make('summary', {textContent: 'show in figu
   make('div', {className: 'sets'}, ...sets, make('p', {className: 'notes', textContent: note})));
 const tools = make('div', {id: 'tools'}, ...(sets.length ? [switches] : []), unfold, ...copies);
 document.querySelector('main').before(tools);
-
-const opening = [];
-addEventListener('beforeprint', () => {
-  for (const details of all('main details:not(.long):not([open])')) {
-    details.open = true;
-    opening.push(details);
-  }
-});
-addEventListener('afterprint', () => {
-  while (opening.length) opening.pop().open = false;
-});
