@@ -1,8 +1,8 @@
 """A controlled laboratory for imbalanced regression.
 
-    imbreg-jax train CONFIG [--config.field=value …] [--workdir=DIR] [--dry_run]
+    imbreg-jax train CONFIG [--config.field=value …] [--workdir=DIR] [--verbose] [--dry_run]
     imbreg-jax merge --workdir=DIR [--noreport]
-    imbreg-jax report --workdir=DIR[,DIR…] [--out=DIR]
+    imbreg-jax report --workdir=DIR[,DIR…] [--out=DIR] [--verbose]
     imbreg-jax samples --out=FILE
     imbreg-jax benchmark [--runs=1,10] [--against=torch] [--out=DIR]
     imbreg-jax configs

@@ -91,7 +91,7 @@ class Training:
     def release(self) -> None:
         """Frees its arrays; it can be timed no more."""
         self.engine.release()
-        self.state = None
+        del self.state
 
     def rate(self, seconds: float) -> float:
         """Images a second, all runs together, over about so many seconds."""

@@ -11,7 +11,7 @@ import contextlib
 import importlib.util
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,7 +79,7 @@ def outside(study: Study, workdir: Path | None) -> list[Tracker]:
     Raises:
       ConfigError: one of them is not installed.
     """
-    kinds = {'wandb': WandB, 'mlflow': MLflow}
+    kinds: dict[str, Callable[[str, Study, _Kept], Tracker]] = {'wandb': WandB, 'mlflow': MLflow}
     held = None if workdir is None else workdir / 'checkpoints' / NAME
     found: list[Tracker] = []
     for name, kind in kinds.items():
