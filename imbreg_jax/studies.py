@@ -92,6 +92,8 @@ def merged(
       AnalysisError: the report cannot be made; the results stand.
       OSError: a file cannot be written, or the disk is full.
     """
+    # Before the folder is locked, which the last shard, on its way to merge, would find in use.
+    merging.check(Workdir(workdir, of_shards=True))
     with Workdir(workdir, of_shards=True) as folder:
         study = merging.merge(folder)
         if not report:

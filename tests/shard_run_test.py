@@ -8,6 +8,7 @@ from unittest import mock
 from absl.testing import absltest
 
 import kept_study
+from imbreg_jax.analysis import AnalysisError, loading
 from imbreg_jax.compute import backend
 from imbreg_jax.results import files, merging
 from imbreg_jax.results.workdir import Workdir, WorkdirError
@@ -164,6 +165,10 @@ class RefusedTest(kept_study.TestCase):
         path = self.second / 'checkpoints' / 'unit_0000.npz'
         path.write_bytes(path.read_bytes()[:-1])
         self._refused('unit_0000.npz is not as the study left it')
+
+    def test_a_shard_alone_has_no_results(self):
+        with self.assertRaisesRegex(AnalysisError, '2_of_2 holds shard 2 of 2 of a study, which'):
+            loading.load([self.second])
 
     def test_starts_that_do_not_go_together(self):
         whole = self.workdir.with_name('whole')

@@ -93,6 +93,11 @@ def wanting(workdir: Path, study: Study, of: int) -> list[str]:
     return clauses
 
 
+def check(workdir: Workdir) -> None:
+    """Refuses shards that cannot be merged as they are; see `merge`."""
+    _parts(workdir)
+
+
 def merge(workdir: Workdir) -> Study:
     """Makes of a study's shards what it would have left whole; can be repeated.
 

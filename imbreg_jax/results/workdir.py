@@ -432,6 +432,11 @@ def read_result(folder: Path, held: dict[str, Any], name: str) -> bytes:
     path = folder / name
     finished = held.get('finished')
     if not isinstance(finished, dict) or name not in finished:
+        if 'shard' in held:
+            raise WorkdirError(
+                f'{folder} holds shard {held["shard"]["number"]} of {held["shard"]["of"]} of a '
+                "study, which has its results once they are merged; name the study's own folder"
+            )
         raise WorkdirError(
             f'{path} is not there as a whole: the study in this folder is not finished; train it '
             'with the same command to its end'

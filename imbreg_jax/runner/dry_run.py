@@ -55,7 +55,8 @@ def text(study: Study, workdir: str, shard: Shard | None = None) -> str:
             plan = planning.plan_for(study, held, devices)
             said.append('\n'.join(_programs(study, plan)))
             costs = _costs(study, plan, devices[: plan.devices], str(held.path))
-            said.append('\n'.join(costs))
+            report = ', and a report of some 10 MB' if shard is None else ''
+            said.append('\n'.join(costs) + report)
         if shard is not None:
             said.append('\n'.join(_shards(whole, shard, devices)))
     return '\n\n'.join(said)
@@ -132,7 +133,7 @@ def _costs(study: Study, plan: plan_lib.Plan, devices: list[Any], workdir: str) 
         yield f'time: unknown for {images:,} images until a study has trained here'
     yield (
         f'disk: up to {disk(study) / 1e6:.2g} MB of predictions, weights and checkpoints in '
-        f'{workdir}, and a report of some 10 MB'
+        f'{workdir}'
     )
 
 
