@@ -128,6 +128,11 @@ class Badge:
         many = self.status if self.count == 1 else _PLURALS.get(self.status, self.status)
         return f'{self.count:,} {many}'
 
+    @property
+    def short(self) -> str:
+        """The same in two words."""
+        return ' '.join(self.text.split(' ')[:2])
+
 
 def counted(verdicts: Iterable[str], kinds: Sequence[str]) -> list[Badge]:
     """Returns a badge for each of the kinds that some of the verdicts are of."""

@@ -24,6 +24,7 @@ _LEFT_OUT = ('metadata', 'style')  # Who made it; and rules that would hold for 
 _GEOMETRY = ('d', 'x', 'y', 'width', 'height', 'transform')
 _NUMBER = re.compile(r'-?\d+\.\d+')
 _AXIS, _TICK = re.compile(r'matplotlib\.axis_(\d+)'), re.compile(r'[xy]tick_\d+')
+_FONT = "font-family: 'DejaVu Sans', Verdana, sans-serif; "
 _REFERENCE = re.compile(r'url\(#([^)]+)\)')
 
 
@@ -70,6 +71,8 @@ def _converted(element: Element, names: dict[str, str], figure: Finished) -> Ele
                 found.set('data-tick', '')
             if value not in names:
                 continue
+        if key == 'transform' and value.startswith('rotate(-0 '):
+            continue
         found.set(key, _attribute(key, value, names))
     if name in ('text', 'tspan'):
         found.text = element.text
@@ -95,6 +98,8 @@ def _attribute(key: str, value: str, names: dict[str, str]) -> str:
         value = _NUMBER.sub(lambda m: f'{float(m[0]):.2f}'.rstrip('0').rstrip('.'), value)
         return ' '.join(value.split())
     value = _REFERENCE.sub(lambda m: f'url(#{names[m[1]]})', value)
+    if key == 'style':
+        value = value.replace(_FONT, '')  # As all text of drawings has it: see page.css.
     for fixed, themed in _THEMED.items():
         value = value.replace(fixed, themed)
     return value
@@ -102,10 +107,11 @@ def _attribute(key: str, value: str, names: dict[str, str]) -> str:
 
 def _share_style(group: Element) -> None:
     """Says once of a group what is said alike of each of its many marks."""
-    styles = {child.get('style') for child in group if child.tag in ('use', 'path')}
-    alike = len(group) > 1 and len(styles) == 1 and all(c.tag in ('use', 'path') for c in group)
-    shared = styles.pop() if alike else None
-    if shared and not group.get('style'):
-        group.set('style', shared)
-        for child in group:
-            del child.attrib['style']
+    if len(group) < 2 or any(child.tag not in ('use', 'path') for child in group):
+        return
+    for key in ('style', 'clip-path'):
+        said = {child.get(key, '') for child in group}
+        if len(said) == 1 and said != {''} and key not in group.keys():
+            group.set(key, said.pop())
+            for child in group:
+                del child.attrib[key]

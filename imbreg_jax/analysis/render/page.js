@@ -54,7 +54,7 @@ const filter = (input) => {
 const opened = (details) => {
   const table = details.querySelector('table');
   if (!table || details.querySelector('input')) return;
-  const first = table.querySelector('td[data-source]');
+  const first = table.querySelector('td[data-from]');
   if (first) first.tabIndex = 0;
   if (table.tBodies[0].rows.length < 8) return;
   const input = make('input', {type: 'search', placeholder: 'filter rows'});
@@ -64,7 +64,7 @@ const opened = (details) => {
 };
 const source = (cell) => {
   const list = cell.closest('details').querySelector('.sources ol');
-  return list.children[cell.dataset.source].textContent;
+  return list.children[cell.dataset.from].textContent;
 };
 const step = (cell, key) => {
   const row = cell.parentNode, beside = (r) => r && r.cells[cell.cellIndex];
@@ -85,15 +85,15 @@ const step = (cell, key) => {
 
 document.addEventListener('click', (event) => {
   const header = event.target.closest('th');
-  const cell = event.target.closest('td[data-source]');
+  const cell = event.target.closest('td[data-from]');
   if (header) sort(header);
   bar.textContent = cell ? source(cell) : '';
 });
 document.addEventListener('focusin', (event) => {
-  if (event.target.matches('td[data-source]')) bar.textContent = source(event.target);
+  if (event.target.matches('td[data-from]')) bar.textContent = source(event.target);
 });
 document.addEventListener('pointerover', (event) => {
-  const cell = event.target.closest('td[data-source]');
+  const cell = event.target.closest('td[data-from]');
   if (cell && !cell.title) cell.title = source(cell);
 });
 document.addEventListener('keydown', (event) => {
