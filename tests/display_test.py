@@ -104,7 +104,7 @@ class BarTest(absltest.TestCase):
         for phase in ('drawing data', 'compiling', 'evaluating'):
             self.assertRegex(text, rf'\r{phase}: ')
         self.assertRegex(text, r'training: +38%.*, epoch 1 of 3, 2 runs')
-        self.assertRegex(text, r'evaluating: +50%.*, epoch 2 of 3, 1 images/s, about 3 min left')
+        self.assertRegex(text, r'evaluating: +50%.*, 1 images/s, about 3 min left, epoch 2 of 3')
 
     def test_what_an_earlier_start_trained_is_not_part_of_its_rate(self):
         stderr = io.StringIO()

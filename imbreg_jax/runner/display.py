@@ -90,23 +90,24 @@ class Display:
         if now > since:
             self._rate = (self._done - before) / (now - since)
         done = f'{epoch:.0f}' if epoch == int(epoch) else f'{epoch:.1f}'
-        text = f'epoch {done} of {epochs}{self._pace()}'
+        said = [f'epoch {done} of {epochs}', *self._pace()]
         self._phase = 'training'
         if self._bar is not None:
             self._bar.set_description_str(f'{self._where()}training', refresh=False)
-            self._bar.set_postfix_str(f'{text}, {runs} runs', refresh=False)
+            # What a narrow terminal cuts off is the least of it.
+            self._bar.set_postfix_str(', '.join([*said[1:], said[0], f'{runs} runs']), False)
             self._bar.update(images)
             return
         is_last = epoch == epochs and self._program == self.programs
         if is_last or self._is_due(LEAST_SECONDS if epoch == int(epoch) else MOST_SECONDS):
-            self._say(text)
+            self._say(', '.join(said))
 
-    def _pace(self) -> str:
+    def _pace(self) -> list[str]:
         if not self._rate:
-            return ''
+            return []
         left = (self.total - self._done) / self._rate
-        ahead = f', about {_duration(left)} left' if self._done < self.total else ''
-        return f', {self._rate:,.0f} images/s{ahead}'
+        ahead = [f'about {_duration(left)} left'] if self._done < self.total else []
+        return [f'{self._rate:,.0f} images/s', *ahead]
 
     def _is_due(self, seconds: float) -> bool:
         return self._said_at is None or self._clock() - self._said_at >= seconds
