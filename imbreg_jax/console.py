@@ -4,7 +4,7 @@
     imbreg-jax merge --workdir=DIR [--noreport]
     imbreg-jax report --workdir=DIR[,DIR…] [--out=DIR] [--verbose]
     imbreg-jax samples --out=FILE
-    imbreg-jax benchmark [--runs=1,10] [--against=torch] [--out=DIR]
+    imbreg-jax benchmark [--runs=1,10] [--against=torch] [--scaling] [--out=DIR]
     imbreg-jax configs
     imbreg-jax --help | --version
 

@@ -1,6 +1,7 @@
 """Measures how fast this machine trains the paper's networks, and what that is held against.
 
     python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--variants] [--out=DIR]
+    python -m imbreg_jax.benchmark --scaling [--runs=8] [--out=DIR]
     python -m imbreg_jax.benchmark --commands [--hundred] [--out=DIR]
 
 The first table has one row for each number of runs: compile time of the training program (without
@@ -13,8 +14,12 @@ networks and tasks train, in turn with the paper's (see `variants`).
 
 `--commands` times whole commands instead, as a user waits for them, and says what their time is
 made of (see `commands`).
+
+`--scaling` trains the same runs in one, two and four shards side by side, and says what that lets
+one expect of many machines; see `scaling`.
 """
 
+import dataclasses
 import importlib.util
 import json
 import logging
@@ -30,14 +35,15 @@ import jax
 from absl import flags
 
 from imbreg_jax import study, terminal
-from imbreg_jax.benchmark import commands, machine, ours, torch_plain, variants
-from imbreg_jax.compute import backend
+from imbreg_jax.benchmark import commands, machine, ours, scaling, torch_plain, variants
+from imbreg_jax.compute import backend, environment
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
 from imbreg_jax.results.provenance import git_commit, now, versions
 
 _RUNS = flags.DEFINE_list('runs', ['1', '10'], 'Numbers of runs to train at once.')
 _AGAINST = flags.DEFINE_enum('against', None, ['torch'], 'What to hold the training against.')
+_SCALING = flags.DEFINE_bool('scaling', False, 'Measure shards side by side, and nothing else.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed rounds of each row.', lower_bound=1)
 _SECONDS = flags.DEFINE_float('seconds', 3.0, 'About how long a timed round of ours lasts.')
 _TRAIN_SIZE = flags.DEFINE_integer(
@@ -108,7 +114,34 @@ def main(argv: Sequence[str]) -> None:
         except ValueError as error:
             print(error, file=sys.stderr)
             sys.exit(2)
-        _main(runs)
+        if _SCALING.value:
+            _scaling(max(runs))
+        else:
+            _main(runs)
+
+
+def _scaling(runs: int) -> None:
+    """Measures shards, in processes of their own: this one must not take what they need."""
+    try:
+        rows = scaling.measure(runs, _TRAIN_SIZE.value, _PRECISION.value)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    text = [
+        f'{runs} runs of an epoch of {_TRAIN_SIZE.value:,} images, {environment.processor()}; jax '
+        f'{jax.__version__}, Python {platform.python_version()}; {now()}.',
+        '',
+        *scaling.text(rows),
+    ]
+    print('\n'.join(text))
+    if _OUT.value:
+        report = {
+            'date': now(),
+            'versions': versions(),
+            'rows': list(map(dataclasses.asdict, rows)),
+        }
+        files.write_json(Path(_OUT.value) / 'scaling.json', report)
+        files.write_bytes(Path(_OUT.value) / 'scaling.md', ('\n'.join(text) + '\n').encode())
 
 
 def _checked(argv: Sequence[str]) -> list[int]:
