@@ -460,3 +460,16 @@ const switches = make('details', {}, make('summary', {textContent: 'show in figu
   make('div', {className: 'sets'}, ...sets, make('p', {className: 'notes', textContent: note})));
 const tools = make('div', {id: 'tools'}, ...(sets.length ? [switches] : []), unfold, ...copies);
 document.querySelector('main').before(tools);
+
+// A link to what is folded unfolds it.
+const reveal = () => {
+  const target = document.querySelector(':target');
+  let details = target?.closest('details');
+  while (details) {
+    details.open = true;
+    details = details.parentElement.closest('details');
+  }
+  target?.scrollIntoView();
+};
+addEventListener('hashchange', reveal);
+if (location.hash) reveal();
