@@ -18,6 +18,8 @@ BROWSER = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))),
     None,
 )
+# Functions for a script.
+LOOKING = pathlib.Path(__file__).with_name('browsing.js').read_text(encoding='utf-8')
 _OPTIONS = '--headless --no-sandbox --disable-gpu --enable-logging=stderr --dump-dom'
 _OPTIONS += ' --allow-file-access-from-files --virtual-time-budget=60000'
 _AXE = 'https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz'

@@ -91,7 +91,11 @@ const act = async () => {
   const ticks = all('[data-axis=x] .new text', panel.g).map((text) => Number(text.textContent));
   scale.click();
   const back = places();
-  return {errors, before, up, down, aria, from, left, rows, tips, lengths, counts,
+  all('details').forEach((d) => { d.open = false; });
+  location.hash = '#figure_2_samples';
+  await new Promise((go) => addEventListener('hashchange', go, {once: true}));
+  const revealed = of('figure_2_samples').svg.getBoundingClientRect().height > 0;
+  return {revealed, errors, before, up, down, aria, from, left, rows, tips, lengths, counts,
     names, values: series.x, linear, logarithmic, ends, sides, ticks, back,
     data: csv(of('errors')), tools: all('#tools button').map((b) => b.textContent),
     figures: all('figure svg').length};

@@ -164,10 +164,15 @@ class PageTest(absltest.TestCase):
           const injected = document.createElement('script');
           injected.textContent = 'document.title = "hacked"';
           document.body.append(injected);
-          return {title: document.title, errors};"""
-        found = browser.probe(self.report.path, script, [800])[800]
+          all('details').forEach((details) => { details.open = true; });
+          return {title: document.title, errors: [...errors], ...look()};"""
+        script = browser.LOOKING + script
+        found = browser.probe(self.report.path, script, [390])[390]
         self.assertStartsWith(found['title'], 'Imbalanced targets and regression CNNs: </title>')
         self.assertNotIn('hacked', ' '.join(found['errors']))
+        # However long a label is, nothing is cut off and no text lies over another.
+        self.assertLessEqual(found['wide'], 0)
+        self.assertEmpty(found['beyond'] + found['over'] + found['cut'])
 
 
 if __name__ == '__main__':

@@ -293,7 +293,7 @@ class BrowsingTest(absltest.TestCase):
         """What is seen at each width, folded and unfolded, and in the widest all that is done."""
         axe = browser.axe()
         script = f"""
-          {(pathlib.Path(__file__).parent / 'browsing.js').read_text(encoding='utf-8')}
+          {browser.LOOKING}
           const audit = width === {_WIDTHS[1]} && window.axe ? await axe.run() : {{violations: []}};
           const seen = [look()];
           all('details').forEach((details) => {{ details.open = true; }});
@@ -383,6 +383,20 @@ class BrowsingTest(absltest.TestCase):
             {int(r['repeat']): r['x'] for r in own},
             {int(r): f'{v:.6g}' for r, v in self._errors()[['repeat', 'value']].to_numpy()},
         )
+
+    def test_a_link_to_what_is_folded_unfolds_it(self):
+        self.assertTrue(self._done()['revealed'])
+
+    @pytest.mark.slow
+    def test_unfolded_it_has_no_serious_fault_either(self):
+        if browser.axe() is None:
+            self.skipTest('axe-core is not here and cannot be fetched')
+        script = """
+          all('details').forEach((details) => { details.open = true; });
+          const {violations} = await axe.run();
+          return {faults: violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html)])};"""
+        found = browser.probe(_report().path, script, [1280], browser.axe())
+        self.assertEmpty([f for f in found[1280]['faults'] if f[0] in ('serious', 'critical')])
 
     def test_without_its_script_all_of_it_is_there_to_read(self):
         text = _report().path.read_text(encoding='utf-8')

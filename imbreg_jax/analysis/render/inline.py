@@ -35,7 +35,7 @@ def svg(figure: Finished, prefix: str) -> str:
 
     Args:
       figure: the drawing.
-      prefix: what its ids are to begin with: letters.
+      prefix: what its ids begin with; no other drawing of the page has the same.
     """
     root = ElementTree.fromstring(figure.svg[figure.svg.index('<svg') :])
     used = set(_references(root))
@@ -84,7 +84,8 @@ def _converted(element: Element, names: dict[str, str], figure: Finished) -> Ele
         found.append(_converted(child, names, figure))
         if name in ('text', 'tspan'):
             found[-1].tail = child.tail
-    _share_style(found)
+    if name == 'g':
+        _share_style(found)
     return found
 
 

@@ -88,6 +88,7 @@ document.addEventListener('click', (event) => {
   const cell = event.target.closest('td[data-from]');
   if (header) sort(header);
   bar.textContent = cell ? source(cell) : '';
+  if (!event.target.closest('svg')) unpoint();
 });
 document.addEventListener('focusin', (event) => {
   if (event.target.matches('td[data-from]')) bar.textContent = source(event.target);
@@ -179,12 +180,15 @@ const under = (figure, event) => {
   for (const panel of figure.panels) {
     if (off(panel.of, 0)) continue;
     const [px, py] = [place(panel.x), place(panel.y)];
+    const [[x0, x1], [y1, y0]] = [panel.x.places, panel.y.places];
     for (const series of panel.series) {
       if (series.g === barred) return {panel, series, i: 0, x: pointer.x, y: pointer.y};
       if (series.kind !== 'marks' && series.kind !== 'line') continue;
       series.x.forEach((v, i) => {
         if (off(series.of, i)) return;
         const x = px(v), y = py(series.y[i]);
+        // What an axis leaves out would lie in another panel.
+        if (x < x0 - 1 || x > x1 + 1 || y < y0 - 1 || y > y1 + 1) return;
         const distance = Math.hypot(x - pointer.x, y - pointer.y);
         if (distance < best.distance) best = {distance, panel, series, i, x, y};
       });
@@ -204,11 +208,15 @@ const describe = ({panel, series, i}) => {
   return [...who, ...named, ...(repeat === undefined ? [] : [`repeat ${repeat}`]), ...values,
     ...(ends ? [`interval: ${ends.map(shownNumber).join(' to ')}`] : [])];
 };
+const unpoint = () => {
+  tip.hidden = true;
+  all('.ring').forEach((ring) => ring.remove());
+};
 const hover = (figure, event) => {
   const found = under(figure, event);
-  tip.hidden = !found;
-  all('.ring', figure.svg).forEach((ring) => ring.remove());
+  unpoint();
   if (!found) return;
+  tip.hidden = false;
   tip.replaceChildren(...describe(found).map((line) => make('div', {textContent: line})));
   const {clientX: x, clientY: y} = event, {offsetWidth: w, offsetHeight: h} = tip;
   tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - w - 4))}px`;
@@ -224,9 +232,9 @@ for (const figure of figures) {
   for (const kind of ['pointermove', 'pointerdown']) {
     svg.addEventListener(kind, (event) => hover(figure, event));
   }
-  svg.addEventListener('pointerleave', () => {
-    tip.hidden = true;
-    all('.ring', svg).forEach((ring) => ring.remove());
+  svg.addEventListener('pointerleave', (event) => {
+    // A finger that is lifted leaves, too; what it asked for stays to be read.
+    if (event.pointerType !== 'touch') unpoint();
   });
 }
 
@@ -460,3 +468,16 @@ const switches = make('details', {}, make('summary', {textContent: 'show in figu
   make('div', {className: 'sets'}, ...sets, make('p', {className: 'notes', textContent: note})));
 const tools = make('div', {id: 'tools'}, ...(sets.length ? [switches] : []), unfold, ...copies);
 document.querySelector('main').before(tools);
+
+// A link to what is folded unfolds it.
+const reveal = () => {
+  const target = document.querySelector(':target');
+  let details = target?.closest('details');
+  while (details) {
+    details.open = true;
+    details = details.parentElement.closest('details');
+  }
+  target?.scrollIntoView();
+};
+addEventListener('hashchange', reveal);
+if (location.hash) reveal();
