@@ -167,7 +167,7 @@ class StudyResult:
 
     def _where(self) -> str:
         if self._holds is not None:
-            return 'Kept in memory of this process alone; report(path) writes it down.'
+            return 'Kept for this process alone; report(path) writes it down.'
         return f'Workdir: {", ".join(map(str, self.workdirs))}'
 
 

@@ -94,7 +94,7 @@ _NO_FIELDS = (
     ('seeed', 'did you mean seed.$'),
     ('learning_rate', 'did you mean training.learning_rate.$'),
     ('training.lerning_rate', 'did you mean training.learning_rate.$'),
-    ('qqqqq', 'known are name, seed, .* and the fields of task, data, .*, compute.$'),
+    ('qqqqq', 'known are name, seed, .* and the fields of task, data, .*, log.$'),
     ('model.qqqqq', 'the fields of model are model.conv_features, .*model.initialization.$'),
     ('training.lr', 'did you mean training.learning_rate.$'),
     ('num-epochs', 'did you mean training.epochs.$'),

@@ -58,7 +58,9 @@ class ExamplesTest(parameterized.TestCase):
         # Nothing of the machine that executed it.
         self.assertNotRegex(path.read_text('utf-8'), r'/tmp/|/home/|/root/|/Users/|object at 0x')
 
-    @pytest.mark.slow
+
+@pytest.mark.slow
+class RunsTest(parameterized.TestCase):
     @parameterized.parameters(*_PATHS)
     def test_runs(self, path):
         folder = self.create_tempdir().full_path

@@ -9,6 +9,7 @@ import pandas as pd
 from imbreg_jax.analysis import comparison, formats
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
+from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.section import Column, Content, Table
 
 # Of more conditions those with the least and with the greatest errors are shown.
@@ -101,11 +102,12 @@ def _claims(verdicts: pd.DataFrame | None) -> list[Answer]:
     own = verdicts[verdicts['predictor'] == 'cnn'].sort_values(['variant', 'claim'], kind='stable')
     for (variant, _), rows in own.groupby(['variant', 'claim'], sort=False):
         given = dict(zip(rows['metric'], rows['status'], strict=True))
-        each = [(comparison.METRIC_NAMES[metric], status) for metric, status in given.items()]
+        # The rows are in the order of what is remarkable.
+        each = [(comparison.METRIC_NAMES[m], given[m]) for m in printed.METRICS if m in given]
         same = len({status for _, status in each}) == 1
         of = f' ({variant})' if variant else ''
         sentence = f'{rows["statement"].iloc[0].rstrip(".")}{of}.'
-        found.append(Answer(sentence, [('', each[0][1])] if same else sorted(each, reverse=True)))
+        found.append(Answer(sentence, [('', each[0][1])] if same else each))
     return found
 
 
