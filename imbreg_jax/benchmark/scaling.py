@@ -43,6 +43,7 @@ class Measured:
       compiled: on compiling what trains, in the shard where it took longest.
       trained: on an epoch once that is compiled, likewise.
       merged: on merging.
+      copied: seconds to read and write a run's arrays, which is most of merging many.
       images: of an epoch of all runs.
       runs: how many.
     """
@@ -54,6 +55,7 @@ class Measured:
     compiled: float
     trained: float
     merged: float
+    copied: float
     images: int
     runs: int
 
@@ -77,7 +79,7 @@ def reckoned(measured: Measured, machines: int, runs: int, images: int) -> dict[
         'start': measured.started,
         'compile': measured.compiled,
         'train': each * images / measured.rate,
-        'merge': runs * measured.merged / measured.runs,
+        'merge': runs * measured.copied,
     }
     return {**parts, 'all': sum(parts.values())}
 
@@ -149,14 +151,24 @@ def _measured(
         with Workdir(folder, of_shards=True) as workdir:
             merging.merge(workdir)
         merged = time.monotonic() - began
+        copied = _copied(Path(folder)) / runs
         ended = [_ended(path) for path in Path(folder).glob('shards/*/checkpoints/epochs.jsonl')]
     trained = max((last - first) / (_EPOCHS - 1) for _, first, last in ended)
     compiled = max(0.0, max(first - begun for begun, first, _ in ended) - trained)
     started = max(0.0, seconds - compiled - _EPOCHS * trained - merged)
     images = runs * train_size
     return Measured(
-        shards, each, seconds, started, compiled, trained, merged, images, runs
+        shards, each, seconds, started, compiled, trained, merged, copied, images, runs
     )  # fmt: skip
+
+
+def _copied(folder: Path) -> float:
+    """Seconds to read and write what the units of all shards left."""
+    units = list(folder.glob('shards/*/checkpoints/unit_*.npz'))
+    began = time.monotonic()
+    for path in units:
+        files.write_arrays(folder / 'copy.npz', files.read_arrays(path.read_bytes()))
+    return time.monotonic() - began
 
 
 def _ended(journal: Path) -> tuple[float, float, float]:
