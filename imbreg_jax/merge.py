@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1 or not _WORKDIR.value:
             _refuse("name the study's folder, and nothing else, with --workdir=DIR", 2)
         try:
-            table, report = studies.merged(_WORKDIR.value, _REPORT.value)
+            table, report = studies.merged(_WORKDIR.value or '', bool(_REPORT.value))
         except WorkdirError as error:
             _refuse(str(error), 2)
         except (analysis.AnalysisError, OSError) as error:

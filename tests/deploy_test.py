@@ -9,6 +9,7 @@ import re
 import yaml
 from absl.testing import absltest
 
+import packaging_test
 from imbreg_jax import console
 from imbreg_jax.study import shards, shipped
 
@@ -67,6 +68,7 @@ class ImageTest(absltest.TestCase):
         ]
         sent = re.findall(r'^!(.+)$', (_ROOT / '.dockerignore').read_text('utf-8'), re.M)
         self.assertCountEqual(copied, sent)
+        self.assertCountEqual(copied, [*packaging_test._SOURCES, 'requirements.lock'])
         for name in copied:
             self.assertTrue((_ROOT / name).exists(), name)
 

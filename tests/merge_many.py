@@ -6,9 +6,11 @@ A run leaves what a small study's does, and fifteen epochs' rows.
 """
 
 import argparse
+import os
 import pathlib
 import resource
 import time
+from unittest import mock
 
 import numpy as np
 
@@ -79,9 +81,8 @@ def write(workdir: pathlib.Path, study: Study, of: int) -> None:
     """Leaves finished shards of a study in a workdir."""
     generator = np.random.default_rng(0)
     pattern: list[bytes] = []
-    for number in range(1, of + 1):
-        shard = Shard(number, of)
-        part = shards.part(study, shard)
+    for number, results in enumerate(shards.results(study, of), 1):
+        shard, part = Shard(number, of), shards.of_results(study, results)
         # What is the same for all of them need not be found for each.
         part.__dict__['imbalance'] = study.imbalance
         unit = tuple(Run(*run) for run in part.runs)
@@ -130,7 +131,9 @@ def main() -> None:
     study = study_of(arguments.runs)
     began = time.monotonic(), time.process_time()
     if not (arguments.folder / 'shards').is_dir():
-        write(arguments.folder, study, arguments.shards)
+        # To wait for the disk after each of thousands of files is the shards' part.
+        with mock.patch.object(os, 'fsync'):
+            write(arguments.folder, study, arguments.shards)
     print(
         f'{len(study.runs)} runs in {arguments.shards} shards: {_took(began)} to write', flush=True
     )

@@ -166,6 +166,12 @@ class RefusedTest(kept_study.TestCase):
         path.write_bytes(path.read_bytes()[:-1])
         self._refused('unit_0000.npz is not as the study left it')
 
+    def test_of_two_that_end_together_one_merges(self):
+        with Workdir(self.workdir, of_shards=True):
+            self.assertIsNone(_run(self.workdir, 2).finish())
+        self.assertFalse((self.workdir / 'results.csv').exists())
+        self.assertIsNotNone(_run(self.workdir, 1).finish())
+
     def test_a_shard_alone_has_no_results(self):
         with self.assertRaisesRegex(AnalysisError, '2_of_2 holds shard 2 of 2 of a study, which'):
             loading.load([self.second])

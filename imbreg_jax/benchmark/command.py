@@ -128,8 +128,8 @@ def _scaling(runs: int) -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
     text = [
-        f'{runs} runs of an epoch of {_TRAIN_SIZE.value:,} images, {environment.processor()}; jax '
-        f'{jax.__version__}, Python {platform.python_version()}; {now()}.',
+        f'{runs} runs of three epochs of {_TRAIN_SIZE.value:,} images; {environment.processor()}; '
+        f'jax {jax.__version__}, Python {platform.python_version()}; {now()}.',
         '',
         *scaling.text(rows),
     ]

@@ -281,8 +281,8 @@ def _result_rows(study: Study, contents: Sequence[bytes]) -> Iterator[bytes]:
         header, *lines = content.splitlines(keepends=True)
         # A study has many times more lines than beginnings of them.
         for start, own in itertools.groupby(lines, _beginning):
-            ((condition, _, predictor, repeat, _),) = csv.reader([start.decode()])
-            key = kinds[predictor], condition, int(repeat)
+            ((condition, _, predictor, number, _),) = csv.reader([start.decode()])
+            key = kinds[predictor], condition, int(number)
             blocks.setdefault(key, []).append(b''.join(own))
     yield header
     for kind in range(len(_PREDICTORS)):

@@ -156,9 +156,9 @@ def disk(study: Study) -> int:
 
 def _shards(study: Study, own: Shard, devices: list[Any]) -> Iterable[str]:
     """A line a shard: its runs, and what it takes on a machine like this one."""
-    parts = [shards.part(study, Shard(number, own.of)) for number in range(1, own.of + 1)]
+    cut = shards.results(study, own.of)[:_MOST_SHARDS]
     yield f'{own.of} shards, with * that which this start would train:'
-    for number, part in enumerate(parts[:_MOST_SHARDS], 1):
+    for number, part in enumerate((shards.of_results(study, results) for results in cut), 1):
         mark = '*' if number == own.number else ' '
         if not part.runs:
             yield f'{mark} {number}: nothing, as the study has fewer runs'

@@ -60,8 +60,11 @@ class StudyRun:
             called last, while nobody else may use the folder.
         """
         self.study = study
-        named = isinstance(workdir, str | os.PathLike)
-        self.workdir: Workdir | None = Workdir(workdir) if named else workdir
+        self.workdir: Workdir | None
+        if workdir is None or isinstance(workdir, Workdir):
+            self.workdir = workdir
+        else:
+            self.workdir = Workdir(workdir)
         self.stop = stop or StopRequest()
         self.results: pd.DataFrame | None = None
         self.report: Any = None

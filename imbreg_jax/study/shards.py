@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from imbreg_jax.study.errors import MISSING, ConfigError
@@ -95,9 +95,13 @@ def _unknown(reason: str) -> ConfigError:
 
 def part(study: Study, shard: Shard) -> Study:
     """The study with no runs but a shard's, which may be none where shards are many."""
-    own = set(results(study, shard.of)[shard.number - 1])
-    runs = tuple(run for run in study.runs if run.result in own)
-    return dataclasses.replace(study, part=runs)
+    return of_results(study, results(study, shard.of)[shard.number - 1])
+
+
+def of_results(study: Study, own: Collection[tuple[int, int]]) -> Study:
+    """The study with no runs but those of some of its results."""
+    kept = set(own)
+    return dataclasses.replace(study, part=tuple(r for r in study.runs if r.result in kept))
 
 
 def results(study: Study, of: int) -> list[_Results]:
