@@ -95,7 +95,9 @@ class Display:
         if self._bar is not None:
             self._bar.set_description_str(f'{self._where()}training', refresh=False)
             # What a narrow terminal cuts off is the least of it.
-            self._bar.set_postfix_str(', '.join([*said[1:], said[0], f'{runs} runs']), False)
+            self._bar.set_postfix_str(
+                ', '.join([*said[1:], said[0], f'{runs} run{"" if runs == 1 else "s"}']), False
+            )
             self._bar.update(images)
             return
         is_last = epoch == epochs and self._program == self.programs
