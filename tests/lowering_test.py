@@ -73,7 +73,7 @@ class LoweringTest(parameterized.TestCase):
     def test_every_remedy(self, name):
         remedy = remedies.parse(name)
         condition = {'remedy': name, 'train_distribution': 'exponential(1, 2)'}
-        study = small_study.study({'a': condition}, data__train_size=60)
+        study = small_study.study({'a': condition}, data__train_size=600)
         expected = _TRAINING | _EVALUATION
         if remedy.folds:
             expected |= {'_fold'}
@@ -81,7 +81,7 @@ class LoweringTest(parameterized.TestCase):
 
     @parameterized.parameters(sorted(TASKS))
     def test_every_task(self, name):
-        study = small_study.study(task__name=name, data__image_size=21)
+        study = small_study.study(task__name=name, data__image_size=28)
         for rendered in (False, True):
             self.assertContainsSubset(
                 _TRAINING | _EVALUATION | {'_resident'},
