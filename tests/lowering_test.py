@@ -45,9 +45,9 @@ def _lowered(study, **planned) -> set[str]:
             )
             if function.__name__ != '_measure':
                 return out
-            # Remedies look at targets.
-            draw = np.random.default_rng(0).uniform
-            return jax.tree.map(lambda a: draw(1, 10, a.shape).astype(a.dtype), out)
+            # Remedies look at targets, and some of them for rare ones.
+            draw = np.random.default_rng(0).exponential
+            return jax.tree.map(lambda a: 1 + draw(2, a.shape).astype(a.dtype), out)
 
         return lower
 
@@ -72,7 +72,8 @@ class LoweringTest(parameterized.TestCase):
     @parameterized.parameters(sorted(remedies.REMEDIES))
     def test_every_remedy(self, name):
         remedy = remedies.parse(name)
-        study = small_study.study({'a': {'remedy': name}}, data__train_size=60)
+        condition = {'remedy': name, 'train_distribution': 'exponential(1, 2)'}
+        study = small_study.study({'a': condition}, data__train_size=600)
         expected = _TRAINING | _EVALUATION
         if remedy.folds:
             expected |= {'_fold'}
@@ -80,7 +81,7 @@ class LoweringTest(parameterized.TestCase):
 
     @parameterized.parameters(sorted(TASKS))
     def test_every_task(self, name):
-        study = small_study.study(task__name=name, data__image_size=21)
+        study = small_study.study(task__name=name, data__image_size=28)
         for rendered in (False, True):
             self.assertContainsSubset(
                 _TRAINING | _EVALUATION | {'_resident'},
