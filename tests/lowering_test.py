@@ -81,7 +81,7 @@ class LoweringTest(parameterized.TestCase):
 
     @parameterized.parameters(sorted(TASKS))
     def test_every_task(self, name):
-        study = small_study.study(task__name=name, data__image_size=28)
+        study = small_study.study(task__name=name, data__image_size=28, evaluation__dense_high=10.0)
         for rendered in (False, True):
             self.assertContainsSubset(
                 _TRAINING | _EVALUATION | {'_resident'},
