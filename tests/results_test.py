@@ -12,7 +12,7 @@ from absl.testing import absltest
 import documents
 from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
-from imbreg_jax.analysis.formats import number
+from imbreg_jax.analysis.formats import interval, number
 from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.render import markdown
 from imbreg_jax.analysis.sections import dose_response, leaderboard, questions
@@ -289,9 +289,18 @@ class RemediesTest(absltest.TestCase):
                     self.assertTrue(content.headline in _TEXT, content.headline)
                     for table in content.tables:
                         if table.name == 'leaderboard_answers':
-                            for line in markdown.table(table).splitlines():
-                                if line.startswith('|'):
-                                    self.assertIn(line, documents.TEXT)
+                            self._assert_told(table)
+
+    def _assert_told(self, table):
+        for line in markdown.table(table).splitlines():
+            if line.startswith('|'):
+                self.assertIn(line, documents.TEXT)
+        for row in table.frame[table.frame['best'] != ''].to_dict('records'):
+            said = (
+                f'{row["answer"]} ({number(row["ratio"])} times the MSE, '
+                f'{interval(row["low"], row["high"])} for all {row["compared"]} at once)'
+            )
+            self.assertIn(said, ' '.join(documents.page('README.md').split()))
 
 
 if __name__ == '__main__':
