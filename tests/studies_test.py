@@ -59,7 +59,7 @@ class StudiesTest(kept_study.TestCase):
         values = kept_study.table(self.reference)
         np.testing.assert_array_equal(result.results.value, values.value)
         self.assertEqual(result.networks.runs[0], ('u1_10', 0))
-        self.assertIn('in memory', str(result))
+        self.assertIn('for this process alone', str(result))
         del result
         gc.collect()
         self.assertEmpty(list(root.iterdir()))
