@@ -312,6 +312,7 @@ class FaultsTest(absltest.TestCase):
             self.assertIn('compiled programs cannot be kept there', done.stderr)
             self.assert_sentence(done.stderr)
 
+    @_only_with_all
     def test_memory_that_runs_out_splits_the_runs_over_programs(self):
         workdir = self._workdir()
         done = self.machine.start(workdir, 'oom@2', '--config.compute.runs_per_program=0')
@@ -321,8 +322,6 @@ class FaultsTest(absltest.TestCase):
         self.assertIn('going on with programs of up to 2 runs', done.stderr)
         self.assert_same_results(workdir)
         self._count()
-        if not _all():
-            return
         workdir = self._workdir()
         done = self.machine.start(workdir, 'oom@0')
         self.assertEqual(done.returncode, 2, done.stderr)

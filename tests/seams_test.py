@@ -39,11 +39,12 @@ _OTHER = {
 # A config file of one's own, a run, and a report with a section of one's own.
 _PROGRAM = """
 import quick_compilation
-from imbreg_jax import analysis, studies
+from imbreg_jax import analysis, study
+from imbreg_jax.runner.study_run import StudyRun
 
 quick_compilation.setUpModule()
 config = {config}
-studies.run_study(config, {workdir!r})
+StudyRun(study.resolve(config), {workdir!r}).finish()
 analysis.build([{workdir!r}], {out!r}, sections)
 """
 

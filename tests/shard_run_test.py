@@ -5,6 +5,7 @@ import pathlib
 import shutil
 from unittest import mock
 
+import pytest
 from absl.testing import absltest
 
 import kept_study
@@ -46,6 +47,7 @@ def _trained() -> tuple[pathlib.Path, list[pathlib.Path]]:
     return workdir, reports
 
 
+@pytest.mark.slow
 class MergedTest(kept_study.TestCase):
     def setUp(self):
         super().setUp()
@@ -109,6 +111,7 @@ class MergedTest(kept_study.TestCase):
         return Workdir(self.workdir, of_shards=True)
 
 
+@pytest.mark.slow
 class RefusedTest(kept_study.TestCase):
     """Shards that make no study: one sentence says why, and nothing is written."""
 
@@ -192,6 +195,7 @@ class RefusedTest(kept_study.TestCase):
                 run.finish()
 
 
+@pytest.mark.slow
 class ManyTest(kept_study.TestCase):
     def test_a_shard_too_many_trains_nothing_and_is_not_waited_for(self):
         made, _ = _trained()

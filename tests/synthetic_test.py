@@ -15,6 +15,7 @@ from imbreg_jax.data.synthetic import Synthetic, table_of
 from imbreg_jax.data.tasks import TASKS
 from imbreg_jax.training.engine import Engine
 from imbreg_jax.training.programs import place
+from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _DRAWN = [name for name, task in TASKS.items() if task.drawn]
 # Whether anything is kept, and whether that is whole images.
