@@ -445,7 +445,7 @@ main() {
       install test
       cd -- "$here"
       [[ -w $here ]] || set -- -p no:cacheprovider "$@"
-      exec "$python" -m pytest -n 2 --dist=loadfile --durations=15 "$@"
+      exec "$python" -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=15 "$@"
       ;;
     docs)
       shift

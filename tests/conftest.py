@@ -20,13 +20,18 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 _COMPILED = 'IMBREG_JAX_TESTS_COMPILED'
 
 
+# Files whose few tests take the longest. They go first, so that no worker is left alone with one.
+_LONG = ('faults', 'documents', 'seams', 'engine', 'mutations', 'remedy', 'study_run', 'reporting')
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds `--slow`, for the tests that the ordinary command leaves out for their time."""
     parser.addoption('--slow', action='store_true', help='run the tests that take long, too')
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips what is marked as slow, unless it is asked for."""
+    """Puts long files first, and skips what is marked as slow, unless it is asked for."""
+    items.sort(key=lambda item: item.path.stem.removesuffix('_test') not in _LONG)
     if not config.getoption('--slow'):
         for item in items:
             if 'slow' in item.keywords:

@@ -6,6 +6,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from absl.testing import absltest
 from scipy import stats
 
@@ -242,6 +243,7 @@ class RemedyTest(absltest.TestCase):
         with self.assertRaisesRegex(ConfigError, 'vir has a loss in the place of the objective'):
             small_study.study(remedy='vir', training__objective='relative_mse')
 
+    @pytest.mark.slow
     def test_trains_alone_and_beside_others(self):
         study = small_study.study(
             {'both': {'remedy': 'vir(power=0, bins=4, size=3) + inverse(bins=4, high=1.0)'}},
