@@ -105,7 +105,8 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main(argv: Sequence[str]) -> None:
     """Runs the benchmark, prints its tables and writes them where `--out` says.
 
-    One sentence and status 2, before anything is timed, for what cannot be measured.
+    One sentence and status 2, before anything is timed, for what cannot be measured; status 1 where
+    a command that is timed fails.
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # Else it lists what is not there.
     with terminal.guarded():
@@ -114,34 +115,13 @@ def main(argv: Sequence[str]) -> None:
         except ValueError as error:
             print(error, file=sys.stderr)
             sys.exit(2)
-        if _SCALING.value:
-            _scaling(max(runs))
-        else:
+        try:
             _main(runs)
-
-
-def _scaling(runs: int) -> None:
-    """Measures shards, in processes of their own: this one must not take what they need."""
-    try:
-        rows = scaling.measure(runs, _TRAIN_SIZE.value, _PRECISION.value)
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    text = [
-        f'{runs} runs of three epochs of {_TRAIN_SIZE.value:,} images; {environment.processor()}; '
-        f'jax {jax.__version__}, Python {platform.python_version()}; {now()}.',
-        '',
-        *scaling.text(rows),
-    ]
-    print('\n'.join(text))
-    if _OUT.value:
-        report = {
-            'date': now(),
-            'versions': versions(),
-            'rows': list(map(dataclasses.asdict, rows)),
-        }
-        files.write_json(Path(_OUT.value) / 'scaling.json', report)
-        files.write_bytes(Path(_OUT.value) / 'scaling.md', ('\n'.join(text) + '\n').encode())
+        except RuntimeError as error:
+            if isinstance(error, jax.errors.JaxRuntimeError):
+                raise  # Not what a process of its own said.
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
 
 def _checked(argv: Sequence[str]) -> list[int]:
@@ -187,9 +167,14 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def _main(numbers: Sequence[int]) -> None:
-    report = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
-    more, text = _measure_commands() if _COMMANDS.value else _measure_training(numbers)
-    report |= more
+    report: dict[str, Any] = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
+    if _SCALING.value:
+        name, (measured, text) = 'scaling', _measure_scaling(max(numbers))
+    elif _COMMANDS.value:
+        name, (measured, text) = 'commands', _measure_commands()
+    else:
+        name, (measured, text) = 'benchmark', _measure_training(numbers)
+    report |= measured
     text.insert(
         0,
         f'{report["hardware"]}; jax {jax.__version__}, Python '
@@ -197,9 +182,16 @@ def _main(numbers: Sequence[int]) -> None:
     )
     print('\n'.join(text))
     if _OUT.value:
-        name = 'commands' if _COMMANDS.value else 'benchmark'
         files.write_json(Path(_OUT.value) / f'{name}.json', report)
         files.write_bytes(Path(_OUT.value) / f'{name}.md', ('\n'.join(text) + '\n').encode())
+
+
+def _measure_scaling(runs: int) -> tuple[dict[str, Any], list[str]]:
+    """Measures shards, in processes of their own: this one must not take what they need."""
+    rows = scaling.measure(runs, _TRAIN_SIZE.value, _PRECISION.value)
+    report = {'hardware': environment.processor(), 'rows': list(map(dataclasses.asdict, rows))}
+    what = f'{runs} runs of three epochs of {_TRAIN_SIZE.value:,} images.'
+    return report, [what, '', *scaling.text(rows)]
 
 
 def _measure_commands() -> tuple[dict[str, Any], list[str]]:
