@@ -72,10 +72,10 @@ def inputs() -> dict[str, np.ndarray]:
         'predictions': (2, 50),
         'targets': (2, 50),
         # Both convolutions, on blocks, and a tenth of their batch.
-        'blocks_1': (2, 10, 13, 13, 16),
+        'blocks_1': (2, 13, 13, 10, 16),
         'kernel_1': (2, 2, 2, 16, 40),
-        'gradient_1': (2, 10, 12, 12, 40),
-        'blocks_2': (2, 10, 12, 12, 40),
+        'gradient_1': (2, 12, 12, 10, 40),
+        'blocks_2': (2, 12, 12, 10, 40),
         'kernel_2': (2, 3, 3, 40, 20),
         'gradient_2': (2, 10, 10, 10, 20),
         'flat': (2, 50, 2000),
@@ -170,11 +170,11 @@ def cases() -> dict[str, Case]:
 def _convolution(
     x: np.ndarray, kernel: np.ndarray, gradient: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Output and both gradients, from [R, B, H, W, C], [R, T, T, C, O], [R, B, H', W', O]."""
-    runs, _, rows, columns, outputs = gradient.shape
+    """Output and both gradients, from [R, H, W, B, C], [R, T, T, C, O], [R, H', W', B, O]."""
+    runs, rows, columns, _, outputs = gradient.shape
     output, input_gradient, kernel_gradient = (np.zeros(a.shape) for a in (gradient, x, kernel))
     for i, j in np.ndindex(*kernel.shape[1:3]):
-        cut = np.s_[:, :, i : i + rows, j : j + columns]
+        cut = np.s_[:, i : i + rows, j : j + columns]
         tap = kernel[:, None, None, i, j]
         output += x[cut] @ tap
         input_gradient[cut] += gradient @ tap.swapaxes(-1, -2)

@@ -6,17 +6,21 @@ pool's shifts.  And a convolution whose kernels differ from run to run becomes,
 under `vmap`, a grouped convolution, which is slow everywhere, while a matrix
 product becomes a batched matrix product, which is fast everywhere.
 
-So images travel in *blocks*: [B, H, W, C] is kept as [B, H/b, W/b, b*b*C], the
+So images travel in *blocks*: [B, H, W, C] is kept as [H/b, W/b, B, b*b*C], the
 b*b pixels of a block being channels (row in block, column in block, channel).
 Every convolution, of whatever stride, is then a stride-1 valid convolution
 from blocks of s*b pixels to blocks of b pixels, computed as matrix products.
+The batch stands behind the places, since a cut of rows or columns then leaves
+long runs of numbers as they are.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 
@@ -31,12 +35,14 @@ EPSILON = 1e-5
 MOMENTUM = 0.1
 # The collection that a layer leaves a batch's statistics in, where it may be changed.
 STATISTICS = 'statistics'
-# What statistics of maps [B, N, N, pixels, features] are taken over.
-_AXES = {'layer': (1, 2, 3, 4), 'instance': (1, 2, 3), 'batch': (0, 1, 2, 3)}
+# What statistics of maps [N, N, B, pixels, features] are taken over.
+_AXES = {'layer': (0, 1, 3, 4), 'instance': (0, 1, 3), 'batch': (0, 1, 2, 3)}
+# From so many channels on, of a block and on both sides, minimal filtering is the faster.
+MINIMAL_CHANNELS = 16
 
 
 def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
-    """Cuts images [B, H, W, C] into blocks [B, count, count, block*block*C].
+    """Cuts images [B, H, W, C] into blocks [count, count, B, block*block*C].
 
     What lies beyond the last block is cut off; missing pixels are zeros.
     """
@@ -45,9 +51,9 @@ def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
     missing = [(0, need - n) for n in images.shape[1:3]]
     images = jnp.pad(images, [(0, 0), *missing, (0, 0)])
     return (
-        images.reshape(-1, count, block, count, block, channels)
-        .transpose(0, 1, 3, 2, 4, 5)
-        .reshape(-1, count, count, block * block * channels)
+        images.reshape(-1, count, block, count, block * channels)
+        .transpose(1, 3, 0, 2, 4)
+        .reshape(count, count, -1, block * block * channels)
     )
 
 
@@ -97,71 +103,72 @@ def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
     )
 
 
-def _shifts(taps: int, width: int) -> list[int]:
-    """Offsets, in rows of the flattened [B*H*W, C] array, of a T x T kernel's taps."""
-    return [width * i + j for i in range(taps) for j in range(taps)]
+def _cuts(x: jax.Array, taps: int) -> list[jax.Array]:
+    """What each of a T x T kernel's taps meets: [H, W, ...] -> T*T of [H-T+1, W-T+1, ...]."""
+    rows, columns = x.shape[0] - taps + 1, x.shape[1] - taps + 1
+    return [x[i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
 
 
-def _patches(x: jax.Array, taps: int) -> jax.Array:
-    """[B, H, W, C] -> [B*(H-T+1)*(W-T+1), T*T*C]."""
-    _, height, width, _ = x.shape
-    rows, columns = height - taps + 1, width - taps + 1
-    cuts = [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
-    return jnp.concatenate(cuts, axis=-1).reshape(-1, taps * taps * x.shape[3])
-
-
-@jax.custom_vjp
-def block_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def block_convolution(x: jax.Array, kernel: jax.Array, minimal: bool | None = None) -> jax.Array:
     """Stride-1 valid convolution as matrix products, forward and backward.
 
     The backward that XLA derives for a convolution is slow inside a loop on CPU
-    and grouped under `vmap`; this one is three matrix products.
+    and grouped under `vmap`; this one is matrix products.
+
+    Of kernels of three taps a side those of many channels are computed by Winograd's minimal
+    filtering (Lavin and Gray 2016, F(2x2, 3x3)): 16 products for each two by two places instead
+    of 36. Its sums and differences add a few roundings to those of a sum of products.
 
     Args:
-      x: [B, H, W, C].
+      x: [H, W, B, C].
       kernel: [T, T, C, O].
+      minimal: whether to filter so; None where it is faster.
 
     Returns:
-      [B, H-T+1, W-T+1, O].
+      [H-T+1, W-T+1, B, O].
     """
-    return _forward(x, kernel)[0]
+    return _forward(x, kernel, minimal)[0]
 
 
-def _forward(x, kernel):
-    batch, height, width, inputs = x.shape
+def _is_minimal(x, kernel, minimal):
+    taps, _, inputs, outputs = kernel.shape
+    if minimal is None:
+        minimal = min(inputs, outputs) >= MINIMAL_CHANNELS
+    return minimal and taps == 3
+
+
+def _forward(x, kernel, minimal):
+    if _is_minimal(x, kernel, minimal):
+        return _minimal_forward(x, kernel)
+    height, width, batch, inputs = x.shape
     taps, _, _, outputs = kernel.shape
     rows, columns = height - taps + 1, width - taps + 1
     # The T*T neighbours are gathered on the side with fewer channels.
     if inputs <= outputs:
-        patches = _patches(x, taps)
+        patches = jnp.concatenate(_cuts(x, taps), axis=-1).reshape(-1, taps * taps * inputs)
         y = patches @ kernel.reshape(-1, outputs)
-        return y.reshape(batch, rows, columns, outputs), (patches, kernel, x.shape)
+        return y.reshape(rows, columns, batch, outputs), (patches, kernel, x.shape)
     flat = x.reshape(-1, inputs)
     y = flat @ kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
-    shifts = _shifts(taps, width)
-    valid = flat.shape[0] - shifts[-1]
-    y = sum(
-        y[shift : shift + valid, k * outputs : (k + 1) * outputs] for k, shift in enumerate(shifts)
-    )
-    # Rows that a shift carried over an image's edge hold sums across images: cropped here.
-    y = jnp.pad(y, ((0, shifts[-1]), (0, 0))).reshape(batch, height, width, outputs)
-    return y[:, :rows, :columns], (flat, kernel, x.shape)
+    y = y.reshape(height, width, batch, taps * taps, outputs)
+    shifts = [(i, j) for i in range(taps) for j in range(taps)]
+    cuts = [y[i : i + rows, j : j + columns, :, k] for k, (i, j) in enumerate(shifts)]
+    return sum(cuts[1:], cuts[0]), (flat, kernel, x.shape)
 
 
-def _backward(residuals, gradient):
-    saved, kernel, (batch, height, width, inputs) = residuals
+def _backward(minimal, residuals, gradient):
+    saved, kernel, shape = residuals
+    if _is_minimal(saved, kernel, minimal):
+        return _minimal_backward(saved, kernel, shape, gradient)
+    inputs = shape[3]
     taps, _, _, outputs = kernel.shape
-    # The gradient's neighbours serve the kernel's gradient and the input's alike. On the input's
-    # grid the last rows and columns are zeros, so they are cuts of the flat array, and what a cut
-    # takes over from an image's other edge is zeros.
-    edge = taps - 1
-    flat = jnp.pad(gradient, ((0, 0), (0, edge), (0, edge), (0, 0))).reshape(-1, outputs)
-    shifts = _shifts(taps, width)
-    around = jnp.concatenate([flat[len(flat) - shifts[-1] :], flat])
-    cuts = [around[shifts[-1] - shift :][: len(flat)] for shift in shifts]
-    shifted = jnp.concatenate(cuts, axis=1)
+    # The gradient's neighbours serve the kernel's gradient and the input's alike.
+    edge = (taps - 1, taps - 1)
+    around = jnp.pad(gradient, (edge, edge, (0, 0), (0, 0)))
+    shifted = jnp.concatenate(_cuts(around, taps)[::-1], axis=-1).reshape(-1, taps**2 * outputs)
     input_gradient = shifted @ kernel.transpose(0, 1, 3, 2).reshape(-1, inputs)
-    input_gradient = input_gradient.reshape(batch, height, width, inputs)
+    input_gradient = input_gradient.reshape(shape)
     if inputs <= outputs:
         # With the fewer outputs as rows this product is more than twice as fast on CPU; without
         # the barrier XLA exchanges its operands, to save the transposition of the small result.
@@ -174,6 +181,107 @@ def _backward(residuals, gradient):
 
 
 block_convolution.defvjp(_forward, _backward)
+
+
+# Winograd's F(2, 3), Lavin and Gray 2016, equation 6: of a tile of four inputs d and a kernel g of
+# three, the two outputs are A'[(G g) * (B'd)]. B' and A' are sums of few terms, written out below.
+_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+
+def _tiles(x: jax.Array, axis: int) -> list[jax.Array]:
+    """B'd along an axis of even length 2n + 2: four arrays of length n, of a place each."""
+    n = x.shape[axis] // 2 - 1
+    of = functools.partial(lax.slice_in_dim, x, stride=2, axis=axis)
+    first, second, third, fourth = (of(i, i + 2 * n - 1) for i in range(4))
+    return [first - third, second + third, third - second, second - fourth]
+
+
+def _untiled(tiles: list[jax.Array], axis: int) -> jax.Array:
+    """The transpose of `_tiles`: n places to 2n + 2."""
+    first, second, third, fourth = tiles
+
+    def padded(values, before, after):
+        pads = [(0, 0)] * values.ndim
+        pads[axis] = (before, after)
+        return jnp.pad(values, pads)
+
+    even = padded(first, 0, 1) + padded(second + third - first, 1, 0)
+    odd = padded(second - third + fourth, 0, 1) - padded(fourth, 1, 0)
+    return _interleaved(even, odd, axis)
+
+
+def _interleaved(even: jax.Array, odd: jax.Array, axis: int) -> jax.Array:
+    shape = list(even.shape)
+    shape[axis] *= 2
+    return jnp.stack([even, odd], axis + 1).reshape(shape)
+
+
+def _outputs(products: Sequence[jax.Array]) -> list[jax.Array]:
+    """A'm: the outputs at even and at odd places."""
+    first, second, third, fourth = products
+    return [first + second + third, second - third - fourth]
+
+
+def _products(even: jax.Array, odd: jax.Array) -> list[jax.Array]:
+    """The transpose of `_outputs`."""
+    return [even, even + odd, even - odd, -odd]
+
+
+def _minimal_forward(x, kernel):
+    height, width, batch, inputs = x.shape
+    outputs = kernel.shape[3]
+    rows, columns = height - 2, width - 2
+    even = jnp.pad(x, ((0, height % 2), (0, width % 2), (0, 0), (0, 0)))
+    tiles = jnp.stack([tile for row in _tiles(even, 0) for tile in _tiles(row, 1)])
+    down, across = tiles.shape[1:3]
+    tiles = tiles.reshape(16, -1, inputs)
+    transformed = _transformed(kernel)
+    products = (tiles @ transformed).reshape(4, 4, down, across, batch, outputs)
+    lines = [_interleaved(*_outputs(line), 1) for line in _outputs(list(products))]
+    return _interleaved(*lines, 0)[:rows, :columns], (tiles, kernel, x.shape)
+
+
+def _transformed(kernel: jax.Array) -> jax.Array:
+    """G g G' of a kernel [3, 3, C, O]: [16, C, O]."""
+    g = jnp.asarray(_G, kernel.dtype)
+    return jnp.einsum('ai,bj,ijco->abco', g, g, kernel).reshape(16, *kernel.shape[2:])
+
+
+def _minimal_backward(tiles, kernel, shape, gradient):
+    height, width, batch, inputs = shape
+    g = jnp.asarray(_G, kernel.dtype)
+    even = jnp.pad(gradient, ((0, height % 2), (0, width % 2), (0, 0), (0, 0)))
+    lines = _products(even[0::2], even[1::2])
+    products = jnp.stack([p for line in lines for p in _products(line[:, 0::2], line[:, 1::2])])
+    down, across = products.shape[1:3]
+    products = products.reshape(16, -1, kernel.shape[3])
+    # As in `_backward`.
+    transposed = lax.optimization_barrier(jnp.einsum('pmo,pmc->poc', products, tiles))
+    kernel_gradient = transposed.swapaxes(1, 2).reshape(4, 4, *kernel.shape[2:])
+    kernel_gradient = jnp.einsum('ai,bj,abco->ijco', g, g, kernel_gradient)
+    back = jnp.einsum('pmo,pco->pmc', products, _transformed(kernel))
+    back = back.reshape(4, 4, down, across, batch, inputs)
+    x = _untiled([_untiled(list(row), 1) for row in back], 0)[:height, :width]
+    return x, kernel_gradient
+
+
+@jax.custom_vjp
+def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
+    """y [N, N, B, C] plus bias [C]."""
+    return y + bias
+
+
+def _add_bias(y, bias):
+    return y + bias, None
+
+
+def _add_bias_backward(_, gradient):
+    # Places first, then images: XLA:CPU takes ten times as long to sum over all at once.
+    of_images = gradient.reshape(-1, *gradient.shape[2:]).sum(0)
+    return gradient, lax.optimization_barrier(of_images).sum(0)
+
+
+add_bias.defvjp(_add_bias, _add_bias_backward)
 
 
 def torch_uniform(fan_in: int) -> Initializer:
@@ -230,6 +338,18 @@ def _largest(pixels: jax.Array) -> jax.Array:
     rows = jnp.where(pixels[..., 0, :] >= pixels[..., 1, :], pixels[..., 0, :], pixels[..., 1, :])
     first, second = rows[:, :, :, :, 0], rows[:, :, :, :, 1]
     return jnp.where(first >= second, first, second)
+
+
+def _repeated(values: jax.Array, times: int) -> jax.Array:
+    """[..., n] -> [..., times * n], by a matrix product.
+
+    XLA:CPU would fuse `jnp.tile` into what follows, where each number's remainder by n costs more
+    than all else.
+    """
+    if times == 1:
+        return values
+    copies = jnp.tile(jnp.eye(values.shape[-1], dtype=values.dtype), (1, times))
+    return jnp.matmul(values, copies, precision=lax.Precision.HIGHEST)
 
 
 class ConvolutionAndPool(nn.Module):
@@ -309,7 +429,7 @@ class ConvolutionAndPool(nn.Module):
         key: jax.Array | None = None,
         side: int = 0,
     ) -> jax.Array:
-        """[B, N, N, edge**2 * inputs] -> [B, N', N', block**2 * features].
+        """[N, N, B, edge**2 * inputs] -> [N', N', B, block**2 * features].
 
         Args:
           x: image blocks of 2*block pixels each way, or of block without a pool.
@@ -328,7 +448,7 @@ class ConvolutionAndPool(nn.Module):
           side: as in `__call__`.
 
         Returns:
-          [B, N', N', block**2 * features], or at full resolution edge**2 * features.
+          [N', N', B, block**2 * features], or at full resolution edge**2 * features.
         """
         if self._folds(masked):
             pixels = self.block**2
@@ -339,7 +459,7 @@ class ConvolutionAndPool(nn.Module):
         y = block_convolution(x, weights)
         if self._normalizes:
             y = self._normalized(y, side)
-        return y + jnp.tile(self.bias, pixels) if self.use_bias else y
+        return add_bias(y, _repeated(self.bias, pixels)) if self.use_bias else y
 
     def activate(
         self, y: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
@@ -349,7 +469,9 @@ class ConvolutionAndPool(nn.Module):
         if key is not None and self.dropout == 'channel':
             y = y * self._channel_mask(key, rate, y, self.block if folded else self._edge)
         elif key is not None and self.dropout == 'element':
-            y = y * dropout_mask(key, rate, y.shape)
+            rows, columns, batch, values = y.shape
+            mask = dropout_mask(key, rate, (batch, rows, columns, values))
+            y = y * mask.transpose(1, 2, 0, 3)
         act = ACTIVATIONS[self.activation]
         if folded:
             return act(y)
@@ -358,27 +480,27 @@ class ConvolutionAndPool(nn.Module):
         return self._pool(act(y))
 
     def _channel_mask(self, key, rate, y, block):
-        mask = dropout_mask(key, rate, (y.shape[0], self.features))
-        return jnp.tile(mask, (1, block**2))[:, None, None, :]
+        mask = dropout_mask(key, rate, (y.shape[2], self.features))
+        return _repeated(mask, block**2)
 
     def _pool(self, y):
         if self.pool == 'none':
             return y
-        batch, rows, columns, _ = y.shape
-        y = y.reshape(batch, rows, columns, self.block, POOL, self.block, POOL, self.features)
+        rows, columns, batch, _ = y.shape
+        y = y.reshape(rows, columns, batch, self.block, POOL, self.block, POOL, self.features)
         y = y.mean((4, 6)) if self.pool == 'average' else _largest(y)
-        return y.reshape(batch, rows, columns, -1)
+        return y.reshape(rows, columns, batch, -1)
 
     def _normalized(self, y, side):
         """Maps less their mean, over their standard deviation, times the scale."""
-        batch, count = y.shape[:2]
+        count, _, batch, _ = y.shape
         edge, axes = self._edge, _AXES[self.normalization]
         # What blocks hold beyond a map's pixels is no part of it.
         inside = (jnp.arange(count * edge) < side).reshape(count, edge)
         inside = inside[:, None, :, None] & inside[None, :, None, :]
-        inside = inside.reshape(count, count, edge**2, 1)
-        maps = y.reshape(batch, count, count, edge**2, self.features)
-        number = side**2 * (maps.shape[0] if 0 in axes else 1) * (maps.shape[4] if 4 in axes else 1)
+        inside = inside.reshape(count, count, 1, edge**2, 1)
+        maps = y.reshape(count, count, batch, edge**2, self.features)
+        number = side**2 * (batch if 2 in axes else 1) * (maps.shape[4] if 4 in axes else 1)
 
         def average(values):
             return (values * inside).sum(axes, keepdims=True) / number

@@ -116,7 +116,7 @@ class RegressionCNN(nn.Module):
         return self.features(self.convolve(images, key is not None), rate, key)
 
     def convolve(self, images: jax.Array, masked: bool) -> jax.Array:
-        """Maps [B, ...] of images: all that comes before the first dropout.
+        """Maps [N, N, B, ...] of images: all that comes before the first dropout.
 
         Args:
           images: [B, H, W, channels] float32.
@@ -126,14 +126,17 @@ class RegressionCNN(nn.Module):
             images = layers.standardized(images)
         shapes = self._shapes(images.shape[1])
         last = shapes.convolutions[-1]
-        x, block = images, 1
+        x, block = images, 0
         for layer, taken in zip(shapes.convolutions, shapes.blocks, strict=True):
-            fits = block == layer.edge
-            x = x[:, :taken, :taken] if fits else layers.to_blocks(x, layer.edge, taken)
+            if block == layer.edge:
+                x = x[:taken, :taken]
+            else:
+                pixels = x.transpose(2, 0, 1, 3) if block else x
+                x = layers.to_blocks(pixels, layer.edge, taken)
             if layer is not last:
                 x, block = getattr(self, layer.name)(x, side=layer.side), layer.block
         maps = getattr(self, last.name).convolve(x, masked, last.side)
-        return maps[:, : last.pooled, : last.pooled]
+        return maps[: last.pooled, : last.pooled]
 
     def features(
         self, maps: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
@@ -141,6 +144,7 @@ class RegressionCNN(nn.Module):
         """The features [B, dense_features] of maps; arguments as in `encode`."""
         last = getattr(self, f'conv{len(self.conv_features)}')
         x = last.activate(maps, rate, key)
+        x = x.transpose(2, 0, 1, 3)
         return ACTIVATIONS[self.activation](self.dense1(x.reshape(x.shape[0], -1)))
 
     def head(
