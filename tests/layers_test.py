@@ -4,7 +4,6 @@ In float64 (2e-16) a difference is a mistake: sums of at most a few thousand pro
 of order one leave 1e-11 plenty of room.
 """
 
-import functools
 import math
 
 import jax
@@ -135,41 +134,6 @@ class BlocksTest(Double):
         self.assert_same(fast, plain, x, _normal(kernel, kernel, inputs, outputs, seed=1))
 
 
-class ConvolutionTest(Double):
-    @parameterized.product(
-        (
-            {'channels': (3, 3), 'taps': 3, 'size': (6, 6)},
-            {'channels': (2, 5), 'taps': 2, 'size': (7, 5)},
-            {'channels': (5, 2), 'taps': 2, 'size': (7, 5)},
-            {'channels': (2, 5), 'taps': 3, 'size': (3, 8)},
-            {'channels': (5, 2), 'taps': 3, 'size': (5, 4)},
-            {'channels': (5, 2), 'taps': 1, 'size': (4, 4)},
-            {'channels': (1, 1), 'taps': 1, 'size': (4, 4)},
-        ),
-        minimal=(False, True),
-    )
-    def test_of_blocks_is_xlas(self, channels, taps, size, minimal):
-        # More channels out than in, and the other way round, take different ways.
-        if minimal and taps != 3:
-            self.skipTest('there is one way of other kernels')
-        self.assert_same(
-            functools.partial(layers.block_convolution, minimal=minimal),
-            _batch_last(_convolution),
-            _normal(*size, 3, channels[0]),
-            _normal(taps, taps, *channels, seed=1),
-        )
-
-    @parameterized.product(channels=((2, 5), (5, 2)), minimal=(False, True))
-    def test_of_blocks_under_vmap(self, channels, minimal):
-        x, kernels = _normal(4, 6, 6, 3, channels[0]), _normal(4, 3, 3, *channels, seed=1)
-        self.assert_same(
-            jax.vmap(functools.partial(layers.block_convolution, minimal=minimal)),
-            lambda x, k: jnp.stack([_batch_last(_convolution)(x[i], k[i]) for i in range(4)]),
-            x,
-            kernels,
-        )
-
-
 class ConvolutionAndPoolTest(Double):
     """The Flax layer, on blocks, against convolution, pooling and ReLU on pixels."""
 
@@ -233,25 +197,6 @@ class SinglePrecisionTest(parameterized.TestCase):
         # no more than n + 6 roundings of 2^-24 each, of every product.
         bound = (36 * inputs + 6) * 2.0**-24 * size
         self.assertTrue((np.abs(y - exact) <= bound).all())
-
-
-    def test_rounding_of_minimal_filtering(self):
-        channels, outputs = 40, 20
-        x = np.asarray(_normal(12, 12, 2, channels), np.float32)
-        kernel = np.asarray(_normal(3, 3, channels, outputs, seed=1), np.float32)
-        with jax.enable_x64(True):
-            exact = _batch_last(_convolution)(jnp.float64(x), jnp.float64(kernel))
-            size = _batch_last(_convolution)(*(jnp.abs(jnp.float64(a)) for a in (x, kernel)))
-            exact, size = np.asarray(exact), np.asarray(size)
-        error = {}
-        with jax.default_matmul_precision('highest'):
-            for minimal in (False, True):
-                y = layers.block_convolution(jnp.asarray(x), jnp.asarray(kernel), minimal)
-                error[minimal] = np.sqrt(np.mean((np.asarray(y) - exact) ** 2))
-        # A sum of n products is out by about sqrt(n) roundings of a term. Those of tiles and of
-        # products double it: 4 inputs of a tile, 9 products of an output.
-        self.assertLess(error[True], 4 * error[False])
-        self.assertLess(error[True], 2.0**-24 * size.mean())
 
 
 class InitializerTest(parameterized.TestCase):

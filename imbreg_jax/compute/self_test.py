@@ -26,7 +26,7 @@ from jax import lax
 from imbreg_jax.compute import environment
 from imbreg_jax.compute.environment import BackendError
 from imbreg_jax.data.tasks import scaled_noise
-from imbreg_jax.model import layers
+from imbreg_jax.model.convolution import block_convolution
 
 logger = logging.getLogger('imbreg_jax')
 
@@ -101,8 +101,8 @@ def results(given: Arrays, at_once: bool) -> dict[str, jax.Array]:
     def network(run):
         products: dict[str, jax.Array] = {}
         for name, function, operands in (
-            ('convolution_1', layers.block_convolution, ('blocks_1', 'kernel_1', 'gradient_1')),
-            ('convolution_2', layers.block_convolution, ('blocks_2', 'kernel_2', 'gradient_2')),
+            ('convolution_1', block_convolution, ('blocks_1', 'kernel_1', 'gradient_1')),
+            ('convolution_2', block_convolution, ('blocks_2', 'kernel_2', 'gradient_2')),
             ('dense', jnp.matmul, ('flat', 'kernel_3', 'gradient_3')),
         ):
             *pair, gradient = (run[operand] for operand in operands)

@@ -9,22 +9,22 @@ product becomes a batched matrix product, which is fast everywhere.
 So images travel in *blocks*: [B, H, W, C] is kept as [H/b, W/b, B, b*b*C], the
 b*b pixels of a block being channels (row in block, column in block, channel).
 Every convolution, of whatever stride, is then a stride-1 valid convolution
-from blocks of s*b pixels to blocks of b pixels, computed as matrix products.
+from blocks of s*b pixels to blocks of b pixels, computed as matrix products
+(see `convolution`).
 The batch stands behind the places, since a cut of rows or columns then leaves
 long runs of numbers as they are.
 """
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 from jax import lax
 
 from imbreg_jax.model.activations import ACTIVATIONS
+from imbreg_jax.model.convolution import block_convolution
 from imbreg_jax.study import architecture
 from imbreg_jax.study.architecture import POOL
 
@@ -37,8 +37,6 @@ MOMENTUM = 0.1
 STATISTICS = 'statistics'
 # What statistics of maps [N, N, B, pixels, features] are taken over.
 _AXES = {'layer': (0, 1, 3, 4), 'instance': (0, 1, 3), 'batch': (0, 1, 2, 3)}
-# From so many channels on, of a block and on both sides, minimal filtering is the faster.
-MINIMAL_CHANNELS = 16
 
 
 def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
@@ -103,171 +101,9 @@ def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
     )
 
 
-def _cuts(x: jax.Array, taps: int) -> list[jax.Array]:
-    """What each of a T x T kernel's taps meets: [H, W, ...] -> T*T of [H-T+1, W-T+1, ...]."""
-    rows, columns = x.shape[0] - taps + 1, x.shape[1] - taps + 1
-    return [x[i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)]
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def block_convolution(x: jax.Array, kernel: jax.Array, minimal: bool | None = None) -> jax.Array:
-    """Stride-1 valid convolution as matrix products, forward and backward.
-
-    The backward that XLA derives for a convolution is slow inside a loop on CPU
-    and grouped under `vmap`; this one is matrix products.
-
-    Of kernels of three taps a side those of many channels are computed by Winograd's minimal
-    filtering (Lavin and Gray 2016, F(2x2, 3x3)): 16 products for each two by two places instead
-    of 36. Its sums and differences add a few roundings to those of a sum of products.
-
-    Args:
-      x: [H, W, B, C].
-      kernel: [T, T, C, O].
-      minimal: whether to filter so; None where it is faster.
-
-    Returns:
-      [H-T+1, W-T+1, B, O].
-    """
-    return _forward(x, kernel, minimal)[0]
-
-
-def _is_minimal(x, kernel, minimal):
-    taps, _, inputs, outputs = kernel.shape
-    if minimal is None:
-        minimal = min(inputs, outputs) >= MINIMAL_CHANNELS
-    return minimal and taps == 3
-
-
-def _forward(x, kernel, minimal):
-    if _is_minimal(x, kernel, minimal):
-        return _minimal_forward(x, kernel)
-    height, width, batch, inputs = x.shape
-    taps, _, _, outputs = kernel.shape
-    rows, columns = height - taps + 1, width - taps + 1
-    # The T*T neighbours are gathered on the side with fewer channels.
-    if inputs <= outputs:
-        patches = jnp.concatenate(_cuts(x, taps), axis=-1).reshape(-1, taps * taps * inputs)
-        y = patches @ kernel.reshape(-1, outputs)
-        return y.reshape(rows, columns, batch, outputs), (patches, kernel, x.shape)
-    flat = x.reshape(-1, inputs)
-    y = flat @ kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
-    y = y.reshape(height, width, batch, taps * taps, outputs)
-    shifts = [(i, j) for i in range(taps) for j in range(taps)]
-    cuts = [y[i : i + rows, j : j + columns, :, k] for k, (i, j) in enumerate(shifts)]
-    return sum(cuts[1:], cuts[0]), (flat, kernel, x.shape)
-
-
-def _backward(minimal, residuals, gradient):
-    saved, kernel, shape = residuals
-    if _is_minimal(saved, kernel, minimal):
-        return _minimal_backward(saved, kernel, shape, gradient)
-    inputs = shape[3]
-    taps, _, _, outputs = kernel.shape
-    # The gradient's neighbours serve the kernel's gradient and the input's alike.
-    edge = (taps - 1, taps - 1)
-    around = jnp.pad(gradient, (edge, edge, (0, 0), (0, 0)))
-    shifted = jnp.concatenate(_cuts(around, taps)[::-1], axis=-1).reshape(-1, taps**2 * outputs)
-    input_gradient = shifted @ kernel.transpose(0, 1, 3, 2).reshape(-1, inputs)
-    input_gradient = input_gradient.reshape(shape)
-    if inputs <= outputs:
-        # With the fewer outputs as rows this product is more than twice as fast on CPU; without
-        # the barrier XLA exchanges its operands, to save the transposition of the small result.
-        transposed = lax.optimization_barrier(gradient.reshape(-1, outputs).T @ saved)
-        kernel_gradient = transposed.T.reshape(kernel.shape)
-    else:
-        kernel_gradient = (saved.T @ shifted).reshape(inputs, taps, taps, outputs)
-        kernel_gradient = kernel_gradient.transpose(1, 2, 0, 3)
-    return input_gradient, kernel_gradient
-
-
-block_convolution.defvjp(_forward, _backward)
-
-
-# Winograd's F(2, 3), Lavin and Gray 2016, equation 6: of a tile of four inputs d and a kernel g of
-# three, the two outputs are A'[(G g) * (B'd)]. B' and A' are sums of few terms, written out below.
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-
-
-def _tiles(x: jax.Array, axis: int) -> list[jax.Array]:
-    """B'd along an axis of even length 2n + 2: four arrays of length n, of a place each."""
-    n = x.shape[axis] // 2 - 1
-    of = functools.partial(lax.slice_in_dim, x, stride=2, axis=axis)
-    first, second, third, fourth = (of(i, i + 2 * n - 1) for i in range(4))
-    return [first - third, second + third, third - second, second - fourth]
-
-
-def _untiled(tiles: list[jax.Array], axis: int) -> jax.Array:
-    """The transpose of `_tiles`: n places to 2n + 2."""
-    first, second, third, fourth = tiles
-
-    def padded(values, before, after):
-        pads = [(0, 0)] * values.ndim
-        pads[axis] = (before, after)
-        return jnp.pad(values, pads)
-
-    even = padded(first, 0, 1) + padded(second + third - first, 1, 0)
-    odd = padded(second - third + fourth, 0, 1) - padded(fourth, 1, 0)
-    return _interleaved(even, odd, axis)
-
-
-def _interleaved(even: jax.Array, odd: jax.Array, axis: int) -> jax.Array:
-    shape = list(even.shape)
-    shape[axis] *= 2
-    return jnp.stack([even, odd], axis + 1).reshape(shape)
-
-
-def _outputs(products: Sequence[jax.Array]) -> list[jax.Array]:
-    """A'm: the outputs at even and at odd places."""
-    first, second, third, fourth = products
-    return [first + second + third, second - third - fourth]
-
-
-def _products(even: jax.Array, odd: jax.Array) -> list[jax.Array]:
-    """The transpose of `_outputs`."""
-    return [even, even + odd, even - odd, -odd]
-
-
-def _minimal_forward(x, kernel):
-    height, width, batch, inputs = x.shape
-    outputs = kernel.shape[3]
-    rows, columns = height - 2, width - 2
-    even = jnp.pad(x, ((0, height % 2), (0, width % 2), (0, 0), (0, 0)))
-    tiles = jnp.stack([tile for row in _tiles(even, 0) for tile in _tiles(row, 1)])
-    down, across = tiles.shape[1:3]
-    tiles = tiles.reshape(16, -1, inputs)
-    transformed = _transformed(kernel)
-    products = (tiles @ transformed).reshape(4, 4, down, across, batch, outputs)
-    lines = [_interleaved(*_outputs(line), 1) for line in _outputs(list(products))]
-    return _interleaved(*lines, 0)[:rows, :columns], (tiles, kernel, x.shape)
-
-
-def _transformed(kernel: jax.Array) -> jax.Array:
-    """G g G' of a kernel [3, 3, C, O]: [16, C, O]."""
-    g = jnp.asarray(_G, kernel.dtype)
-    return jnp.einsum('ai,bj,ijco->abco', g, g, kernel).reshape(16, *kernel.shape[2:])
-
-
-def _minimal_backward(tiles, kernel, shape, gradient):
-    height, width, batch, inputs = shape
-    g = jnp.asarray(_G, kernel.dtype)
-    even = jnp.pad(gradient, ((0, height % 2), (0, width % 2), (0, 0), (0, 0)))
-    lines = _products(even[0::2], even[1::2])
-    products = jnp.stack([p for line in lines for p in _products(line[:, 0::2], line[:, 1::2])])
-    down, across = products.shape[1:3]
-    products = products.reshape(16, -1, kernel.shape[3])
-    # As in `_backward`.
-    transposed = lax.optimization_barrier(jnp.einsum('pmo,pmc->poc', products, tiles))
-    kernel_gradient = transposed.swapaxes(1, 2).reshape(4, 4, *kernel.shape[2:])
-    kernel_gradient = jnp.einsum('ai,bj,abco->ijco', g, g, kernel_gradient)
-    back = jnp.einsum('pmo,pco->pmc', products, _transformed(kernel))
-    back = back.reshape(4, 4, down, across, batch, inputs)
-    x = _untiled([_untiled(list(row), 1) for row in back], 0)[:height, :width]
-    return x, kernel_gradient
-
-
 @jax.custom_vjp
 def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
-    """y [N, N, B, C] plus bias [C]."""
+    """Maps [N, N, B, C] plus a bias [C]."""
     return y + bias
 
 
@@ -422,6 +258,12 @@ class ConvolutionAndPool(nn.Module):
         exact = architecture.folds(self.pool, self.order, self.normalization, masks)
         return self.fold and exact
 
+    def _pools_first(self, masked: bool) -> bool:
+        """Whether maps may be pooled once their statistics are taken, as what follows is linear."""
+        masks = self.dropout if masked else 'none'
+        exact = architecture.folds(self.pool, self.order, 'none', masks)
+        return self.fold and exact and self._normalizes
+
     def __call__(
         self,
         x: jax.Array,
@@ -448,7 +290,7 @@ class ConvolutionAndPool(nn.Module):
           side: as in `__call__`.
 
         Returns:
-          [N', N', B, block**2 * features], or at full resolution edge**2 * features.
+          [N', N', B, block**2 * features], or edge**2 * features of maps that are not pooled yet.
         """
         if self._folds(masked):
             pixels = self.block**2
@@ -458,14 +300,16 @@ class ConvolutionAndPool(nn.Module):
             weights = block_kernel(self.kernel, 1, self._edge)
         y = block_convolution(x, weights)
         if self._normalizes:
-            y = self._normalized(y, side)
+            pools = self._pools_first(masked)
+            y = self._normalized(y, side, pools)
+            pixels = self.block**2 if pools else pixels
         return add_bias(y, _repeated(self.bias, pixels)) if self.use_bias else y
 
     def activate(
         self, y: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
     ) -> jax.Array:
         """Dropout, pooling and activation of what `convolve` gave."""
-        folded = self._folds(key is not None)
+        folded = self._folds(key is not None) or self._pools_first(key is not None)
         if key is not None and self.dropout == 'channel':
             y = y * self._channel_mask(key, rate, y, self.block if folded else self._edge)
         elif key is not None and self.dropout == 'element':
@@ -491,8 +335,8 @@ class ConvolutionAndPool(nn.Module):
         y = y.mean((4, 6)) if self.pool == 'average' else _largest(y)
         return y.reshape(rows, columns, batch, -1)
 
-    def _normalized(self, y, side):
-        """Maps less their mean, over their standard deviation, times the scale."""
+    def _normalized(self, y, side, pools):
+        """Maps less their mean, over their standard deviation, times the scale; pooled or not."""
         count, _, batch, _ = y.shape
         edge, axes = self._edge, _AXES[self.normalization]
         # What blocks hold beyond a map's pixels is no part of it.
@@ -514,8 +358,10 @@ class ConvolutionAndPool(nn.Module):
             self.put_variable(STATISTICS, 'mean', mean.reshape(-1))
             unbiased = variance * (number / max(1, number - 1))
             self.put_variable(STATISTICS, 'variance', unbiased.reshape(-1))
+        if pools:
+            maps = self._pool(y).reshape(count, count, batch, self.block**2, self.features)
         maps = (maps - mean) * lax.rsqrt(variance + EPSILON) * self.scale
-        return maps.reshape(y.shape)
+        return maps.reshape(count, count, batch, -1)
 
 
 def running(
