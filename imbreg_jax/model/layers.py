@@ -15,11 +15,13 @@ The batch stands behind the places, since a cut of rows or columns then leaves
 long runs of numbers as they are.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 
@@ -70,13 +72,16 @@ def fold_average_pool(kernel: jax.Array) -> jax.Array:
     return 0.25 * (padded[0] + padded[1] + padded[2] + padded[3])
 
 
-def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
+def block_kernel(kernel: jax.Array, stride: int, block: int, pool: int = 1) -> jax.Array:
     """The kernel of the stride-1 convolution between blocks that equals a strided one of pixels.
 
     Args:
       kernel: [K, K, C, O].
       stride: stride of the convolution of pixels.
       block: output pixels in a block, each way; an input block has stride*block.
+      pool: pixels, each way, that a pool will make one of. Those that stand at the same place of
+        what is pooled stand together: channels are (row in pool, column in pool, row of pooled
+        pixels, column of pooled pixels, O).
 
     Returns:
       [T, T, (stride*block)**2 * C, block**2 * O].
@@ -92,7 +97,7 @@ def block_kernel(kernel: jax.Array, stride: int, block: int) -> jax.Array:
         return jnp.pad(kernel, [*pads, (0, 0), (0, 0)])
 
     shape = (taps, block_in, taps, block_in, inputs, block, block, outputs)
-    kernels = [shifted(p, q) for p in range(block) for q in range(block)]
+    kernels = [shifted(*place) for place in _places(block, pool)]
     return (
         jnp.stack(kernels, axis=3)
         .reshape(shape)
@@ -118,6 +123,49 @@ def _add_bias_backward(_, gradient):
 
 
 add_bias.defvjp(_add_bias, _add_bias_backward)
+
+
+def _places(block: int, pool: int) -> list[tuple[int, int]]:
+    """(row, column) in a block of its output pixels, in the order of its channels."""
+    pooled = range(block // pool)
+    shifts = [(a, b) for a in range(pool) for b in range(pool)]
+    return [(pool * p + a, pool * q + b) for a, b in shifts for p in pooled for q in pooled]
+
+
+@jax.custom_vjp
+def average_pool(maps: jax.Array) -> jax.Array:
+    """[..., 4 * n], of four pixels each that stand behind one another, to their means [..., n]."""
+    first, second, third, fourth = jnp.split(maps, 4, axis=-1)
+    return 0.25 * (first + second + third + fourth)
+
+
+def _average_pool_backward(_, gradient):
+    return (jnp.concatenate([0.25 * gradient] * 4, axis=-1),)
+
+
+average_pool.defvjp(lambda maps: (average_pool(maps), None), _average_pool_backward)
+
+
+@jax.custom_vjp
+def max_pool(maps: jax.Array) -> jax.Array:
+    """[..., 4 * n], of four pixels each that stand behind one another, to their maxima [..., n].
+
+    The gradient is the first maximum's, row by row, as PyTorch's is.
+    """
+    return functools.reduce(jnp.maximum, jnp.split(maps, 4, axis=-1))
+
+
+def _max_pool_backward(maps, gradient):
+    # By comparisons, one of which holds always: no pixel need equal a maximum that the compiler has
+    # perhaps made twice, and rounded otherwise.
+    first, second, third, fourth = jnp.split(maps, 4, axis=-1)
+    left, right = first >= second, third >= fourth
+    upper = jnp.where(left, first, second) >= jnp.where(right, third, fourth)
+    chosen = [upper & left, upper & ~left, ~upper & right, ~upper & ~right]
+    return (jnp.concatenate([jnp.where(one, gradient, 0.0) for one in chosen], axis=-1),)
+
+
+max_pool.defvjp(lambda maps: (max_pool(maps), maps), _max_pool_backward)
 
 
 def torch_uniform(fan_in: int) -> Initializer:
@@ -163,17 +211,6 @@ def standardized(images: jax.Array) -> jax.Array:
     """
     deviation = images.std((1, 2, 3), keepdims=True)
     return images / jnp.where(deviation > 0, deviation, 1.0)
-
-
-def _largest(pixels: jax.Array) -> jax.Array:
-    """The maximum over axes 4 and 6, each of two; the gradient is the first one's, as PyTorch's.
-
-    That of `jnp.max` asks which pixels equal the maximum, and is nan where the compiler makes them
-    twice and rounds them otherwise.
-    """
-    rows = jnp.where(pixels[..., 0, :] >= pixels[..., 1, :], pixels[..., 0, :], pixels[..., 1, :])
-    first, second = rows[:, :, :, :, 0], rows[:, :, :, :, 1]
-    return jnp.where(first >= second, first, second)
 
 
 def _repeated(values: jax.Array, times: int) -> jax.Array:
@@ -297,7 +334,7 @@ class ConvolutionAndPool(nn.Module):
             weights = block_kernel(fold_average_pool(self.kernel), POOL, self.block)
         else:
             pixels = self._edge**2
-            weights = block_kernel(self.kernel, 1, self._edge)
+            weights = block_kernel(self.kernel, 1, self._edge, self._edge // self.block)
         y = block_convolution(x, weights)
         if self._normalizes:
             pools = self._pools_first(masked)
@@ -330,24 +367,27 @@ class ConvolutionAndPool(nn.Module):
     def _pool(self, y):
         if self.pool == 'none':
             return y
-        rows, columns, batch, _ = y.shape
-        y = y.reshape(rows, columns, batch, self.block, POOL, self.block, POOL, self.features)
-        y = y.mean((4, 6)) if self.pool == 'average' else _largest(y)
-        return y.reshape(rows, columns, batch, -1)
+        return average_pool(y) if self.pool == 'average' else max_pool(y)
+
+    def _inside(self, count, side):
+        """[count, count, 1, edge**2, 1]: which pixels of blocks are pixels of a map."""
+        edge = self._edge
+        rows, columns = np.array(_places(edge, edge // self.block)).T
+        first = edge * np.arange(count)[:, None]
+        down, across = first + rows < side, first + columns < side
+        return jnp.asarray((down[:, None] & across[None])[:, :, None, :, None])
 
     def _normalized(self, y, side, pools):
         """Maps less their mean, over their standard deviation, times the scale; pooled or not."""
         count, _, batch, _ = y.shape
         edge, axes = self._edge, _AXES[self.normalization]
-        # What blocks hold beyond a map's pixels is no part of it.
-        inside = (jnp.arange(count * edge) < side).reshape(count, edge)
-        inside = inside[:, None, :, None] & inside[None, :, None, :]
-        inside = inside.reshape(count, count, 1, edge**2, 1)
         maps = y.reshape(count, count, batch, edge**2, self.features)
         number = side**2 * (batch if 2 in axes else 1) * (maps.shape[4] if 4 in axes else 1)
 
         def average(values):
-            return (values * inside).sum(axes, keepdims=True) / number
+            # What blocks hold beyond a map's pixels is no part of it.
+            held = values if side == count * edge else values * self._inside(count, side)
+            return held.sum(axes, keepdims=True) / number
 
         if self.normalization == 'batch' and not self.is_mutable_collection(STATISTICS):
             mean, variance = self.mean, self.variance
