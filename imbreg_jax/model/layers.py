@@ -37,8 +37,8 @@ EPSILON = 1e-5
 MOMENTUM = 0.1
 # The collection that a layer leaves a batch's statistics in, where it may be changed.
 STATISTICS = 'statistics'
-# What statistics of maps [N, N, B, pixels, features] are taken over.
-_AXES = {'layer': (0, 1, 3, 4), 'instance': (0, 1, 3), 'batch': (0, 1, 2, 3)}
+# What statistics of maps are taken over, beside pixels.
+_OVER = {'layer': ('features',), 'instance': (), 'batch': ('images',)}
 
 
 def to_blocks(images: jax.Array, block: int, count: int) -> jax.Array:
@@ -106,23 +106,28 @@ def block_kernel(kernel: jax.Array, stride: int, block: int, pool: int = 1) -> j
     )
 
 
-@jax.custom_vjp
-def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
-    """Maps [N, N, B, C] plus a bias [C]."""
-    return y + bias
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def at_every_place(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Values [B or 1, C or 1] at every place of maps of a shape [N, N, B, C]."""
+    return jnp.broadcast_to(values, shape)
 
 
-def _add_bias(y, bias):
-    return y + bias, None
+def _at_every_place_backward(_, values, gradient):
+    axes = [axis for axis, length in enumerate(values.shape) if length == 1]
+    return (sum_of_places(gradient).sum(axes, keepdims=True),)
 
 
-def _add_bias_backward(_, gradient):
-    # Places first, then images: XLA:CPU takes ten times as long to sum over all at once.
-    of_images = gradient.reshape(-1, *gradient.shape[2:]).sum(0)
-    return gradient, lax.optimization_barrier(of_images).sum(0)
+at_every_place.defvjp(
+    lambda values, shape: (at_every_place(values, shape), values), _at_every_place_backward
+)
 
 
-add_bias.defvjp(_add_bias, _add_bias_backward)
+def sum_of_places(maps: jax.Array) -> jax.Array:
+    """[N, N, B, C] -> [B, C].
+
+    XLA:CPU takes ten times as long to sum over places and images in one, which the barrier forbids.
+    """
+    return lax.optimization_barrier(maps.reshape(-1, *maps.shape[2:]).sum(0))
 
 
 def _places(block: int, pool: int) -> list[tuple[int, int]]:
@@ -283,7 +288,7 @@ class ConvolutionAndPool(nn.Module):
 
     @property
     def _normalizes(self) -> bool:
-        return self.normalization in _AXES
+        return self.normalization in _OVER
 
     @property
     def _edge(self) -> int:
@@ -340,7 +345,9 @@ class ConvolutionAndPool(nn.Module):
             pools = self._pools_first(masked)
             y = self._normalized(y, side, pools)
             pixels = self.block**2 if pools else pixels
-        return add_bias(y, _repeated(self.bias, pixels)) if self.use_bias else y
+        if not self.use_bias:
+            return y
+        return y + at_every_place(_repeated(self.bias[None], pixels), y.shape)
 
     def activate(
         self, y: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
@@ -370,38 +377,47 @@ class ConvolutionAndPool(nn.Module):
         return average_pool(y) if self.pool == 'average' else max_pool(y)
 
     def _inside(self, count, side):
-        """[count, count, 1, edge**2, 1]: which pixels of blocks are pixels of a map."""
+        """[count, count, 1, edge**2 * features]: whether a block's values belong to a map."""
         edge = self._edge
-        rows, columns = np.array(_places(edge, edge // self.block)).T
+        rows, columns = np.array(_places(edge, edge // self.block)).T.repeat(self.features, 1)
         first = edge * np.arange(count)[:, None]
         down, across = first + rows < side, first + columns < side
-        return jnp.asarray((down[:, None] & across[None])[:, :, None, :, None])
+        return jnp.asarray((down[:, None] & across[None])[:, :, None])
 
     def _normalized(self, y, side, pools):
         """Maps less their mean, over their standard deviation, times the scale; pooled or not."""
         count, _, batch, _ = y.shape
-        edge, axes = self._edge, _AXES[self.normalization]
-        maps = y.reshape(count, count, batch, edge**2, self.features)
-        number = side**2 * (batch if 2 in axes else 1) * (maps.shape[4] if 4 in axes else 1)
+        pixels, over = self._edge**2, _OVER[self.normalization]
+        number = side**2 * (batch if 'images' in over else 1)
+        number *= self.features if 'features' in over else 1
 
         def average(values):
+            """[B or 1, features or 1]."""
             # What blocks hold beyond a map's pixels is no part of it.
-            held = values if side == count * edge else values * self._inside(count, side)
-            return held.sum(axes, keepdims=True) / number
+            held = values if side == count * self._edge else values * self._inside(count, side)
+            if 'features' in over:
+                return held.sum((0, 1, 3))[:, None] / number
+            totals = sum_of_places(held).reshape(batch, pixels, self.features).sum(1)
+            return totals.sum([0] if 'images' in over else [], keepdims=True) / number
+
+        def spread(values, shape):
+            if values.shape[1] == 1:
+                return values
+            return at_every_place(_repeated(values, shape[3] // self.features), shape)
 
         if self.normalization == 'batch' and not self.is_mutable_collection(STATISTICS):
-            mean, variance = self.mean, self.variance
+            mean, variance = self.mean[None], self.variance[None]
         else:
-            mean = average(maps)
-            variance = average((maps - mean) ** 2)
+            mean = average(y)
+            variance = average((y - spread(mean, y.shape)) ** 2)
         if self.normalization == 'batch' and self.is_mutable_collection(STATISTICS):
             self.put_variable(STATISTICS, 'mean', mean.reshape(-1))
             unbiased = variance * (number / max(1, number - 1))
             self.put_variable(STATISTICS, 'variance', unbiased.reshape(-1))
         if pools:
-            maps = self._pool(y).reshape(count, count, batch, self.block**2, self.features)
-        maps = (maps - mean) * lax.rsqrt(variance + EPSILON) * self.scale
-        return maps.reshape(count, count, batch, -1)
+            y = self._pool(y)
+        y = (y - spread(mean, y.shape)) * spread(lax.rsqrt(variance + EPSILON), y.shape)
+        return y * spread(self.scale[None], y.shape)
 
 
 def running(
