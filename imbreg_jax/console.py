@@ -1,7 +1,7 @@
 """A controlled laboratory for imbalanced regression.
 
     imbreg-jax train CONFIG [--config.field=value …] [--workdir=DIR] [--verbose] [--dry_run]
-    imbreg-jax merge --workdir=DIR [--noreport]
+    imbreg-jax merge --workdir=DIR [--noreport] [--verbose]
     imbreg-jax report --workdir=DIR[,DIR…] [--out=DIR] [--verbose]
     imbreg-jax samples --out=FILE
     imbreg-jax benchmark [--runs=1,10] [--against=torch] [--scaling] [--out=DIR]

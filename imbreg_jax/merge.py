@@ -1,6 +1,6 @@
 """Makes one study, and its report, of shards that were trained with --shard.
 
-    python -m imbreg_jax.merge --workdir=DIR [--noreport]
+    python -m imbreg_jax.merge --workdir=DIR [--noreport] [--verbose]
 
 The last shard to finish does so by itself. It can be repeated; the shards stay.
 """
@@ -26,10 +26,13 @@ _WORKDIR = flags.DEFINE_string(
     'workdir', None, "The study's folder, which holds its shards.", flag_values=_FLAGS
 )
 _REPORT = flags.DEFINE_bool('report', True, "Make the study's report, too.", flag_values=_FLAGS)
+_VERBOSE = flags.DEFINE_bool(
+    'verbose', False, "Print every section's sentence, and all results.", flag_values=_FLAGS
+)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Merges, and prints the study's table and what the report's sections say.
+    """Merges, and prints what the report's sections say.
 
     One sentence and status 2 where the shards make no whole study, status 1 where the disk or the
     report fails. What cannot be printed changes neither: see `terminal`.
@@ -38,15 +41,17 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1 or not _WORKDIR.value:
             _refuse("name the study's folder, and nothing else, with --workdir=DIR", 2)
         try:
-            table, report = studies.merged(_WORKDIR.value or '', bool(_REPORT.value))
+            done, report = studies.merged(_WORKDIR.value or '', bool(_REPORT.value))
         except WorkdirError as error:
             _refuse(str(error), 2)
         except (analysis.AnalysisError, OSError) as error:
             _refuse(str(error), 1)
         terminal.nothing_waits()
-        print(table)
-        if report is not None:
-            print(report.terminal_summary())
+        if report is None:
+            print(done)
+            return
+        colour = terminal.has_colour(sys.stdout)
+        print(report.terminal_summary(bool(_VERBOSE.value), colour, terminal.width()))
 
 
 def _refuse(sentence: str, status: int) -> None:

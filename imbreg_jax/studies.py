@@ -85,7 +85,7 @@ def merged(
       report: whether a report is wanted, which of a hundred thousand runs takes long.
 
     Returns:
-      What there is to print, its results table where a report is wanted, and the report.
+      A sentence about it, and the report.
 
     Raises:
       WorkdirError: the shards make no whole study, or the workdir cannot be used.
@@ -96,10 +96,8 @@ def merged(
     merging.check(Workdir(workdir, of_shards=True))
     with Workdir(workdir, of_shards=True) as folder:
         study = merging.merge(folder)
-        if not report:
-            return f'{folder.path} holds the merged study of {len(study.runs)} runs', None
-        table = printed_table(merging.read_results(folder.path), study)
-        return table, _make_report(folder.path)
+        sentence = f'{folder.path} holds the merged study of {len(study.runs)} runs'
+        return sentence, _make_report(folder.path) if report else None
 
 
 def printed_table(results: pd.DataFrame, study: Study) -> str:

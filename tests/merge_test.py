@@ -21,6 +21,7 @@ class MergeTest(absltest.TestCase):
             contextlib.redirect_stderr(io.StringIO()) as said,
             mock.patch.object(merge, '_WORKDIR', mock.Mock(value=workdir)),
             mock.patch.object(merge, '_REPORT', mock.Mock(value=report)),
+            mock.patch.object(merge, '_VERBOSE', mock.Mock(value=False)),
         ):
             try:
                 merge.main(['merge', *arguments])
@@ -28,11 +29,13 @@ class MergeTest(absltest.TestCase):
                 status = end.code
         return status, printed.getvalue(), said.getvalue()
 
-    def test_prints_the_table_and_what_the_report_says(self):
-        made = 'a table', mock.Mock(**{'terminal_summary.return_value': 'a report'})
-        with mock.patch.object(merge.studies, 'merged', return_value=made) as merged:
-            self.assertEqual(self._main(), (0, 'a table\na report\n', ''))
+    def test_prints_what_the_report_says_and_no_more(self):
+        report = mock.Mock(**{'terminal_summary.return_value': 'a report'})
+        with mock.patch.object(merge.studies, 'merged', return_value=('merged', report)) as merged:
+            self.assertEqual(self._main(), (0, 'a report\n', ''))
         merged.assert_called_once_with('w', True)
+        verbose, colour, _ = report.terminal_summary.call_args.args
+        self.assertFalse(verbose or colour)  # As what is printed goes into a string.
 
     def test_may_leave_the_report_for_later(self):
         with mock.patch.object(merge.studies, 'merged', return_value=('merged', None)) as merged:
