@@ -68,7 +68,8 @@ def _forward(x, kernel, minimal):
     rows, columns = height - taps + 1, width - taps + 1
     # The T*T neighbours are gathered on the side with fewer channels.
     if inputs <= outputs:
-        patches = jnp.concatenate(_cuts(x, taps), axis=-1).reshape(-1, taps * taps * inputs)
+        patches = jnp.concatenate(_cuts(computed_once(x), taps), axis=-1)
+        patches = patches.reshape(-1, taps * taps * inputs)
         y = patches @ kernel.reshape(-1, outputs)
         return y.reshape(rows, columns, batch, outputs), (patches, kernel, x.shape)
     flat = x.reshape(-1, inputs)
