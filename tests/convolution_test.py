@@ -12,7 +12,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from jax import lax
 
-from imbreg_jax.model.convolution import block_convolution
+from imbreg_jax.model.convolution import block_convolution, computed_once
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _CLOSE = {'rtol': 1e-11, 'atol': 1e-11}
@@ -96,6 +96,12 @@ class ConvolutionTest(Double):
             x,
             kernels,
         )
+
+
+class ComputedOnceTest(Double):
+    def test_changes_nothing(self):
+        self.assert_same(computed_once, lambda x: x, _normal(3, 4))
+        self.assert_same(jax.vmap(computed_once), lambda x: x, _normal(3, 4))
 
 
 class SinglePrecisionTest(absltest.TestCase):

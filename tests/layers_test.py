@@ -134,6 +134,32 @@ class BlocksTest(Double):
         self.assert_same(fast, plain, x, _normal(kernel, kernel, inputs, outputs, seed=1))
 
 
+class PoolTest(Double):
+    """Pools of pixels that stand behind one another."""
+
+    @parameterized.named_parameters(
+        ('average', layers.average_pool, jnp.mean), ('max', layers.max_pool, jnp.max)
+    )
+    def test_is_that_of_four(self, pool, of_axis):
+        maps = _normal(2, 2, 3, 4 * 5)
+        self.assert_same(pool, lambda x: of_axis(x.reshape(2, 2, 3, 4, 5), 3), maps)
+
+    def test_of_equal_pixels_the_first_has_the_gradient(self):
+        for pixels in ([1, 1, 1, 1], [0, 1, 1, 0], [0, 0, 1, 1]):
+            gradient = jax.grad(lambda x: layers.max_pool(x)[0])(jnp.array(pixels, float))
+            self.assertEqual(gradient.tolist(), list(np.eye(4)[np.argmax(pixels)]))
+
+
+class EveryPlaceTest(Double):
+    @parameterized.parameters(((3, 5),), ((1, 5),), ((3, 1),))
+    def test_is_a_broadcast(self, shape):
+        self.assert_same(
+            lambda x: layers.at_every_place(x, (2, 4, 3, 5)),
+            lambda x: jnp.broadcast_to(x, (2, 4, 3, 5)),
+            _normal(*shape),
+        )
+
+
 class ConvolutionAndPoolTest(Double):
     """The Flax layer, on blocks, against convolution, pooling and ReLU on pixels."""
 
