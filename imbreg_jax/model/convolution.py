@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 # From so many channels on, of a block and on both sides, minimal filtering is the faster.
-MINIMAL_CHANNELS = 16
+MINIMAL_CHANNELS = 4
 # Winograd's F(2, 3), Lavin and Gray 2016, equation 6: of a tile of four inputs d and a kernel g of
 # three, the two outputs are A'[(G g) * (B'd)]. B' and A' are sums of few terms, written out below.
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
