@@ -3,7 +3,7 @@
     ./launch.sh --config=configs/quick.py
     python -m imbreg_jax.main --config=configs/quick.py
 
-Time: 4 minutes on 2 CPU cores, all included.
+Time: 3 minutes on 2 CPU cores, all included.
 
 At the paper's rate the weights hardly move, so that what counts is rate x steps: the 30 networks
 start as those of `paper.py`, see the same images once, and end near the same place. Expect its
