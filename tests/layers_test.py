@@ -1,8 +1,4 @@
-"""Tests of imbreg_jax.model.layers: fast forms against the plain ones, in float64.
-
-In float64 (2e-16) a difference is a mistake: sums of at most a few thousand products of numbers
-of order one leave 1e-11 plenty of room.
-"""
+"""Tests of imbreg_jax.model.layers: fast forms against the plain ones, in float64."""
 
 import math
 
@@ -12,20 +8,9 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from jax import lax
 
+import float64
 from imbreg_jax.model import layers
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
-
-_CLOSE = {'rtol': 1e-11, 'atol': 1e-11}
-
-
-def _normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
-
-
-def _convolution(x, kernel, stride=1):
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
-    )
 
 
 def _pool(x):
@@ -46,63 +31,28 @@ def _to_blocks(x, block, count):
     return jnp.stack(cut, -1).reshape(count, count, x.shape[0], -1)
 
 
-def _batch_last(convolution):
-    """A convolution of [B, H, W, C] as one of [H, W, B, C]."""
-
-    def of(x, kernel):
-        return convolution(x.transpose(2, 0, 1, 3), kernel).transpose(1, 2, 0, 3)
-
-    return of
-
-
-class Double(parameterized.TestCase):
-    """Tests in float64."""
-
-    def setUp(self):
-        super().setUp()
-        self.enter_context(jax.enable_x64(True))
-        self.enter_context(jax.default_matmul_precision('highest'))
-
-    def assert_same(self, fast, plain, *arguments):
-        """Two functions of the same arguments agree, and so do their gradients."""
-        shape = jax.eval_shape(plain, *arguments).shape
-        cotangent = _normal(*shape, seed=9)
-
-        def both(function):
-            def result_and_gradients(*arguments):
-                result, pull = jax.vjp(function, *arguments)
-                return result, *pull(cotangent)
-
-            return result_and_gradients
-
-        found, wanted = jax.jit(lambda *a: (both(fast)(*a), both(plain)(*a)))(*arguments)
-        self.assertEqual(found[0].dtype, jnp.float64)
-        for a, b in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(a, b, **_CLOSE)
-
-
-class FoldTest(Double):
+class FoldTest(float64.Double):
     @parameterized.parameters((11, 3), (12, 3), (11, 4), (12, 4), (14, 5), (15, 5))
     def test_is_convolution_then_pooling(self, size, kernel):
         def fast(x, weights):
             count = (size - kernel + 1) // 2
-            return _convolution(x, layers.fold_average_pool(weights), 2)[:, :count, :count]
+            return float64.convolution(x, layers.fold_average_pool(weights), 2)[:, :count, :count]
 
         self.assert_same(
             fast,
-            lambda x, weights: _pool(_convolution(x, weights)),
-            _normal(2, size, size, 3),
-            _normal(kernel, kernel, 3, 4, seed=1),
+            lambda x, weights: _pool(float64.convolution(x, weights)),
+            float64.normal(2, size, size, 3),
+            float64.normal(kernel, kernel, 3, 4, seed=1),
         )
 
     def test_keeps_the_sum_of_the_kernel(self):
-        kernel = _normal(5, 5, 2, 3)
+        kernel = float64.normal(5, 5, 2, 3)
         folded = layers.fold_average_pool(kernel)
         self.assertEqual(folded.shape, (6, 6, 2, 3))
-        np.testing.assert_allclose(folded.sum((0, 1)), kernel.sum((0, 1)), **_CLOSE)
+        np.testing.assert_allclose(folded.sum((0, 1)), kernel.sum((0, 1)), **float64.CLOSE)
 
 
-class BlocksTest(Double):
+class BlocksTest(float64.Double):
     def test_are_pixels_row_by_row(self):
         image = jnp.arange(36.0).reshape(1, 6, 6, 1)
         blocks = layers.to_blocks(image, 2, 3)
@@ -119,29 +69,29 @@ class BlocksTest(Double):
     def test_kernel_does_between_blocks_what_it_does_between_pixels(self, stride, block, kernel):
         block_in, inputs, outputs = stride * block, 2, 3
         count = 7
-        x = _normal(2, count * block_in, count * block_in, inputs)
+        x = float64.normal(2, count * block_in, count * block_in, inputs)
 
         def fast(x, weights):
             between = layers.block_kernel(weights, stride, block)
-            y = _batch_last(_convolution)(_to_blocks(x, block_in, count), between)
+            y = float64.batch_last(float64.convolution)(_to_blocks(x, block_in, count), between)
             return _from_blocks(y, block, outputs)
 
         def plain(x, weights):
-            y = _convolution(x, weights, stride)
+            y = float64.convolution(x, weights, stride)
             rows = jax.eval_shape(fast, x, weights).shape[1]
             return y[:, :rows, :rows]
 
-        self.assert_same(fast, plain, x, _normal(kernel, kernel, inputs, outputs, seed=1))
+        self.assert_same(fast, plain, x, float64.normal(kernel, kernel, inputs, outputs, seed=1))
 
 
-class PoolTest(Double):
+class PoolTest(float64.Double):
     """Pools of pixels that stand behind one another."""
 
     @parameterized.named_parameters(
         ('average', layers.average_pool, jnp.mean), ('max', layers.max_pool, jnp.max)
     )
     def test_is_that_of_four(self, pool, of_axis):
-        maps = _normal(2, 2, 3, 4 * 5)
+        maps = float64.normal(2, 2, 3, 4 * 5)
         self.assert_same(pool, lambda x: of_axis(x.reshape(2, 2, 3, 4, 5), 3), maps)
 
     def test_of_equal_pixels_the_first_has_the_gradient(self):
@@ -150,17 +100,17 @@ class PoolTest(Double):
             self.assertEqual(gradient.tolist(), list(np.eye(4)[np.argmax(pixels)]))
 
 
-class EveryPlaceTest(Double):
+class EveryPlaceTest(float64.Double):
     @parameterized.parameters(((3, 5),), ((1, 5),), ((3, 1),))
     def test_is_a_broadcast(self, shape):
         self.assert_same(
             lambda x: layers.at_every_place(x, (2, 4, 3, 5)),
             lambda x: jnp.broadcast_to(x, (2, 4, 3, 5)),
-            _normal(*shape),
+            float64.normal(*shape),
         )
 
 
-class ConvolutionAndPoolTest(Double):
+class ConvolutionAndPoolTest(float64.Double):
     """The Flax layer, on blocks, against convolution, pooling and ReLU on pixels."""
 
     @parameterized.parameters(
@@ -177,9 +127,9 @@ class ConvolutionAndPoolTest(Double):
             features, kernel, inputs, block, order=order, fold=fold, dropout='channel'
         )
         size = 2 * block * count
-        x = _normal(2, size, size, inputs)
-        params = {'kernel': _normal(kernel, kernel, inputs, features, seed=1),
-                  'bias': _normal(features, seed=2)}  # fmt: skip
+        x = float64.normal(2, size, size, inputs)
+        params = {'kernel': float64.normal(kernel, kernel, inputs, features, seed=1),
+                  'bias': float64.normal(features, seed=2)}  # fmt: skip
 
         def fast(x, weights, bias):
             blocks = _to_blocks(x, 2 * block, count)
@@ -187,7 +137,7 @@ class ConvolutionAndPoolTest(Double):
             return _from_blocks(y, block, features)
 
         def plain(x, weights, bias):
-            y = _convolution(x, weights) + bias
+            y = float64.convolution(x, weights) + bias
             y = _pool(jax.nn.relu(y)) if order == 'relu_pool' else jax.nn.relu(_pool(y))
             rows = jax.eval_shape(fast, x, weights, bias).shape[1]
             return y[:, :rows, :rows]
@@ -209,10 +159,13 @@ class SinglePrecisionTest(parameterized.TestCase):
         inputs, outputs = channels
         layer = layers.ConvolutionAndPool(outputs, 5, inputs, 1)
         with jax.enable_x64(True):
-            x, kernel = _normal(2, 16, 16, inputs), _normal(5, 5, inputs, outputs, seed=1)
-            exact = jax.nn.relu(_pool(_convolution(x, kernel)))
+            x, kernel = (
+                float64.normal(2, 16, 16, inputs),
+                float64.normal(5, 5, inputs, outputs, seed=1),
+            )
+            exact = jax.nn.relu(_pool(float64.convolution(x, kernel)))
             # Every product's size, summed: what rounding is relative to.
-            size = _pool(_convolution(jnp.abs(x), jnp.abs(kernel)))
+            size = _pool(float64.convolution(jnp.abs(x), jnp.abs(kernel)))
             exact, size, x, kernel = (np.asarray(a) for a in (exact, size, x, kernel))
         params = {'kernel': jnp.float32(kernel), 'bias': jnp.zeros(outputs)}
         with jax.default_matmul_precision('highest'):
