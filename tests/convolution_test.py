@@ -1,6 +1,7 @@
 """Tests of imbreg_jax.model.convolution: against XLA's own convolution, in float64."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,9 @@ class ComputedOnceTest(float64.Double):
     def test_changes_nothing(self):
         self.assert_same(computed_once, lambda x: x, float64.normal(3, 4))
         self.assert_same(jax.vmap(computed_once), lambda x: x, float64.normal(3, 4))
+        for first in (math.nan, math.inf, -0.0):
+            given = np.array([first, 1.0, math.nan])
+            np.testing.assert_array_equal(computed_once(jnp.asarray(given)), given)
 
 
 class SinglePrecisionTest(absltest.TestCase):

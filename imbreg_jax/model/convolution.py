@@ -17,12 +17,13 @@ _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 def computed_once(x: jax.Array) -> jax.Array:
     """x, which what uses it does not compute anew.
 
-    XLA:CPU drops barriers before it fuses, and fuses nothing into or out of a branch; so it is one,
-    of a condition that holds only where there is nothing left to save: all is nan where the first
-    number is.
+    XLA:CPU drops barriers before it fuses, and fuses nothing into or out of a branch; so it is one
+    of two, between which the numbers decide. Both give x, the other one in words that no compiler
+    sees through.
     """
-    lost = jnp.isnan(x.ravel()[0])
-    return lax.cond(lost, lambda a: jnp.full_like(a, jnp.nan), lambda a: a, x)
+    return lax.cond(
+        jnp.isnan(x.ravel()[0]), lambda a: jnp.where(jnp.isnan(a), jnp.nan, a), lambda a: a, x
+    )
 
 
 def _cuts(x: jax.Array, taps: int) -> list[jax.Array]:
