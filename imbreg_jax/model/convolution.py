@@ -146,11 +146,16 @@ def _products(even: jax.Array, odd: jax.Array) -> list[jax.Array]:
     return [even, even + odd, even - odd, -odd]
 
 
+def _evened(x: jax.Array) -> jax.Array:
+    """[H, W, B, C] with a row and a column of zeros more where their number is odd."""
+    return jnp.pad(x, [(0, x.shape[0] % 2), (0, x.shape[1] % 2), (0, 0), (0, 0)])
+
+
 def _minimal_forward(x, kernel):
     height, width, batch, inputs = x.shape
     outputs = kernel.shape[3]
     rows, columns = height - 2, width - 2
-    even = computed_once(jnp.pad(x, ((0, height % 2), (0, width % 2), (0, 0), (0, 0))))
+    even = computed_once(_evened(x))
     tiles = jnp.stack([tile for row in _tiles(even, 0) for tile in _tiles(row, 1)])
     down, across = tiles.shape[1:3]
     tiles = tiles.reshape(16, -1, inputs)
@@ -169,7 +174,7 @@ def _transformed(kernel: jax.Array) -> jax.Array:
 def _minimal_backward(tiles, kernel, shape, gradient):
     height, width, batch, inputs = shape
     g = jnp.asarray(_G, kernel.dtype)
-    even = computed_once(jnp.pad(gradient, ((0, height % 2), (0, width % 2), (0, 0), (0, 0))))
+    even = computed_once(_evened(gradient))
     lines = _products(even[0::2], even[1::2])
     products = jnp.stack([p for line in lines for p in _products(line[:, 0::2], line[:, 1::2])])
     down, across = products.shape[1:3]

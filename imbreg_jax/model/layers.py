@@ -296,15 +296,16 @@ class ConvolutionAndPool(nn.Module):
         return self.block * (1 if self.pool == 'none' else POOL)
 
     def _folds(self, masked: bool) -> bool:
-        masks = self.dropout if masked else 'none'
-        exact = architecture.folds(self.pool, self.order, self.normalization, masks)
-        return self.fold and exact
+        return self._is_exact(self.normalization, masked)
 
     def _pools_first(self, masked: bool) -> bool:
         """Whether maps may be pooled once their statistics are taken, as what follows is linear."""
+        return self._normalizes and self._is_exact('none', masked)
+
+    def _is_exact(self, normalization: str, masked: bool) -> bool:
+        """Whether folding is wanted, and exact under this normalisation."""
         masks = self.dropout if masked else 'none'
-        exact = architecture.folds(self.pool, self.order, 'none', masks)
-        return self.fold and exact and self._normalizes
+        return self.fold and architecture.folds(self.pool, self.order, normalization, masks)
 
     def __call__(
         self,
