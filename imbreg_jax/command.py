@@ -6,6 +6,7 @@ from imbreg_jax import signals, studies, terminal
 from imbreg_jax.analysis import AnalysisError
 from imbreg_jax.compute import environment, out_of_memory
 from imbreg_jax.compute.plan import OutOfMemory
+from imbreg_jax.compute.processes import Processes
 from imbreg_jax.results.checkpoints import CheckpointError
 from imbreg_jax.results.workdir import WorkdirError
 from imbreg_jax.runner import dry_run as dry_run_lib
@@ -16,7 +17,13 @@ from imbreg_jax.study.shards import Shard
 _REFUSALS = (ConfigError, WorkdirError, CheckpointError, OutOfMemory, environment.BackendError)
 
 
-def run(study: Study, workdir: str, verbose: bool = False, shard: Shard | None = None) -> int:
+def run(
+    study: Study,
+    workdir: str,
+    verbose: bool = False,
+    shard: Shard | None = None,
+    processes: Processes | None = None,
+) -> int:
     """Trains and evaluates a study, says what came of it, and returns the exit status.
 
     Args:
@@ -24,12 +31,13 @@ def run(study: Study, workdir: str, verbose: bool = False, shard: Shard | None =
       workdir: its folder, as it is to be called in what is said.
       verbose: whether to say in the end all that the report's sections say, too.
       shard: which part of it to train; None for all.
+      processes: that train it together, this one among them; None for this one alone.
 
     Raises:
       Exception: what nobody expects of a study, a programming error say.
     """
     stop, names = StopRequest(), study.compute.stop_signals
-    started = studies.reported(study, workdir, stop, shard)
+    started = studies.reported(study, workdir, stop, shard, processes)
     abandoned = f'stopped; the newest checkpoint, if there is one, stands; {_resume(workdir)}'
     failure = signals.work(started.finish, names, stop, started.leave, abandoned)
     if started.results is not None:

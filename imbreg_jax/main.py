@@ -2,7 +2,7 @@
 
     python -m imbreg_jax.main --config=configs/u1_10.py [--workdir=DIR] [--config.field=value …]
                               [--verbose]
-    python -m imbreg_jax.main --config=… --shard=3/8
+    python -m imbreg_jax.main --config=… --shard=3/8 | --distributed
     python -m imbreg_jax.main --config=… --dry_run
     python -m imbreg_jax.main --help | --version
 
@@ -27,12 +27,16 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from imbreg_jax.compute import environment
 from imbreg_jax.results import kept_tables
 from imbreg_jax.study import ConfigError, command_line, resolve, shards
+
+if TYPE_CHECKING:
+    from imbreg_jax.compute.processes import Processes
 
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, "Where the study leaves its files. Default: workdirs/<the study's name>."
@@ -43,6 +47,12 @@ _SHARD = flags.DEFINE_string(
     'Train one part of the study, such as 3/8; 1/1 is all. Default: that of a Slurm array or an '
     'Indexed Job.',
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+    'distributed',
+    False,
+    'Join the processes of a slice of TPUs, or of srun, mpirun or JAX_* variables: each trains '
+    'shards, and the first merges them.',
+)
 _VERBOSE = flags.DEFINE_bool(
     'verbose', False, "Print in the end every section's sentence, and all results."
 )
@@ -50,7 +60,7 @@ _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False, 'Say what the study would be and take, and start nothing.'
 )
 
-_OWN = ('workdir', 'shard', 'verbose', 'dry_run')
+_OWN = ('workdir', 'shard', 'distributed', 'verbose', 'dry_run')
 
 
 def main(argv: list[str]) -> int:
@@ -78,6 +88,7 @@ def main(argv: list[str]) -> int:
             # Before the config is checked: which tasks and remedies there are, their rooms know.
             environment.import_jax()
             study = resolve(config, source)
+            joined = _joined()
         except ConfigError as error:
             print(error, file=sys.stderr)
             return 2
@@ -95,7 +106,25 @@ def main(argv: list[str]) -> int:
         workdir = workdir or str(Path('workdirs') / study.name)
         if _DRY_RUN.value:
             return command.dry_run(study, workdir, shard=shard)
-        return command.run(study, workdir, verbose=_VERBOSE.value, shard=shard)
+        return command.run(study, workdir, verbose=_VERBOSE.value, shard=shard, processes=joined)
+
+
+def _joined() -> 'Processes | None':
+    """The processes that train the study together, where they are asked for.
+
+    Raises:
+      ConfigError: one shard is asked for, too.
+      BackendError: there are none.
+    """
+    if not _DISTRIBUTED.value or _DRY_RUN.value:
+        return None
+    if _SHARD.value is not None:
+        raise ConfigError(
+            '--distributed', True, 'joined processes share all shards among them; leave out --shard'
+        )
+    from imbreg_jax.compute import processes
+
+    return processes.join()
 
 
 def _shard() -> tuple[shards.Shard | None, str]:
@@ -107,7 +136,7 @@ def _shard() -> tuple[shards.Shard | None, str]:
     shard, asked = None, ''
     if _SHARD.value is not None:
         shard = shards.parse(_SHARD.value)
-    elif found := shards.of_environment(os.environ):
+    elif not _DISTRIBUTED.value and (found := shards.of_environment(os.environ)):
         shard, how = found
         asked = f'shard {shard.number} of {shard.of}, as {how}'
     return (None, '') if shard is None or shard.of == 1 else (shard, asked)

@@ -12,8 +12,10 @@ import pandas as pd
 from imbreg_jax import analysis
 from imbreg_jax.analysis import loading, tables
 from imbreg_jax.analysis.paper import printed
+from imbreg_jax.compute.processes import Processes
 from imbreg_jax.results import kept_tables, merging
 from imbreg_jax.results.workdir import Workdir
+from imbreg_jax.runner.process_run import ProcessRun
 from imbreg_jax.runner.shard_run import ShardRun
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
@@ -61,7 +63,8 @@ def reported(
     workdir: str | os.PathLike[str] | None = None,
     stop: StopRequest | None = None,
     shard: Shard | None = None,
-) -> StudyRun | ShardRun:
+    processes: Processes | None = None,
+) -> StudyRun | ShardRun | ProcessRun:
     """A study's run that ends with its report, whose failure is an AnalysisError; see `StudyRun`.
 
     Args:
@@ -69,7 +72,10 @@ def reported(
       workdir: its folder; None leaves no files, and no report.
       stop: where a stop is asked for.
       shard: which part of it to train; the last one ends with the study's report. Needs a workdir.
+      processes: that train it together, this one among them. Needs a workdir.
     """
+    if processes is not None and workdir is not None:
+        return ProcessRun(study, processes, workdir, stop, _make_report)
     if shard is None or workdir is None:
         return StudyRun(study, workdir, stop, _make_report)
     return ShardRun(study, shard, workdir, stop, _make_report)

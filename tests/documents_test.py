@@ -145,7 +145,7 @@ class CommandsTest(absltest.TestCase):
         assert config is not None
         study.resolve(config)
         for argument in rest[1:]:
-            self.assertRegex(argument, r'^--(workdir=.|dry_run$|shard=\d+/\d+$)')
+            self.assertRegex(argument, r'^--(workdir=.|dry_run$|distributed$|shard=\d+/\d+$)')
 
     def _check_flags(self, file: str, arguments: tuple[str, ...]) -> None:
         path = _ROOT / file

@@ -24,6 +24,8 @@ from imbreg_jax.study.settings import FIELDS
 MOST_CURVES = 12
 MOST_ROWS = 24
 _SHORT_LABEL = 14
+# Rows of a figure that need not stand close.
+_FEW_ROWS = 12
 TICK_WIDTH = 24
 # Height of a line of text, in sizes of its font.
 _LINE = 1.2
@@ -188,7 +190,9 @@ def ratios_by_row(
       open_markers: labels of series whose markers are not filled.
     """
     order = list(names)
-    height = 1.2 + (0.14 + 0.085 * len(series)) * len(order) + legend_height(list(series))
+    # Many rows stand closer, so that a figure of them stays one to look at.
+    gap, line = (0.14, 0.085) if len(order) <= _FEW_ROWS else (0.06, 0.06)
+    height = 1.2 + (gap + line * len(series)) * len(order) + legend_height(list(series))
     drawing, grid = canvas.canvas(height, 1, len(panels), sharey=True)
     ends = limits(rows, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
     for axes, panel in zip(grid[0], panels, strict=True):

@@ -153,7 +153,7 @@ def threads() -> int:
     if _threads is not None:
         return _threads
     affinity = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else ()
-    return max(len(affinity) or os.cpu_count() or 1, len(jax.devices()))
+    return max(len(affinity) or os.cpu_count() or 1, len(jax.local_devices()))
 
 
 def platform(devices: list[Any]) -> str:
@@ -181,7 +181,7 @@ def _start(cores: int) -> list[Any]:
 
 def _devices() -> list[Any]:
     try:
-        return jax.devices()
+        return jax.local_devices()
     except RuntimeError as error:
         asked = jax.config.values['jax_platforms']
         reason = ' '.join(str(error).split())

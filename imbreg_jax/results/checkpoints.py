@@ -21,6 +21,8 @@ from imbreg_jax.results import files
 MANIFEST = 'manifest.json'
 POSITION = 'position.json'
 ARRAYS = 'arrays'
+# As one file, of a process that has joined others: there Orbax writes plain arrays in the first.
+ARRAYS_OF_ONE = 'arrays.npz'
 # Bytes that Orbax's metadata take, generously.
 _OVERHEAD = 2**18
 _NAME = re.compile(r'step_(\d{12})')
@@ -80,7 +82,7 @@ def save(
     try:
         temporary.mkdir()
         if arrays:  # Orbax refuses an empty tree; between units there is nothing to save.
-            _write_arrays(temporary / ARRAYS, arrays)
+            _write(temporary, arrays)
         files.write_json(temporary / POSITION, position)
         files.write_json(temporary / MANIFEST, _digests(temporary))
         if final.exists():
@@ -126,7 +128,7 @@ def restore(
             position = files.read_json(path / POSITION, files.MOST_BYTES)
             reason = unusable(position)
         if reason is None:
-            return Checkpoint(name, _read_arrays(path / ARRAYS), position, damaged)
+            return Checkpoint(name, _read(path), position, damaged)
         damaged.append(f'{name} ({reason})')
     if damaged:
         raise CheckpointError(
@@ -136,10 +138,31 @@ def restore(
     return None
 
 
+def _write(checkpoint: Path, arrays: Sequence[np.ndarray]) -> None:
+    import jax
+
+    if jax.process_count() == 1:
+        _write_arrays(checkpoint / ARRAYS, arrays)
+    else:
+        files.write_arrays(checkpoint / ARRAYS_OF_ONE, _tree(arrays))
+
+
+def _read(checkpoint: Path) -> list[np.ndarray]:
+    path = checkpoint / ARRAYS_OF_ONE
+    if not path.exists():
+        return _read_arrays(checkpoint / ARRAYS)
+    tree = files.read_arrays(files.read_regular(path))
+    return [tree[key] for key in sorted(tree)]
+
+
+def _tree(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
+
+
 def _write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
     import orbax.checkpoint as ocp
 
-    tree = {f'{i:06d}': np.asarray(a) for i, a in enumerate(arrays)}
+    tree = _tree(arrays)
     # Orbax meets a full disk in threads of its own, which say so at length; likewise `ulimit -f`,
     # under which most of a checkpoint may be one file.
     size = sum(a.nbytes for a in tree.values())
@@ -166,8 +189,12 @@ def _read_arrays(path: Path) -> list[np.ndarray]:
 
     if not path.exists():
         return []
+    own = ocp.multihost.process_index()
+    # It may have joined others, which are not to wait for it.
+    alone = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
+        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
             tree = checkpointer.restore(path.absolute())
     except Exception as error:
         # Its bytes are as they were written, so it is this version of Orbax that cannot read them.

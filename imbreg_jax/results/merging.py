@@ -59,19 +59,38 @@ def merged(workdir: Path, study: Study) -> Study | None:
     return study if whole.damaged() == [] else None
 
 
+def found(workdir: Path) -> list[Shard]:
+    """The shards that have a folder, in order."""
+    place = workdir / SHARDS
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    matches = [match for name in names if (match := _FOLDER.fullmatch(name))]
+    return sorted(Shard(int(match[1]), int(match[2])) for match in matches)
+
+
 def refuse_other_counts(workdir: Path, of: int) -> None:
     """Refuses to go on in so many shards where a workdir has others.
 
     Raises:
       WorkdirError: it has.
     """
-    others = sorted({shard.of for shard in _found(workdir)} - {of})
+    others = sorted({shard.of for shard in found(workdir)} - {of})
     if others:
         raise WorkdirError(
             f'workdir {workdir} holds shards of {others[0]}, whose runs would be trained again in '
             f'shards of {of}; go on with --shard=NUMBER/{others[0]}, remove '
             f'{workdir / SHARDS}, or name another with --workdir=DIR'
         )
+
+
+def finished(workdir: Path, of: int) -> list[int]:
+    """The numbers of the finished shards that a workdir holds, of so many.
+
+    Args:
+      workdir: the study's folder.
+      of: how many shards there are.
+    """
+    shards = (shard for shard in found(workdir) if shard.of == of)
+    return [shard.number for shard in shards if _is_finished(folder(workdir, shard))]
 
 
 def wanting(workdir: Path, study: Study, of: int) -> list[str]:
@@ -133,14 +152,6 @@ def read_results(workdir: Path) -> pd.DataFrame:
     return files.read_results_csv(workdir_lib.read_result(workdir, held, 'results.csv'))
 
 
-def _found(workdir: Path) -> list[Shard]:
-    """The shards that have a folder, in order."""
-    place = workdir / SHARDS
-    names = [path.name for path in place.iterdir()] if place.is_dir() else []
-    found = [match for name in names if (match := _FOLDER.fullmatch(name))]
-    return sorted(Shard(int(match[1]), int(match[2])) for match in found)
-
-
 def _is_finished(place: Path) -> bool:
     try:
         return 'finished' in workdir_lib.read_config(place / 'config.json')
@@ -150,26 +161,26 @@ def _is_finished(place: Path) -> bool:
 
 def _parts(workdir: Workdir) -> tuple[list[_Part], Study]:
     """Every shard, each finished and of one study, and that study."""
-    found = _found(workdir.path)
-    if not found:
+    begun = found(workdir.path)
+    if not begun:
         raise WorkdirError(
             f'{workdir.path} holds no shards to merge; a study is trained in shards with '
             '--shard=NUMBER/OF'
         )
-    counts = sorted({shard.of for shard in found})
+    counts = sorted({shard.of for shard in begun})
     if len(counts) > 1:
         raise WorkdirError(
             f'{workdir.path / SHARDS} holds shards of {" and of ".join(map(str, counts))}, which '
             'make no study together; remove those of all but one'
         )
-    places = [folder(workdir.path, shard) for shard in found]
+    places = [folder(workdir.path, shard) for shard in begun]
     source = kept_tables.source(places)
-    first = _held_of(workdir.path, found, places)
+    first = _held_of(workdir.path, begun, places)
     study = restore(first, source)
     if clauses := wanting(workdir.path, study, counts[0]):
         raise WorkdirError(f'{workdir.path} cannot be merged: {files.listed(clauses)}')
     parts = []
-    for shard, place in zip(found, places, strict=True):
+    for shard, place in zip(begun, places, strict=True):
         part = Workdir(place, shard)
         held = workdir_lib.read_config(part.config)
         if held['config'] != first['config']:

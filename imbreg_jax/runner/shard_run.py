@@ -64,29 +64,46 @@ class ShardRun:
         Raises:
           As `StudyRun.finish` does.
         """
+        self.train()
+        if self.results is None:
+            self.merge()
+        return self.results
+
+    def merge(self) -> None:
+        """Merges all shards, unless one is not finished.
+
+        Raises:
+          As `StudyRun.finish` does.
+        """
+        left = merging.wanting(self._whole.path, self.study, self._shard.of)
+        if left:
+            logger.info('the last shard to finish merges them; until then, %s', files.listed(left))
+            return
+        try:
+            self._merge()
+        except InUseError:
+            # Whoever holds the folder found all finished, too.
+            logger.info('another process merges the shards')
+
+    def train(self) -> None:
+        """Trains what is left of the shard, but for a study that is merged: that has results.
+
+        Raises:
+          As `StudyRun.finish` does.
+        """
         path, shard = self._whole.path, self._shard
         study = merging.merged(path, self.study)
         if study is not None:
             logger.info('workdir %s is merged: nothing is trained', path)
             self.study = study
             self.results = merging.read_results(path)
-            return self.results
+            return
         merging.refuse_other_counts(path, shard.of)
         if self._run.study.runs:
             self._run.finish()
             logger.info('shard %d of %d is finished', *shard)
         else:
             logger.info('shard %d of %d has no runs: the study has fewer', *shard)
-        left = merging.wanting(path, self.study, shard.of)
-        if left:
-            logger.info('the last shard to finish merges them; until then, %s', files.listed(left))
-            return None
-        try:
-            self._merge()
-        except InUseError:
-            # Whoever holds the folder found all finished, too.
-            logger.info('another process merges the shards')
-        return self.results
 
     def leave(self) -> None:
         """Notes, in haste, that this process ends now and knows it."""
