@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import ml_collections
 import pandas as pd
@@ -19,28 +19,48 @@ from imbreg_jax.runner.process_run import ProcessRun
 from imbreg_jax.runner.shard_run import ShardRun
 from imbreg_jax.runner.stop import StopRequest
 from imbreg_jax.runner.study_run import StudyRun
-from imbreg_jax.study import Study, resolve
+from imbreg_jax.study import ConfigError, Study, resolve, shards
 from imbreg_jax.study.shards import Shard
 from imbreg_jax.study_result import StudyResult, TemporaryWorkdir
 
 logger = logging.getLogger('imbreg_jax')
 
 
+@overload
 def run_study(
     config: ml_collections.ConfigDict | Mapping[str, Any],
     workdir: str | os.PathLike[str] | None = None,
-) -> StudyResult:
+) -> StudyResult: ...
+
+
+@overload
+def run_study(
+    config: ml_collections.ConfigDict | Mapping[str, Any],
+    workdir: str | os.PathLike[str],
+    *,
+    shard: str,
+) -> StudyResult | None: ...
+
+
+def run_study(
+    config: ml_collections.ConfigDict | Mapping[str, Any],
+    workdir: str | os.PathLike[str] | None = None,
+    *,
+    shard: str | None = None,
+) -> StudyResult | None:
     """Trains and evaluates a study.
 
     Args:
       config: a config, as `imbreg_jax.config` or `imbreg_jax.study.default_config` gives it.
       workdir: where to leave its files and its report, and to resume from; None leaves none.
+      shard: which part of it to train, such as '3/8', in a workdir that all share.
 
     Returns:
-      The result: its table, numbers, networks, figures and report.
+      The result: its table, numbers, networks, figures and report. None after a shard, unless it
+      was the last one to finish, which merges them.
 
     Raises:
-      ConfigError: the config cannot work.
+      ConfigError: the config cannot work, or there is no such shard or no workdir for it.
       WorkdirError: the workdir cannot be used.
       CheckpointError: the workdir's checkpoints are all damaged.
       OutOfMemory: not even one run of each device fits.
@@ -48,9 +68,13 @@ def run_study(
       AnalysisError: the report of a finished workdir cannot be made; its results stand.
       OSError: the disk is full; what was finished stays.
     """
+    part = None if shard is None else shards.parse(shard)
     if workdir is not None:
-        reported(resolve(config, kept_tables.source_of_user(workdir)), workdir).finish()
-        return StudyResult([workdir])
+        study = resolve(config, kept_tables.source_of_user(workdir))
+        done = reported(study, workdir, shard=part).finish()
+        return None if done is None else StudyResult([workdir])
+    if part is not None:
+        raise ConfigError('shard', shard, 'it needs a workdir that all shards share')
     study = resolve(config)
     folder = TemporaryWorkdir(study.name)
     # The report waits until it is asked for.

@@ -12,7 +12,7 @@ import jax
 import pytest
 from absl.testing import absltest, flagsaver, parameterized
 
-from imbreg_jax.benchmark import command, commands, variants
+from imbreg_jax.benchmark import ahead, command, commands, ours, variants
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -82,7 +82,7 @@ class BenchmarkTest(parameterized.TestCase):
         self.assertEqual(ended.exception.code, 0)
         for flag in (
             'runs', 'against', 'rounds', 'seconds', 'train_size', 'precision', 'out',
-            r'\[no\]variants', r'\[no\]commands', r'\[no\]hundred',
+            'ahead', r'\[no\]variants', r'\[no\]commands', r'\[no\]hundred',
         ):  # fmt: skip
             self.assertRegex(said.getvalue(), rf'\n  --{flag}: ')
 
@@ -132,6 +132,34 @@ class CommandsTest(absltest.TestCase):
             ],
         )
         json.dumps(report)
+
+
+class AheadTest(absltest.TestCase):
+    @pytest.mark.slow
+    def test_the_form_of_accelerators_costs_what_it_did(self):
+        [cost] = ahead.measure(2, ahead.LOWERED, 'highest')
+        condition = ours.study_of(2, 500, 'highest').conditions[0]
+        nominal = 2 * condition.architecture.training_multiplications
+        # Minimal filtering leaves three quarters of the folded network's operations.
+        self.assertBetween(cost.operations / nominal, 0.6, 0.9)
+        self.assertLess(cost.bytes, 8e6)
+        self.assertEqual((cost.memory, cost.seconds), (0, 0.0))
+
+    def test_what_cannot_be_compiled_for_is_refused(self):
+        ahead.refuse(ahead.LOWERED)
+        with mock.patch('importlib.util.find_spec', return_value=None):
+            with self.assertRaisesRegex(ValueError, '--ahead=v5e:2x2: .*pip install libtpu'):
+                ahead.refuse('v5e:2x2')
+
+    @pytest.mark.slow
+    def test_compiles_for_a_tpu(self):
+        try:
+            ahead.refuse('v5e:2x2')
+        except ValueError as error:
+            self.skipTest(str(error))
+        _, cost = ahead.measure(1, 'v5e:2x2', 'highest')
+        self.assertGreater(cost.seconds, 0)
+        self.assertBetween(cost.memory, 1e6, 16e9)
 
 
 class VariantsTest(absltest.TestCase):

@@ -9,6 +9,7 @@ import types
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import absltest
 
 import imbreg_jax
@@ -17,6 +18,8 @@ from imbreg_jax import studies
 from imbreg_jax.analysis import AnalysisError
 from imbreg_jax.compute import backend
 from imbreg_jax.results import checkpoints
+from imbreg_jax.runner import shard_run
+from imbreg_jax.study import ConfigError
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 
@@ -51,6 +54,20 @@ class StudiesTest(kept_study.TestCase):
         first = values[(values.predictor == 'cnn') & (values.metric == 'mse')].iloc[[0, 2]]
         self.assertEqual(set(first.test_distribution), {'u1_10'})
         self.assertAlmostEqual(table.mse_mean.iloc[0], first.value.mean())
+
+    @pytest.mark.slow
+    def test_the_last_shard_has_the_result(self):
+        self.enter_context(mock.patch.object(shard_run, 'StudyRun', kept_study.Run))
+        config = kept_study.config()
+        self.assertIsNone(imbreg_jax.run_study(config, self.workdir, shard='2/2'))
+        result = imbreg_jax.run_study(config, self.workdir, shard='1/2')
+        self.assertLen(result.table, 10)
+        self.assert_same_results()
+
+    def test_a_shard_must_be_one_and_have_a_workdir(self):
+        for shard, workdir in (('2/2', None), ('3/2', self.workdir), ('', self.workdir)):
+            with self.assertRaisesRegex(ConfigError, 'shard'):
+                imbreg_jax.run_study(kept_study.config(), workdir, shard=shard)
 
     def test_without_a_workdir_leaves_nothing_behind(self):
         root = pathlib.Path(self.create_tempdir().full_path)

@@ -2,6 +2,7 @@
 
     python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--variants] [--out=DIR]
     python -m imbreg_jax.benchmark --scaling [--runs=8] [--out=DIR]
+    python -m imbreg_jax.benchmark --ahead=lowered | --ahead=v5e:2x2 [--runs=10] [--out=DIR]
     python -m imbreg_jax.benchmark --commands [--hundred] [--out=DIR]
 
 The first table has one row for each number of runs: compile time of the training program (without
@@ -17,6 +18,9 @@ made of (see `commands`).
 
 `--scaling` trains the same runs in one, two and four shards side by side, and says what that lets
 one expect of many machines; see `scaling`.
+
+`--ahead` times nothing: it says what the accelerator's form of training costs an image where there
+is no accelerator, by lowering it and, for a topology of TPUs, compiling it; see `ahead`.
 """
 
 import dataclasses
@@ -35,7 +39,7 @@ import jax
 from absl import flags
 
 from imbreg_jax import study, terminal
-from imbreg_jax.benchmark import commands, machine, ours, scaling, torch_plain, variants
+from imbreg_jax.benchmark import ahead, commands, machine, ours, scaling, torch_plain, variants
 from imbreg_jax.compute import backend, environment
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
@@ -62,6 +66,12 @@ _COMMANDS = flags.DEFINE_bool(
 )
 _HUNDRED = flags.DEFINE_bool(
     'hundred', False, 'With --commands: the paper in one pass with 100 repeats, too.'
+)
+_AHEAD = flags.DEFINE_string(
+    'ahead',
+    None,
+    "Count what training costs on accelerators, and nothing else: 'lowered', or a topology of TPUs "
+    'to compile for.',
 )
 _OUT = flags.DEFINE_string('out', None, 'Folder for benchmark.json and benchmark.md.')
 
@@ -146,6 +156,8 @@ def _checked(argv: Sequence[str]) -> list[int]:
         ours.study_of(max(numbers), _TRAIN_SIZE.value, _PRECISION.value)
     except study.ConfigError as error:
         raise ValueError(str(error)) from error
+    if _AHEAD.value is not None:
+        ahead.refuse(_AHEAD.value)
     if not _SECONDS.value > 0:
         raise ValueError(f'--seconds = {_SECONDS.value}: a timed round must last longer than 0 s')
     if _AGAINST.value == 'torch' and importlib.util.find_spec('torch') is None:
@@ -170,6 +182,8 @@ def _main(numbers: Sequence[int]) -> None:
     report: dict[str, Any] = {'date': now(), 'versions': versions(), 'git_commit': git_commit()}
     if _SCALING.value:
         name, (measured, text) = 'scaling', _measure_scaling(max(numbers))
+    elif _AHEAD.value is not None:
+        name, (measured, text) = 'ahead', _count_ahead(numbers, _AHEAD.value)
     elif _COMMANDS.value:
         name, (measured, text) = 'commands', _measure_commands()
     else:
@@ -192,6 +206,21 @@ def _measure_scaling(runs: int) -> tuple[dict[str, Any], list[str]]:
     report = {'hardware': environment.processor(), 'rows': list(map(dataclasses.asdict, rows))}
     what = f'{runs} runs of three epochs of {_TRAIN_SIZE.value:,} images.'
     return report, [what, '', *scaling.text(rows)]
+
+
+def _count_ahead(numbers: Sequence[int], target: str) -> tuple[dict[str, Any], list[str]]:
+    found = [cost for n in numbers for cost in ahead.measure(n, target, _PRECISION.value)]
+    header = ['runs', 'for', 'operations/image', 'bytes/image', 'device memory', 'compile s']
+    rows = [
+        [
+            str(cost.runs), cost.of, f'{cost.operations:,.0f}', f'{cost.bytes:,.0f}',
+            f'{cost.memory / 1e6:,.0f} MB' if cost.memory else '',
+            f'{cost.seconds:.0f}' if cost.seconds else '',
+        ]
+        for cost in found
+    ]  # fmt: skip
+    report = {'hardware': environment.processor(), 'costs': [cost._asdict() for cost in found]}
+    return report, [f'Matrix products {_PRECISION.value}.', '', _markdown(header, rows)]
 
 
 def _measure_commands() -> tuple[dict[str, Any], list[str]]:

@@ -211,11 +211,15 @@ class Engine:
         Returns:
           the state after it, and the sum [runs] of the steps' losses, on the device.
         """
-        shared = self.shared | {'epoch': np.int32(epoch), 'step': np.int32(step)}
+        given = self.chunk_arguments(epoch, step)
         if step == 0 and self._redraws(epoch):
-            state = self.programs.redraw(state, (self.run_data, self.lessons), (), shared)
-        run = (self.run_data, self.lessons, self._order(epoch))
-        return self.programs.chunk(state, run, self.resident, shared)
+            state = self.programs.redraw(state, (self.run_data, self.lessons), (), given[-1])
+        return self.programs.chunk(state, *given)
+
+    def chunk_arguments(self, epoch: int, step: int) -> tuple[Any, Any, Any]:
+        """What `Programs.chunk` takes beside a state, for the chunk from this step on."""
+        shared = self.shared | {'epoch': np.int32(epoch), 'step': np.int32(step)}
+        return (self.run_data, self.lessons, self._order(epoch)), self.resident, shared
 
     def next_step(self, step: int) -> int:
         """The first step of the chunk after this one; the number of an epoch's steps, if none."""
