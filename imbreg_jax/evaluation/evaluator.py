@@ -40,6 +40,9 @@ MOMENTS = (
     'channel_mean_abar2',
 )
 
+# Images that a core evaluates at a time on CPU, if so many may be: their maps stay in its cache.
+_IN_CACHE = 50
+
 
 class Programs:
     """The compiled programs that evaluate, for all units of one program.
@@ -68,9 +71,18 @@ class Programs:
         outputs: Any = self.learner.network.apply({'params': params}, pictures)
         return self.learner.remedy.predict(outputs)
 
-    def _walk(self, split, visit):
+    def _predict_each(self, params, pictures):
+        """Predictions [b, T] of images [T, b, H, W, channels], which one pass takes all of."""
+        laws, count, *shape = pictures.shape
+        return self._predict(params, pictures.reshape(-1, *shape)).reshape(laws, count).T
+
+    def _walk(self, split, visit, laws=1):
+        return images.walk(self.learner.source.count(split), visit, self._batch(laws))
+
+    def _batch(self, laws=1):
+        """How many images are evaluated at a time, each under so many laws."""
         batch = self.study.evaluation.batch_size
-        return images.walk(self.learner.source.count(split), visit, batch)
+        return min(batch, -(-_IN_CACHE // laws)) if self.training.plan.mapping == 'map' else batch
 
     def _validate_run(self, _, run, device, shared):
         params, data = run
@@ -86,7 +98,7 @@ class Programs:
 
         def all_tests(index):
             pictures, targets = self.learner.source.examples(at, 'test', index)
-            predictions = jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures)
+            predictions = self._predict_each(params, pictures)
             return predictions, targets.T, pixel_moments(pictures).swapaxes(0, 1)
 
         def dense(index):
@@ -95,14 +107,15 @@ class Programs:
 
         def selection(index):
             pictures, targets = self.learner.source.examples(at, 'selection', index)
-            return jax.vmap(lambda p: self._predict(params, p), 0, 1)(pictures), targets.T
+            return self._predict_each(params, pictures), targets.T
 
-        test_prediction, test_target, test_pixels = self._walk('test', all_tests)
+        laws = len(self.study.test_distributions)
+        test_prediction, test_target, test_pixels = self._walk('test', all_tests, laws)
         dense_prediction, dense_target = self._walk('dense', dense)
         parts, train_pixels = self._parts(params, data, train_targets, at)
         selected = {}
         if self.study.evaluation.validation_under_test:
-            prediction, target = self._walk('selection', selection)
+            prediction, target = self._walk('selection', selection, laws)
             selected = {'selection_prediction': prediction.T, 'selection_target': target.T}
         return selected | {
             'test_prediction': test_prediction.T,
@@ -144,12 +157,15 @@ class Programs:
                 keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
                 return contributions(made.apply(variables, maps, rate, keys, method='features'))
 
-            a, s = contributions(made.apply(variables, pictures, method='encode'))
+            if made.maps_serve_both:
+                a, s = contributions(made.apply(variables, maps, method='features'))
+            else:
+                a, s = contributions(made.apply(variables, pictures, method='encode'))
             mask_a, mask_s = lax.map(masked, jnp.arange(settings.moment_masks))
             parts = [a, s, mask_a.mean(0), (mask_a * mask_a).mean(0), mask_s.mean(0)]
             return jnp.stack(parts, axis=-1), pixel_moments(pictures)
 
-        values, pixels = images.walk(count, visit, settings.batch_size)
+        values, pixels = images.walk(count, visit, self._batch())
         return jnp.concatenate([targets[:count, None], values], axis=-1), pixels
 
 

@@ -18,7 +18,7 @@ from flax import linen as nn
 from imbreg_jax.model import layers
 from imbreg_jax.model.activations import ACTIVATIONS
 from imbreg_jax.study import ModelSettings
-from imbreg_jax.study.architecture import Architecture, Layer
+from imbreg_jax.study.architecture import Architecture, Layer, folds
 from imbreg_jax.study.fields import CODE, declared
 
 
@@ -137,6 +137,15 @@ class RegressionCNN(nn.Module):
                 x, block = getattr(self, layer.name)(x, side=layer.side), layer.block
         maps = getattr(self, last.name).convolve(x, masked, last.side)
         return maps[: last.pooled, : last.pooled]
+
+    @property
+    def maps_serve_both(self) -> bool:
+        """Whether `convolve` gives the same with masks to come as without."""
+        return all(
+            folds(self.pool, self.order, how, self.conv_dropout)
+            == folds(self.pool, self.order, how, 'none')
+            for how in (self.normalization, 'none')
+        )
 
     def features(
         self, maps: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None
