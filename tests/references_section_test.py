@@ -14,7 +14,7 @@ from imbreg_jax.analysis.sections import references, results
 _MSE = {'best_constant': 7.0, 'linear_moments': 0.01, 'floor': 0.0}
 
 
-def _study(folder, of_before=False):
+def _study(folder, of_before=False, **mse):
     """A simulated study of three laws, and what a study of today has beside."""
     workdir = simulated_study.write(
         pathlib.Path(folder), simulated_study.PAPER_CONDITIONS,
@@ -29,7 +29,7 @@ def _study(folder, of_before=False):
         parts = [rows, networks.assign(metric='rmse', value=networks.value**0.5)]
         parts.append(networks.assign(metric='bin_balanced_mse'))
         parts.append(networks.assign(metric='sera', value=np.nan))
-        parts += [networks.assign(predictor=p, value=value) for p, value in _MSE.items()]
+        parts += [networks.assign(predictor=p, value=value) for p, value in (_MSE | mse).items()]
         pd.concat(parts).to_csv(path, index=False, na_rep='nan')
         simulated_study.seal(workdir)
     return loading.load([workdir])
@@ -55,8 +55,19 @@ class ReferencesTest(absltest.TestCase):
         shown = table.rows()[0]
         self.assertEqual([cell.text for cell in shown][3:5], ['0.01000 ± 0', '7.000 ± 0'])
         self.assertIn('predictor=linear_moments', shown[3].source)
-        self.assertIn('of 3 conditions 0 have less MSE than a linear function of pixel moments, '
-                      'and 3 less than the best constant', self.content.headline)  # fmt: skip
+        self.assertIn(
+            'of 3 conditions 0 have a lower MSE than a linear function of pixel moments, '
+            'and 3 than the mean of their training targets',
+            self.content.headline,
+        )
+
+    def test_a_function_that_is_exact_is_no_rival(self):
+        study = _study(self.create_tempdir().full_path, linear_moments=1e-13)
+        self.assertEqual(
+            references.SECTION.build(study).headline,
+            'On U(1, 10), of 3 conditions 3 have a lower MSE than the mean of their training '
+            'targets. A linear function of pixel moments is exact: the target is one of them.',
+        )
 
     def test_a_network_that_diverged_leaves_them(self):
         values = self.study.values('best_constant', 'u1_5', 'u1_10', 'mse')

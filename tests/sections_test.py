@@ -238,6 +238,17 @@ class DrawnValuesTest(absltest.TestCase):
             for line, keys in zip(drawn, pairs, strict=True):
                 np.testing.assert_allclose(line.get_xydata(), 100 * (1 - rows[[*keys]]))
 
+    def test_shrinkage_by_dropout_is_asked_about_where_there_is_dropout(self):
+        study = _study()
+        self.assertTrue(shrinkage.SECTION.applies(study))
+        without = {'model.conv_dropout_rate': 0.0, 'model.dense_dropout_rate': 0.0}
+        conditions = {
+            name: dataclasses.replace(condition, settings={**condition.settings, **without})
+            for name, condition in study.conditions.items()
+        }
+        study = dataclasses.replace(study, conditions=conditions)
+        self.assertFalse(shrinkage.SECTION.applies(study))
+
     def test_densities(self):
         study = _study()
         (axes,) = targets.draw(study, list(study.conditions)).axes

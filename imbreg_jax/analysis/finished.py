@@ -277,6 +277,8 @@ class FinishedStudy:
         for rows in filter(None, held):
             for source, line in zip(rows.source.tolist(), rows.line.tolist(), strict=True):
                 lines.setdefault(source, []).append(line)
+        if not lines:
+            return ''
         folders = [f'{name}/' for name in self.sources] if len(self.sources) > 1 else ['']
         places = [
             f'{folders[source]}results.csv lines {min(own)}–{max(own)}'
@@ -284,7 +286,7 @@ class FinishedStudy:
         ]
         named = f'condition={condition}, ' if condition else ''
         return (
-            f'{" and ".join(places) or "no rows"} ({sum(map(len, lines.values()))} rows: {named}'
+            f'{" and ".join(places)} ({sum(map(len, lines.values()))} rows: {named}'
             f'predictor={predictor}, test_distribution={" and ".join(tests)}, metric={metric})'
         )
 
@@ -338,4 +340,7 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 def show(value: Any) -> str:
     """Returns a setting as text."""
+    if isinstance(value, float):
+        # 7.5e-06, not the 7.499999999999999e-06 that a product of settings may be.
+        value = float(f'{value:.12g}')
     return value if isinstance(value, str) else json.dumps(value)

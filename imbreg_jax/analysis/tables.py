@@ -148,7 +148,11 @@ def results(
         Column('repeats', 'repeats', formats.COUNT, of('mse')),
         Column('diverged', 'diverged', _IF_ANY, of('mse')),
     ]
-    notes = ['Mean ± standard deviation over repeats; MAPE and MPE in percent of the target.']
+    notes = [
+        'Mean ± standard deviation over repeats; MAPE and MPE, which has a sign, in percent of the '
+        'target. Calibrated: the network’s predictions times the one factor that fits its '
+        'validation images best.'
+    ]
     if len(frame) and (frame['repeats'] < 2).any():
         notes.append(
             f'{formats.UNDEFINED}: a spread needs at least two repeats that did not diverge.'

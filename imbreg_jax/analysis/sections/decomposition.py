@@ -107,10 +107,12 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
     if not len(shares):
         return 'There is no error to take apart.'
     part = shares.mean().idxmax()
-    low, high = 100 * shares[part].min(), 100 * shares[part].max()
-    cells = f'{len(shares):,} cells of condition and test distribution'
-    label = decomposition.PART_LABELS[part]
-    return f'Largest part of the MSE on average: {label}, {low:.0f} to {high:.0f} % in {cells}.'
+    own, most = 100 * shares[part], int((shares.idxmax(axis=1) == part).sum())
+    return (
+        f'The largest part of the MSE is {decomposition.PART_LABELS[part]}: {own.mean():.0f} % on '
+        f'average ({own.min():.0f} to {own.max():.0f} %), the largest in {most:,} of '
+        f'{len(shares):,} pairs of condition and test distribution.'
+    )
 
 
 SECTION = Section(

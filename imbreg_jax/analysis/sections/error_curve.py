@@ -195,13 +195,13 @@ def _build(study: FinishedStudy) -> Content:
         Column('repeat_std', 'std between repeats', formats.ROUGH, source),
     ]
     shown_table = Table('error_curve', 'Error by bin of the target', frame, columns, evidence=True)
-    return Content(_headline(study, frame, shown), [shown_table], figures)
+    return Content(_headline(study, frame), [shown_table], figures)
 
 
-def _headline(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[str]) -> str:
+def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
     """Says where, among the targets that its networks were trained on, a condition is worst."""
     worst: tuple[float, str] = (-1.0, '')
-    for name in conditions:
+    for name in study.trained:
         low, high = np.percentile(targets_section.validation_targets(study, name), [0.1, 99.9])
         inside = frame['target'].between(low, high) & np.isfinite(frame['bias'])
         curve = frame[(frame['condition'] == name) & inside]
@@ -209,12 +209,11 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame, conditions: Sequence[st
         if percent.size and np.abs(percent).max() > worst[0]:
             i = int(np.abs(percent).argmax())
             at = number(curve['target'].iloc[i], 3)
-            told = f'{percent[i]:+.1f} % at a target of {at} ({study.titles[name]})'
+            told = f'{percent[i]:+.1f} % of the target, at {at} ({study.titles[name]})'
             worst = (abs(percent[i]), told)
-    among = f' (of {len(conditions)} conditions)' if look.left_out(study) else ''
     if not worst[1]:
         return 'No bin of the dense evaluation set lies among the training targets.'
-    return f'Within the range of training targets the bias is at most {worst[1]}{among}.'
+    return f'Among training targets the largest bias is {worst[1]}.'
 
 
 SECTION = Section('error-curve', 'Error curve', lambda study: bool(study.trained), _build)

@@ -96,10 +96,16 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
     between = f'between {least} and {most}' if len(ends) > 1 else least
     steps = curves['validation_mse_mean'].apply(lambda values: values.tail(2).pct_change().iloc[-1])
     last = 100 * steps.median()
-    fell = f'; the last epoch changed it by {last:+.1f} %' if np.isfinite(last) else ''
-    among = ' in the middle condition' if fell and len(ends) > 2 else ''
     epochs = int(frame['epoch'].max())
-    return f'After {epochs} epochs the validation MSE is {between}{fell}{among}.'
+    # Of one epoch the change would be that from the untrained network.
+    has_change = epochs > 1 and np.isfinite(last)
+    fell = f'; the last epoch changed it by {last:+.1f} %' if has_change else ''
+    among = ' (median of conditions)' if fell and len(ends) > 2 else ''
+    counted = f'{epochs} epochs' if epochs > 1 else 'one epoch'
+    return (
+        f'After {counted} the MSE on validation images of each condition’s own law is '
+        f'{between}{fell}{among}.'
+    )
 
 
 def _build(study: FinishedStudy) -> Content:

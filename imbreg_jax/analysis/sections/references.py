@@ -18,23 +18,23 @@ _HEADINGS = {
     'cnn': 'network',
     'cnn_calibrated': 'calibrated network',
     'linear_moments': 'linear in pixel moments',
-    'best_constant': 'best constant',
+    'best_constant': 'training mean',
     BASELINE: 'random guess',
 }
 # Column of the table -> its label in the figure, and colour and marker there.
 _DRAWN = {
     'cnn_mean': ('network', 'o', '#0072B2'),
     'linear_moments_mean': ('linear in moments', 's', '#E69F00'),
-    'best_constant_mean': ('best constant', '^', '#009E73'),
+    'best_constant_mean': ('training mean', '^', '#009E73'),
     'guess_mean': ('random guess', 'D', MUTED),
     'floor': ('floor', '|', INK),
 }
 _NOTES = (
     'Mean ± standard deviation over repeats, MSE. Linear in pixel moments: the function of mean, '
     'standard deviation, skewness, kurtosis and mean gradient of an image that fits training '
-    'images best in squares (evaluation.moment_images of them at most); best constant: the mean '
-    'of the training targets. Both know the training set that the network is trained on, and '
-    'nothing else.',
+    'images best in squares (evaluation.moment_images of them at most); training mean: that '
+    'of the training targets, the best constant under their law. Both know the training set that '
+    'the network is trained on, and nothing else.',
     'Floor: the least MSE of an unbiased estimate, averaged over the test law; 0 where the target '
     f'is measured on the image itself, {formats.UNDEFINED} where no bound is known. A network that '
     'is biased towards its training targets may have less.',
@@ -57,6 +57,8 @@ def _spread(mean: float, std: float) -> str:
 
 
 _SPREAD = formats.Kind('number', _spread)
+# Of the networks' error, what a function that is exact leaves.
+_EXACT = 1e-6
 _Cells = dict[tuple[str, ...], tuple[float, float]]
 
 
@@ -186,10 +188,16 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
         name: int((rows['cnn_mean'] < rows[f'{name}_mean']).sum())
         for name in ('linear_moments', 'best_constant')
     }
+    start = f'On {study.labels[test]}, of {len(rows):,} conditions'
+    exact = rows['linear_moments_mean'].max() < _EXACT * rows['cnn_mean'].min()
+    if exact:
+        return (
+            f'{start} {beaten["best_constant"]:,} have a lower MSE than the mean of their training '
+            'targets. A linear function of pixel moments is exact: the target is one of them.'
+        )
     return (
-        f'On {study.labels[test]}, of {len(rows):,} conditions {beaten["linear_moments"]:,} have '
-        f'less MSE than a linear function of pixel moments, and {beaten["best_constant"]:,} less '
-        'than the best constant.'
+        f'{start} {beaten["linear_moments"]:,} have a lower MSE than a linear function of pixel '
+        f'moments, and {beaten["best_constant"]:,} than the mean of their training targets.'
     )
 
 

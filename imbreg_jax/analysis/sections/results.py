@@ -201,8 +201,8 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
         spread = mean_and_std(row['mse_mean'], row['mse_std'])
         return f'{spread} ({study.titles[row["condition"]]})'
 
-    text = f'MSE on {study.labels[test]}: {told(best)}'
-    text += f' at best, {told(worst)} at worst' if len(rows) > 1 else ''
+    text = f'Mean MSE on {study.labels[test]}: '
+    text += f'least {told(best)}, greatest {told(worst)}' if len(rows) > 1 else told(best)
     guess = study.values(BASELINE, '', test, 'mse')
     return text + (f'; a random guess has {number(guess.mean())}.' if len(guess) else '.')
 

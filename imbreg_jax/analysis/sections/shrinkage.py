@@ -8,8 +8,8 @@ import pandas as pd
 
 from imbreg_jax.analysis import canvas, decomposition, formats, look, marks
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
-from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
+from imbreg_jax.analysis.finished import Condition, FinishedStudy
+from imbreg_jax.analysis.section import Column, Content, Section, Table
 
 _HEADINGS = {
     'measured': 'measured, dropout off',
@@ -102,14 +102,6 @@ def _build(study: FinishedStudy) -> Content:
         lambda: draw(study, runs, shown),
         shown,
     )
-    sentences = [
-        f'{study.titles[row["condition"]]}: {row["measured"]:.1f} % measured with dropout off, '
-        f'{row["predicted_dense"]:.1f} % predicted from the last layer alone '
-        f'({row["share_dense"]:.0f} % of it); {row["predicted_both"]:.1f} % predicted from both '
-        f'dropouts of {row["mean_prediction"]:.1f} % measured over masks '
-        f'({row["share_both"]:.0f} %).'
-        for row in summary.to_dict('records')
-    ]
     return Content(
         _headline(summary),
         [_summary_table(study, summary), _runs_table(study, runs)],
@@ -120,7 +112,6 @@ def _build(study: FinishedStudy) -> Content:
             'features is smaller than the one that fits best without dropout; channel dropout adds '
             'the variance over its masks. All moments are over training images, network by '
             'network.',
-            listed(sentences, 'conditions in the table.', ' '),
         ],
     )
 
@@ -129,14 +120,24 @@ def _headline(summary: pd.DataFrame) -> str:
     low, high = summary['measured'].min(), summary['measured'].max()
     between = f'{low:.1f} %' if len(summary) == 1 else f'{low:.1f} to {high:.1f} %'
     predicted = summary['predicted_both'].mean() / summary['mean_prediction'].mean()
-    text = f'Networks shrink what they predict by {between}'
+    text = f'With dropout off, predictions are {between} too small'
     if not np.isfinite(predicted):
         return f'{text}.'
-    return f'{text}; dropout predicts {100 * predicted:.0f} % of that of the mean over masks.'
+    share = f'{100 * predicted:.0f} %'
+    return f'{text}; theory accounts for {share} of what is measured over dropout masks.'
 
 
 def _applies(study: FinishedStudy) -> bool:
-    return any(run.moments for key, run in study.runs.items() if key not in study.diverged)
+    return any(
+        run.moments and _has_dropout(study.conditions[key[0]])
+        for key, run in study.runs.items()
+        if key not in study.diverged
+    )
+
+
+def _has_dropout(condition: Condition) -> bool:
+    rates = ('model.conv_dropout_rate', 'model.dense_dropout_rate')
+    return any(condition.settings.get(rate, 0.5) for rate in rates)
 
 
 SECTION = Section('shrinkage', 'Shrinkage by dropout', _applies, _build)
