@@ -29,7 +29,7 @@ def statistics_columns() -> list[Column]:
     return [
         Column('repeats', 'pairs', formats.COUNT, 'source'),
         Column('scale', 'as'),
-        Column('effect', 'first to second', formats.NUMBER, 'source'),
+        Column('effect', 'ratio', formats.NUMBER, 'source'),
         Column(('low', 'high'), 't interval', formats.INTERVAL, 'source'),
         Column('p', 'p (t)', formats.P_VALUE, 'source'),
         Column('flip_p', 'p (sign flips)', formats.P_VALUE, 'source'),
@@ -106,11 +106,11 @@ def _figures(study: FinishedStudy, frame: pd.DataFrame) -> list[Figure]:
 
 def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
     columns = [
-        Column('first', 'first', labels=study.titles),
-        Column('second', 'second', labels=study.titles),
+        Column('first', 'condition', labels=study.titles),
+        Column('second', 'held against', labels=study.titles),
         Column('test_distribution', 'tested on', labels=study.labels),
         Column('metric', 'metric', labels=comparison.METRIC_NAMES),
-        Column('answer', 'at the level', formats.STATUS),
+        Column('answer', 'verdict', formats.STATUS),
         *statistics_columns(),
         Column('holm_p', 'p (t, Holm)', formats.P_VALUE, 'source'),
         Column('holm_same_p', 'p (same, Holm)', formats.P_VALUE, 'source'),
@@ -121,11 +121,12 @@ def _table(study: FinishedStudy, frame: pd.DataFrame, predictor: str) -> Table:
 
 
 _NOTES = (
-    'First to second: the ratio of their errors, paired by repeat (of MPE, which has a sign, the '
-    'difference). p (same): that the ratio is within the margin. Detectable: the smallest ratio '
-    'that these repeats could have shown; repeats needed: to show one of 1 + margin; both with '
-    "power 0.8 at the strictest step of Holm's correction, which runs over what is held against "
-    'one condition for one thing in one metric.',
+    'Ratio: of the condition’s error to that of what it is held against, paired by repeat (of MPE, '
+    'which has a sign, the difference). The verdict follows from the two columns of Holm’s '
+    'correction, which runs over the rows with the same metric, change and condition held against. '
+    'p (same): of the test that the ratio is within the margin. Detectable: the smallest ratio '
+    'that these repeats would show with power 0.8; repeats needed: to show one of 1 + margin; both '
+    'allow for the correction.',
 )
 
 
@@ -161,19 +162,31 @@ def _headline(study: FinishedStudy, frame: pd.DataFrame) -> str:
     """Counts the answers, and gives the largest ratio that is shown."""
     main = _main(frame)
     counts = main['answer'].value_counts()
-    differ, same, open_ = (counts.get(answer, 0) for answer in (DIFFERS, SAME, UNDECIDED))
-    text = (
-        f'Against {study.titles[comparison.reference(study)]}: of {len(main):,} comparisons of MSE '
-        f'and MAPE {differ:,} differ, {same:,} same within the margin, {open_:,} undecided'
-    )
+    same, open_ = (counts.get(answer, 0) for answer in (SAME, UNDECIDED))
     shown = main[main['answer'] == DIFFERS]
+    larger = int((shown['effect'] > 1).sum())
+    against = list(main['second'].unique())
+    if len(against) == 1:
+        start = f'Against {study.titles[against[0]]}, of {len(main):,} comparisons of MSE and MAPE'
+    else:
+        start = (
+            f'Of {len(main):,} comparisons of MSE and MAPE, each of two conditions that differ in '
+            'one thing,'
+        )
+    found = {
+        'larger': larger,
+        'smaller': len(shown) - larger,
+        'the same within the margin': same,
+        'undecided': open_,
+    }
+    text = f'{start} {", ".join(f"{count:,} {what}" for what, count in found.items() if count)}'
     if not len(shown):
         return f'{text}.'
     row = shown.loc[np.log(shown['effect']).abs().idxmax()]
     metric, on = comparison.METRIC_NAMES[row['metric']], study.labels[row['test_distribution']]
     first, second = study.titles[row['first']], study.titles[row['second']]
     ratio = formats.number(row['effect'], 3)
-    return f'{text}; most in {metric} on {on}: {first} has {ratio} times that of {second}.'
+    return f'{text}. Most in {metric} on {on}: {first} has {ratio} times that of {second}.'
 
 
 SECTION = Section(
