@@ -512,6 +512,28 @@ class LeaderboardTest(parameterized.TestCase):
     def test_a_remedy_is_called_what_tells_it_apart(self, specs, expected):
         self.assertEqual(leaderboard.labels(specs), dict(zip(specs, expected, strict=True)))
 
+    def test_a_gain_that_is_a_factor_is_gone_once_all_are_calibrated(self):
+        bias = {'': 0.4, 'huber()': 0.1, 'fds()': 0.1}
+        workdir = self.create_tempdir().full_path
+        write(workdir, grid(tuple(bias), ('u1_10',)), lambda own: bias[own['remedy']])
+        path = pathlib.Path(workdir) / 'results.csv'
+        frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
+        # What one of them gives is more than that.
+        left = (frame['predictor'] == 'cnn_calibrated') & (frame['metric'] == 'mse')
+        noise = 1 + 0.01 * np.random.default_rng(0).random(left.sum())
+        frame.loc[left, 'value'] = noise * np.where(
+            frame.loc[left, 'condition'].str.contains('fds'), 0.05, 0.1
+        )
+        frame.to_csv(path, index=False)
+        simulated_study.seal(pathlib.Path(workdir))
+        study = loading.load([pathlib.Path(workdir)])
+        found, _ = leaderboard.places(study)
+        left = leaderboard.calibrated(study, found, self._table(study), 'u1_10', 'mse')
+        shown = dict(zip(left['remedy'], left['verdict'], strict=True))
+        self.assertEqual(shown, {'huber()': leaderboard.SAME, 'fds()': leaderboard.BETTER})
+        none = leaderboard.calibrated(study, found, self._table(study), 'u1_10', 'mpe')
+        self.assertEmpty(none)
+
     def test_one_repeat_and_networks_that_all_diverge_leave_nothing_to_warn_of(self):
         with warnings.catch_warnings():
             warnings.simplefilter('error')

@@ -10,6 +10,7 @@ import pandas as pd
 from absl.testing import absltest
 
 import documents
+from imbreg_jax.analysis import leaderboard as places
 from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import interval, number
@@ -290,6 +291,21 @@ class RemediesTest(absltest.TestCase):
                     for table in content.tables:
                         if table.name == 'leaderboard_answers':
                             self._assert_told(table)
+                            self.assertIn('once every network’s predictions', content.notes[0])
+                            self.assertIn(content.notes[0], _TEXT)
+
+    def test_the_readme_says_what_is_left_of_gains_once_networks_are_calibrated(self):
+        left = {}
+        for task in ('std', 'disc_radius'):
+            shown = _study(_ROOT / 'results' / f'remedies-{task}')
+            found, _ = places.places(shown)
+            frame = places.table(shown, found, places.ranks(shown, found))
+            rows = places.calibrated(shown, found, frame, 'u1_10', 'mse')
+            left[task] = int((rows['verdict'] == places.BETTER).sum()), len(rows)
+        self.assertEqual(left['std'][0], 0)
+        said = 'none of these gains is shown any more; of the radius {} of {} still are'
+        text = ' '.join(documents.page('README.md').split())
+        self.assertIn(said.format(*left['disc_radius']), text)
 
     def _assert_told(self, table):
         for line in markdown.table(table).splitlines():

@@ -636,6 +636,51 @@ def answers(
     return pd.DataFrame(rows)
 
 
+def calibrated(
+    study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
+) -> pd.DataFrame:
+    """Returns what is left of each gain once all networks are calibrated.
+
+    A remedy may help by no more than a common factor on predictions, such as dropout takes from
+    them, which imbalance has no part in and validation images give for nothing.
+
+    Args:
+      study: the loaded study.
+      found: its `places`.
+      frame: their `table`.
+      test: a test law.
+      metric: an error.
+
+    Returns:
+      The rows of `table` whose verdict is better, under this test law and metric, with ratio,
+      holm_p, holm_same_p of the calibrated networks, Holm-corrected together, and as verdict what
+      these show, the same within the margin before how small a difference.
+    """
+    own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
+    own = own[own['verdict'] == BETTER]
+    none = {(place.setting, place.law): place.entries[0].condition for place in found}
+    pairs = []
+    for row in own.to_dict('records'):
+        names = row['condition'], none[row['setting'], row['law']]
+        errors = [study.values('cnn_calibrated', name, test, metric) for name in names]
+        first, second = finished.joint(errors)[1]
+        pairs.append((first, second))
+    if not all(first.size for first, _ in pairs):
+        return own.iloc[:0]
+    compared = statistics.compare_many(
+        pairs,
+        margin=comparison.margin(study),
+        level=comparison.level(study),
+        tests=[len(pairs)] * len(pairs),
+        seed=study.option('seed', 0),
+    )
+    shown = list(map(comparison.columns, compared))
+    own = own.assign(ratio=[columns['effect'] for columns in shown])
+    for p in ('p', 'same_p'):
+        own[f'holm_{p}'] = statistics.holm([columns[p] for columns in shown])
+    return own.assign(verdict=verdicts(own, comparison.level(study), neutral=True))
+
+
 def _log_ratio(study: FinishedStudy, first: str, second: str, test: str, metric: str) -> pd.Series:
     shared, (own, base) = finished.joint(
         [study.values('cnn', name, test, metric) for name in (first, second)]

@@ -543,6 +543,36 @@ def _notes(
     return list(filter(None, notes))
 
 
+def _beyond_a_factor(
+    study: FinishedStudy,
+    found: Sequence[leaderboard.Place],
+    frame: pd.DataFrame,
+    test: str,
+    metric: str,
+) -> list[str]:
+    """Says how many gains are more than a common factor on predictions."""
+    left = leaderboard.calibrated(study, found, frame, test, metric)
+    if not len(left):
+        return []
+    counts = left['verdict'].value_counts()
+    told = ', '.join(
+        f'{counts[verdict]} {what}'
+        for verdict, what in (
+            (BETTER, 'better still'),
+            (SAME, 'the same within the margin'),
+            (WORSE, 'worse'),
+            (UNDECIDED, 'undecided'),
+        )
+        if verdict in counts
+    )
+    what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
+    return [
+        f'Of {len(left)} ratios of {what} that are better, once every network’s predictions are '
+        f'multiplied by the one factor that fits its validation images best, with and without a '
+        f'remedy: {told}.'
+    ]
+
+
 def _build(study: FinishedStudy) -> Content:
     found, lone = leaderboard.places(study)
     made = leaderboard.ranks(study, found)
@@ -571,7 +601,7 @@ def _build(study: FinishedStudy) -> Content:
         _headline(study, frame, test, metric, names),
         tables,
         _figures(study, frame, test, metric, names),
-        _notes(study, frame, lone, names),
+        [*_beyond_a_factor(study, found, frame, test, metric), *_notes(study, frame, lone, names)],
         counted(
             (own := _of(frame, test, metric))['verdict'][~own['balanced'].astype(bool)],
             (BETTER, WORSE, SAME, UNDECIDED),
