@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from absl import flags
 from absl.testing import absltest
 
@@ -177,6 +178,7 @@ class FaultsTest(absltest.TestCase):
                             (workdir / name).read_bytes(), (self.reference / name).read_bytes()
                         )
 
+    @pytest.mark.slow
     def test_damage_a_signal_and_a_kill_one_after_the_other_change_no_byte(self):
         """One of each, since every start costs seconds; `--cuts=all` has each by itself."""
         workdir = self._workdir(self.half_way)
