@@ -135,9 +135,10 @@ class ProcessRun:
 
     def _send(self, of: int) -> None:
         """Sends the first process the shards that it does not hold."""
-        finished = self._told('finished', merging.finished(self._workdir, of))
-        merged = self._told('merged', self._run is not None and self._run.results is not None)
-        if merged[0]:
+        merged = self._run is not None and self._run.results is not None
+        told = self._told('finished', [merged, merging.finished(self._workdir, of)])
+        finished = [numbers for _, numbers in told]
+        if told[0][0]:
             return
         held = set(finished[0])
         sent: list[list[Shard]] = []
