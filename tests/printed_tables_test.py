@@ -17,7 +17,7 @@ from imbreg_jax.analysis.render import markdown
 class PaperTablesTest(absltest.TestCase):
     def _study(self, **options):
         workdir = simulated_study.write(
-            pathlib.Path(self.create_tempdir().full_path), images=200, **options
+            pathlib.Path(self.create_tempdir().full_path), **{'images': 200, **options}
         )
         return loading.load([workdir])
 
@@ -32,7 +32,21 @@ class PaperTablesTest(absltest.TestCase):
             test_distributions=('u1_5',),
         )
         self.assertEmpty(paper_tables.ruled_out(study))
-        self.assertEqual(paper_section.SECTION.build(study).tables[-1].frame.shape, (0, 10))
+        self.assertNotIn('ruled_out', [t.name for t in paper_section.SECTION.build(study).tables])
+
+    def test_what_departs_from_the_paper_is_not_held_against_its_numbers(self):
+        for images, held in ((5000, True), (200, False)):
+            study = self._study(images=images)
+            self.assertEqual(bool(study.departures()), not held)
+            tables = {table.name: table for table in paper_section.SECTION.build(study).tables}
+            titles = {column.heading for column in tables['table_1'].columns}
+            self.assertIn('paper', titles)
+            self.assertEqual({'difference', 'paper inside?'} <= titles, held)
+            self.assertEqual('ruled_out' in tables, held)
+
+    def test_of_one_repeat_the_headline_says_that_nothing_is_tested(self):
+        content = paper_section.SECTION.build(self._study(repeats=1))
+        self.assertIn('a single repeat has no spread', content.headline)
 
     def test_a_row_is_mean_interval_difference_and_the_range_for_ten_repeats(self):
         study = self._study()
@@ -56,7 +70,7 @@ class PaperTablesTest(absltest.TestCase):
         self.assertAlmostEqual(row['std'], pooled.std(ddof=1), places=12)
 
     def test_cells_that_cannot_be_right_are_marked_and_explained(self):
-        study = self._study()
+        study = self._study(images=5000)
         table = paper_tables.paper_tables(study)[2]
         marks = {(r.trained_on, r.tested_on, r.metric): r.paper_marks for r in table.itertuples()}
         self.assertEqual(marks['U(1, 5)', 'U(1, 5)', 'mape'], 'a,d')
@@ -80,7 +94,9 @@ class PaperTablesTest(absltest.TestCase):
         # A paper-like network misses the printed MSE of 0.375 by little; one twice as shrunk, far.
         conditions = {'like': {}, 'unlike': {'model': {'order': 'relu_pool'}}}
         networks = {'like': (0.892, 0.01, 0.035), 'unlike': (0.7, 0.01, 0.035)}
-        table = paper_tables.ruled_out(self._study(conditions=conditions, networks=networks))
+        table = paper_tables.ruled_out(
+            self._study(conditions=conditions, networks=networks, images=5000)
+        )
         verdicts = {(r.condition, r.table): r.ruled_out for r in table.itertuples()}
         self.assertEqual({verdicts['unlike', t] for t in (1, 4, 5)}, {'yes'})
         self.assertEqual(verdicts['like', 1], verdicts['like', 4])

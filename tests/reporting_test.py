@@ -154,7 +154,7 @@ class ReportTest(absltest.TestCase):
             self.root / 'variants',
             conditions,
             networks,
-            images=60,
+            images=5000,
             repeats=4,
             diverged=[('relu_pool', 2)],
             worse=[('paper', 1)],

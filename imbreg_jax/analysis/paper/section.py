@@ -117,7 +117,11 @@ def _evidence(found: Sequence[claims.Verdict]) -> Table:
 
 
 def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Table:
-    """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean."""
+    """Returns one of `paper_tables.paper_tables` to show, with the notes that its marks mean.
+
+    Where a network's settings are not the paper's, the printed numbers stand there to be read, and
+    ours are not measured by them.
+    """
     where = f'the paper, Table {number}'
     theirs, expected = ('paper_mean', 'paper_std', 'paper_marks'), ('expected_low', 'expected_high')
     heading = f'range for {printed.REPEATS} repeats'
@@ -129,10 +133,13 @@ def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Tab
         Column(('mean', 'std'), 'ours', formats.SPREAD, 'source'),
         Column(('low', 'high'), f'{confidence} interval', formats.INTERVAL, 'source'),
         Column(theirs, 'paper', formats.PRINTED, lambda row: where),
-        Column('difference', 'difference', formats.ROUGH, lambda row: f'{row["source"]}; {where}'),
-        Column(expected, heading, formats.INTERVAL, 'source'),
-        Column('paper_inside', 'paper inside?', formats.STATUS),
     ]
+    if frame['as_printed'].all():
+        columns += [
+            Column('difference', 'difference', formats.ROUGH, lambda r: f'{r["source"]}; {where}'),
+            Column(expected, heading, formats.INTERVAL, 'source'),
+            Column('paper_inside', 'paper inside?', formats.STATUS),
+        ]
     marks = sorted({m for marks in frame['paper_marks'] for m in marks.split(',') if m})
     notes = [
         paper_tables.spread_sentence(number),
@@ -142,8 +149,10 @@ def printed_table(study: FinishedStudy, number: int, frame: pd.DataFrame) -> Tab
     return Table(f'table_{number}', title, frame, columns, notes)
 
 
-def _ruled_out(study: FinishedStudy) -> Table:
+def _ruled_out(study: FinishedStudy) -> list[Table]:
     frame = paper_tables.ruled_out(study)
+    if not len(frame):
+        return []
     columns = [
         Column('condition', 'condition', labels=study.titles),
         *_settings(frame['variant']),
@@ -162,7 +171,7 @@ def _ruled_out(study: FinishedStudy) -> Table:
         listed(_ruled_out_sentences(study, frame), 'conditions in the table.', ' '),
     ]
     title = 'Does a printed table rule the condition out?'
-    return Table('ruled_out', title, frame, columns, notes)
+    return [Table('ruled_out', title, frame, columns, notes)]
 
 
 def _ruled_out_sentences(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
@@ -267,6 +276,8 @@ def headline(found: Sequence[claims.Verdict]) -> str:
     main = [v for v in found if v.predictor == 'cnn']
     if not main:
         return "None of the paper's claims can be tested with these conditions."
+    if not any(np.isfinite(e.comparison.p_value) for v in main for e in v.evidence):
+        return "None of the paper's claims can be tested: a single repeat has no spread."
     counts = collections.Counter(verdict.status for verdict in main)
     return (
         "Verdicts on the paper's claims (one for each claim and metric): "
@@ -320,7 +331,7 @@ def _build(study: FinishedStudy) -> Content:
         printed_table(study, number, frame)
         for number, frame in paper_tables.paper_tables(study).items()
     ]
-    tables.append(_ruled_out(study))
+    tables += _ruled_out(study)
     return Content(
         headline(found), tables, _figures(study), _notes(study, len(found)), badges(found)
     )

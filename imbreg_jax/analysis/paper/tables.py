@@ -15,9 +15,11 @@ def as_printed(study: FinishedStudy) -> frozenset[str]:
 
     See `printed.as_printed`; '' is the random guess.
     """
-    found = [printed.as_printed(h['config'], h['conditions']) for h in study.headers]
-    guess = all('' in names for names in found)
-    return frozenset().union(*found) - (set() if guess else {''})
+    if as_printed not in study.memo:
+        found = [printed.as_printed(h['config'], h['conditions']) for h in study.headers]
+        guess = all('' in names for names in found)
+        study.memo[as_printed] = frozenset().union(*found) - (set() if guess else {''})
+    return study.memo[as_printed]
 
 
 def _cell_row(study: FinishedStudy, condition: str, cell: printed.Cell) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def _cell_row(study: FinishedStudy, condition: str, cell: printed.Cell) -> dict[
     return {
         'trained_on': study.titles.get(condition, 'Baseline'),
         'tested_on': study.labels.get(cell.tested_on, 'all three'),
+        'as_printed': condition in as_printed(study),
         'metric': cell.metric,
         'repeats': values.size,
         'mean': mean,
@@ -66,8 +69,8 @@ def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
     """Regenerates the paper's Tables 1 to 5 from the study's first group of conditions.
 
     Returns:
-      Table number -> a row per printed cell that the study has: trained_on, tested_on, metric,
-      repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
+      Table number -> a row per printed cell that the study has: trained_on, tested_on, as_printed
+      (whether its settings are the paper's, so that the two may be compared), metric, repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
       (interval of the mean), paper_mean, paper_std, paper_marks (`printed.INCONSISTENCIES`),
       difference, expected_low and expected_high (where the mean of as many repeats as the paper's
       falls), paper_inside, p_value, source. Tables without a trained condition are left out.
@@ -93,7 +96,7 @@ _RULED_OUT = [
 
 
 def ruled_out(study: FinishedStudy) -> pd.DataFrame:
-    """Says for each condition which of the paper's printed tables rule it out.
+    """Says for each condition with the paper's settings which printed tables rule it out.
 
     A table rules a condition out if one of its cells is too far from what the condition predicts
     for the mean of 10 repeats: Student's t on the prediction, Holm-corrected over all cells of the
@@ -109,6 +112,8 @@ def ruled_out(study: FinishedStudy) -> pd.DataFrame:
     rows = []
     for variant in study.variants():
         for train, condition in variant.conditions.items():
+            if condition not in as_printed(study):
+                continue
             cells = [
                 cell
                 for cell in printed.cells()
