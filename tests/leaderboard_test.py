@@ -12,7 +12,7 @@ from absl.testing import absltest, parameterized
 from scipy import stats
 
 import simulated_study
-from imbreg_jax.analysis import leaderboard, loading, statistics
+from imbreg_jax.analysis import leaderboard, loading, remedy_names, statistics
 
 _RATE = leaderboard.RATE
 _KEY = ['remedy', 'law', 'test_distribution', 'metric']
@@ -510,7 +510,7 @@ class LeaderboardTest(parameterized.TestCase):
         (['a(x=1)', 'a( x = 1 )'], ['a(x=1)', 'a( x = 1 )']),
     )
     def test_a_remedy_is_called_what_tells_it_apart(self, specs, expected):
-        self.assertEqual(leaderboard.labels(specs), dict(zip(specs, expected, strict=True)))
+        self.assertEqual(remedy_names.labels(specs), dict(zip(specs, expected, strict=True)))
 
     def test_a_gain_that_is_a_factor_is_gone_once_all_are_calibrated(self):
         bias = {'': 0.4, 'huber()': 0.1, 'fds()': 0.1}

@@ -22,7 +22,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbreg_jax.analysis import comparison, dose_response, finished, leaderboard, statistics
+from imbreg_jax.analysis import (
+    comparison,
+    dose_response,
+    finished,
+    leaderboard,
+    remedy_names,
+    statistics,
+)
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import (
     BETTER,
@@ -110,20 +117,15 @@ def _row(
     }
 
 
-def remedy_labels(study: FinishedStudy) -> dict[str, str]:
-    """Returns remedy -> what to call it in the whole study."""
-    return leaderboard.labels(str(c.settings.get(REMEDY) or '') for c in study.conditions.values())
-
-
 # --- the questions ------------------------------------------------------------------------------
 
 
 def missing(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     """Returns each remedy against none on targets that training had none of."""
-    names = remedy_labels(study)
+    names = study.remedy_labels
     return [
         _row(
-            study, (place.setting, place.law), names[entry.remedy], leaderboard.NO_REMEDY,
+            study, (place.setting, place.law), names[entry.remedy], remedy_names.NO_REMEDY,
             (entry.condition, place.entries[0].condition), test, ZERO_SHOT,
             (place.setting, place.law),
         )
@@ -141,7 +143,7 @@ def parameters(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     for place in found:
         first_of: dict[tuple, Entry] = {}
         for entry in place.entries[1:]:
-            parts = leaderboard.parts_of(entry.remedy)
+            parts = remedy_names.parts_of(entry.remedy)
             values = {(name, key): value for name, own in parts for key, value in own.items()}
             for changed in values:
                 rest = tuple((key, value) for key, value in values.items() if key != changed)
@@ -149,7 +151,7 @@ def parameters(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
                 other = first_of.setdefault((named, changed, rest), entry)
                 if other is entry:
                     continue
-                before = dict(leaderboard.parts_of(other.remedy))[changed[0]][changed[1]]
+                before = dict(remedy_names.parts_of(other.remedy))[changed[0]][changed[1]]
                 base = ' + '.join(named)
                 told = [f'{key}={v}' for (_, key), v in rest if _told(place, named, key)]
                 what = f'{base}({", ".join([*told, f"{changed[1]}={values[changed]}"])})'
@@ -168,7 +170,7 @@ def _told(place: Place, named: tuple[str, ...], key: str) -> bool:
     """Whether remedies of these names differ in a parameter at a place."""
     values = set()
     for entry in place.entries[1:]:
-        parts = leaderboard.parts_of(entry.remedy)
+        parts = remedy_names.parts_of(entry.remedy)
         if tuple(name for name, _ in parts) == named:
             values |= {own[key] for _, own in parts if key in own}
     return len(values) > 1
@@ -179,7 +181,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
     del found
     test = dose_response.reference_test(study)
     balanced = study.test_distributions[test].spec
-    names = remedy_labels(study)
+    names = study.remedy_labels
     every = {name: own for name, own in comparison.settings(study).items() if name in study.trained}
     rows = []
     for task in dict.fromkeys(own.get(TASK) for own in every.values()):
@@ -200,7 +202,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
                 else dose_response.named(study, members[0], change, value)
                 for change, value in zip(rest, values, strict=True)
             ]
-            what = ', '.join(told) or leaderboard.NO_REMEDY
+            what = ', '.join(told) or remedy_names.NO_REMEDY
             rows += [
                 _row(
                     study, (str(task or ''), spec), what, study.labels[test],
@@ -215,7 +217,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
 
 def settings(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     """Returns what remedies give under the reference's setting against under another."""
-    names, rows = remedy_labels(study), []
+    names, rows = study.remedy_labels, []
     test, base = dose_response.reference_test(study), comparison.reference(study)
     groups: dict[tuple, list[Place]] = {}
     for place in found:
@@ -261,7 +263,7 @@ def _joint(study: FinishedStudy, conditions: Sequence[str], test: str, metric: s
 
 def averaged(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     """Returns means of a plain and a remedied network, and that network, against either."""
-    names, rows, test = remedy_labels(study), [], dose_response.reference_test(study)
+    names, rows, test = study.remedy_labels, [], dose_response.reference_test(study)
     for place in found:
         none = place.entries[0].condition
         control = next((e for e in place.entries if _is_two(e.remedy)), None)
@@ -291,7 +293,7 @@ def averaged(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
 
 
 def _is_two(remedy: str) -> bool:
-    return leaderboard.parts_of(remedy) == [('ensemble', {'size': '2'})]
+    return remedy_names.parts_of(remedy) == [('ensemble', {'size': '2'})]
 
 
 def errors(

@@ -8,6 +8,7 @@ imbalance puts it. Tests are those of `comparison`; none is added.
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,12 +24,13 @@ WIDE = 20
 # A line explains so much of the mean curve, or is said to be none.
 LEAST_EXPLAINED = 0.9
 _FEWEST_VALUES = 3
+_NUMBERS = re.compile(r'[-+]?\d[\d.]*(e[-+]?\d+)?')
 # A group that differs from the others in that nothing of it was changed.
 AS_REFERENCE = 'as the reference'
 _KEYS = ['dial', 'group', 'test_distribution', 'metric']
 _TABLE = (
     'dial group condition value reference test_distribution metric mean std mean_low mean_high '
-    'repeats ratio low high holm_p source'
+    'repeats ratio low high holm_p holm_same_p source'
 ).split()
 _LINES = [*_KEYS, *'step values repeats explained cost low high loss source'.split()]
 
@@ -59,6 +61,9 @@ class Dial:
       groups: each of two conditions or more.
       step: what a change of `per` is called.
       per: the change that a cost is given for, but for a dial that `doubles`.
+      unordered: whether laws of a group are alike in how far they are from balance, or differ in
+        more than their numbers, so that this is one of several things that tell them apart: no
+        line joins them.
     """
 
     changed: str
@@ -67,6 +72,7 @@ class Dial:
     groups: tuple[Group, ...]
     step: str = 'unit'
     per: float = 1.0
+    unordered: bool = False
 
     @property
     def of_law(self) -> bool:
@@ -154,7 +160,8 @@ def dials(study: FinishedStudy, measure: Measure) -> list[Dial]:
         if dial.of_law and dial.per != 1.0:
             sides = {name: (measure(name) or ('',))[-1] for name in fields}
             groups = _by_side(groups, dial.values, sides)
-        dial = dataclasses.replace(dial, groups=groups)
+        unordered = dial.of_law and any(_unordered(study, own, dial.values) for own in groups)
+        dial = dataclasses.replace(dial, groups=groups, unordered=unordered)
         if dial.curved or (dial.of_law and len(dial.groups) > 1):
             found.append(dial)
     return found
@@ -246,6 +253,14 @@ def _groups(
     return tuple(found.values())
 
 
+def _unordered(study: FinishedStudy, group: Group, values: Mapping[str, float]) -> bool:
+    """Whether a group's laws are of several families, or alike in how far they are from balance."""
+    away = [name for name in group.conditions if values[name] > 0]
+    families = {_NUMBERS.sub('#', study.conditions[name].train.spec) for name in away}
+    # Measures are right to a millionth.
+    return len(families) > 1 or len({round(values[name], 5) for name in away}) < len(away)
+
+
 def _by_side(
     groups: Sequence[Group], values: Mapping[str, float], sides: Mapping[str, str]
 ) -> tuple[Group, ...]:
@@ -273,6 +288,8 @@ def named(study: FinishedStudy, name: str, change: tuple[str, ...], values: tupl
     field, value = change[place].rpartition('.')[2], values[place]
     if field == comparison.LAW:
         return study.conditions[name].train.label
+    if field == 'remedy':
+        return study.remedy_labels[str(value or '')]
     text = f'{value:.4g}' if isinstance(value, float) else finished.show(value)
     return text if field == 'name' else f'{field} = {text}' if text else f'no {field}'
 
@@ -288,8 +305,9 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
     Returns:
       A row per dial, group, condition, test distribution and metric: dial (`Dial.changed`), group,
       condition, value, reference (whether that is the reference's), test_distribution, metric,
-      mean, std, mean_low, mean_high (Student's interval), repeats, ratio, low, high, holm_p (those
-      of `comparison.table`, NaN at the reference's value and in groups without it), source.
+      mean, std, mean_low, mean_high (Student's interval), repeats, ratio, low, high, holm_p,
+      holm_same_p (those of `comparison.table`, NaN at the reference's value and in groups without
+      it), source.
     """
     compared = comparison.table(study)
     compared = compared[compared['metric'].isin(metrics)] if len(compared) else compared
@@ -300,7 +318,7 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
     confidence = study.option('confidence', 0.95)
     settings = comparison.settings(study)
     base = settings[comparison.reference(study)]
-    nothing = dict.fromkeys(('effect', 'low', 'high', 'holm_p'), math.nan)
+    nothing = dict.fromkeys(('effect', 'low', 'high', 'holm_p', 'holm_same_p'), math.nan)
     rows = []
     places = itertools.chain.from_iterable(
         itertools.product([dial], [group], group.conditions, study.test_distributions, metrics)
@@ -333,6 +351,7 @@ def table(study: FinishedStudy, dials: Sequence[Dial], metrics: Sequence[str]) -
                 'low': ratio['low'],
                 'high': ratio['high'],
                 'holm_p': ratio['holm_p'],
+                'holm_same_p': ratio['holm_same_p'],
                 'source': ratio.get('source') or study.source('cnn', name, test, metric),
             }
         )
@@ -348,11 +367,12 @@ def lines(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> p
       frame: their `table`.
 
     Returns:
-      A row per group of three values or more, test distribution and metric: dial, group,
-      test_distribution, metric, step, values (their number), repeats, explained (R² of a straight
-      line through the mean of log errors), cost (the factor by which the error grows in a step,
-      fitted per repeat), low, high (Student's interval over repeats; with cost NaN where the line
-      explains less than `LEAST_EXPLAINED`), loss (see `loss`; '' without ratios), source.
+      A row per group of three values or more, test distribution and metric, but for laws that
+      are `unordered`: dial, group, test_distribution, metric, step, values (their number),
+      repeats, explained (R² of a straight line through the mean of log errors), cost (the factor
+      by which the error grows in a step, fitted per repeat), low, high (Student's interval over
+      repeats; with cost NaN where the line explains less than `LEAST_EXPLAINED`), loss (see `loss`;
+      '' without ratios), source.
     """
     margin, confidence = comparison.margin(study), study.option('confidence', 0.95)
     rows = []
@@ -361,6 +381,8 @@ def lines(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFrame) -> p
         _KEYS, sort=False
     ):
         dial = by_name[changed]
+        if dial.unordered:
+            continue
         names, x = list(part['condition']), part['value'].to_numpy(float)
         if np.unique(x).size < _FEWEST_VALUES:
             continue

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from imbreg_jax.analysis import remedy_names
 from imbreg_jax.analysis.paper import printed
+from imbreg_jax.study import naming
 from imbreg_jax.study.config import flatten
 
 BASELINE = 'random_guess'
@@ -47,11 +50,24 @@ class Condition:
     @property
     def title(self) -> str:
         """What to call the condition: the law's label, with the name where that says more."""
-        if self.name in (self.train.name, self.train.spec, self.train.label):
-            return self.train.label
-        if self.train.name in self.name:
-            return self.name.replace(self.train.name, self.train.label)
-        return f'{self.name} [{self.train.label}]'
+        return _title(self.name, self.train)
+
+
+def _title(name: str, train: Distribution) -> str:
+    """Returns what to call a condition: its law, with the name where that says more."""
+    called = train.name, naming.slug(train.name)
+    if name in (*called, train.spec, train.label):
+        return train.label
+    own = next((own for own in called if own in name), '')
+    return name.replace(own, train.label) if own else f'{name} [{train.label}]'
+
+
+def _shared_prefix(names: Sequence[str]) -> str:
+    """Returns what all of several names begin with, up to a dash: what tells none from another."""
+    if len(names) < 2:
+        return ''
+    shared = os.path.commonprefix(names)
+    return shared[: shared.rfind('-') + 1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,12 +185,20 @@ class FinishedStudy:
     @functools.cached_property
     def titles(self) -> Mapping[str, str]:
         """Condition -> what to call it."""
-        return {name: condition.title for name, condition in self.conditions.items()}
+        cut = len(_shared_prefix(list(self.conditions)))
+        return {name: _title(name[cut:], c.train) for name, c in self.conditions.items()}
 
     @functools.cached_property
     def labels(self) -> Mapping[str, str]:
         """Test distribution -> what to call it."""
         return {name: law.label for name, law in self.test_distributions.items()}
+
+    @functools.cached_property
+    def remedy_labels(self) -> Mapping[str, str]:
+        """Remedy -> what to call it; '' is none."""
+        return remedy_names.labels(
+            str(c.settings.get('remedy') or '') for c in self.conditions.values()
+        )
 
     @functools.cached_property
     def _repeats(self) -> Mapping[str, list[int]]:

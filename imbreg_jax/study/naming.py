@@ -68,7 +68,12 @@ def swept_name(name: str, changes: Mapping[str, Any], parse: Parse) -> str:
 
 def law_name(law: laws.Distribution) -> str:
     """A law's name as a part of a file's name: an expression with _ for its brackets."""
-    return re.sub(r'[^A-Za-z0-9_.-]+', '_', law.name).strip('_.-')
+    return slug(law.name)
+
+
+def slug(text: str) -> str:
+    """An expression as a part of a file's name."""
+    return re.sub(r'[^A-Za-z0-9_.-]+', '_', text).strip('_.-')
 
 
 def study_name(flat: Mapping[str, Any], conditions: _Conditions, parse: Parse) -> str:

@@ -205,7 +205,7 @@ class _Question:
                 values.append(self.study.baseline(condition, test, self.metric))
                 condition = self.study.baseline_condition(condition, test, self.metric)
             else:
-                labels.append(f'{self.study.conditions[condition].title}-networks on {on}')
+                labels.append(f'{self.study.titles[condition]}-networks on {on}')
                 values.append(self.study.values(predictor, condition, test, self.metric))
             sources.append(self.study.source(predictor, condition, test, self.metric))
         first, second = labels
@@ -254,7 +254,7 @@ class _Question:
         reason += f'; the pair that decides: {decides}'
         members = set(self.variant.conditions.values())
         diverged = [
-            f'{self.study.conditions[condition].title} repeat {repeat}'
+            f'{self.study.titles[condition]} repeat {repeat}'
             for condition, repeat in self.study.diverged
             if condition in members
         ]

@@ -70,10 +70,11 @@ def paper_tables(study: FinishedStudy) -> dict[int, pd.DataFrame]:
 
     Returns:
       Table number -> a row per printed cell that the study has: trained_on, tested_on, as_printed
-      (whether its settings are the paper's, so that the two may be compared), metric, repeats, mean, std (over repeats; Table 5: over repeats and test distributions), low and high
-      (interval of the mean), paper_mean, paper_std, paper_marks (`printed.INCONSISTENCIES`),
-      difference, expected_low and expected_high (where the mean of as many repeats as the paper's
-      falls), paper_inside, p_value, source. Tables without a trained condition are left out.
+      (whether its settings are the paper's, so that the two may be compared), metric, repeats,
+      mean, std (over repeats; Table 5: over repeats and test distributions), low and high (interval
+      of the mean), paper_mean, paper_std, paper_marks (`printed.INCONSISTENCIES`), difference,
+      expected_low and expected_high (where the mean of as many repeats as the paper's falls),
+      paper_inside, p_value, source. Tables without a trained condition are left out.
     """
     conditions = study.variants()[0].conditions
     found = {}

@@ -3,14 +3,14 @@
 import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis import canvas, comparison, dose_response, formats, look, marks
-from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing, colors
+from imbreg_jax.analysis.canvas import MUTED, Drawing, colors
 from imbreg_jax.analysis.dose_response import Dial, Group
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
@@ -57,12 +57,7 @@ def draw_curves(
         for group, style, label in zip(groups, styles, labels, strict=True):
             part = shown[shown['group'] == group.label]
             against = part.assign(ratio=part['ratio'].where(~part['reference'], 1.0))
-            # A line through laws of equal imbalance would go up and down: they are named instead.
-            # Measures are right to a millionth.
-            line = style.line if part['value'].round(5).is_unique or not dial.of_law else ''
-            if not line and len(shown) <= look.MOST_ROWS:
-                _name_laws(study, errors, part)
-            kind: Any = {'color': style.color, 'linestyle': line, 'marker': style.marker}
+            kind: Any = {'color': style.color, 'linestyle': style.line, 'marker': style.marker}
             kind |= {'markersize': 5, 'linewidth': 1.5, 'elinewidth': 1.1, 'capsize': 2}
             for axes, of, keys, name in (
                 (errors, part, ('mean', 'mean_low', 'mean_high'), label or None),
@@ -94,19 +89,49 @@ def draw_curves(
     return drawing
 
 
-def _name_laws(study: FinishedStudy, axes: Axes, rows: pd.DataFrame) -> None:
-    """Writes beside each mean the law that it is of."""
-    labels = look.law_labels(study)
-    for row in rows.to_dict('records'):
-        axes.annotate(
-            labels[study.conditions[row['condition']].train.spec],
-            (row['value'], row['mean']),
-            (5, 0),
-            textcoords='offset points',
-            va='center',
-            fontsize=7.5,
-            color=MUTED,
+def draw_laws(study: FinishedStudy, dial: Dial, group: Group, frame: pd.DataFrame) -> Drawing:
+    """Draws errors and ratios of `dose_response.table` rows of one test law, a row a law."""
+    rows = frame[frame['group'] == group.label]
+    metrics = [metric for metric in _DRAWN if metric in set(rows['metric'])]
+    names = [name for name in group.conditions if name in set(rows['condition'])]
+    names, left = names[: look.MOST_ROWS], look.law_labels(study)
+    ticks = [
+        canvas.wrap(left[study.conditions[name].train.spec], look.TICK_WIDTH)
+        + f'\n{dial.values[name]:.3g}'
+        for name in names
+    ]
+    height = 0.5 + 0.22 * sum(tick.count('\n') + 1 for tick in ticks)
+    drawing, grid = canvas.canvas(height * len(metrics), len(metrics), 2, sharey=True)
+    margin, titles = comparison.margin(study), study.titles
+    for metric, panels in zip(metrics, grid, strict=True):
+        shown = rows[rows['metric'] == metric].set_index('condition').loc[names]
+        shown = shown.assign(ratio=shown['ratio'].where(~shown['reference'].astype(bool), 1.0))
+        label = comparison.METRIC_NAMES[metric]
+        for axes, keys, name in (
+            (panels[0], ('mean', 'mean_low', 'mean_high'), label),
+            (panels[1], ('ratio', 'low', 'high'), f'ratio of {label}'),
+        ):
+            middle, low, high = (shown[key].to_numpy(float) for key in keys)
+            bars = axes.errorbar(
+                middle, range(len(names)), xerr=[middle - low, high - middle], linestyle='',
+                marker='o', markersize=5, elinewidth=1.6,
+            )  # fmt: skip
+            marks.shows(bars, condition=[titles[own] for own in names])
+            axes.set_xlabel(name)
+            axes.grid(axis='y', visible=False)
+        panels[0].set_yticks(range(len(names)), ticks)
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        ends = look.limits(shown, 'mean', 'mean_low', 'mean_high')
+        if dose_response.wide(shown['mean'].to_numpy(float)):
+            look.logarithmic(panels[0], 'x', *ends)
+        else:
+            panels[0].set_xlim(0, ends[1])
+        panels[1].axvspan(1 - margin, 1 + margin, color=MUTED, alpha=0.15, linewidth=0)
+        panels[1].axvline(1, color=MUTED, linewidth=0.8)
+        look.logarithmic(
+            panels[1], 'x', *look.limits(shown, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
         )
+    return drawing
 
 
 def target_errors(study: FinishedStudy, name: str, edges: np.ndarray) -> np.ndarray:
@@ -296,6 +321,7 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
         caption += _shortened(study, groups)
         found.append(Figure(name, title, caption, functools.partial(draw[0], study, *draw[1:])))
 
+    ordered = by_value(dial, frame)
     if dial.curved:
         groups = dial.groups[: look.MOST_CURVES]
         labels = [group.label for group in groups]
@@ -303,7 +329,12 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
             f'Tested on {test}: mean over repeats and its t interval; beneath it the ratio to the '
             f"reference's value of the same group, paired by repeat, with its interval; {shaded}"
         ) + only(len(groups), len(dial.groups), 'groups')
-        add(name, f'Error against {dial.title}', caption, labels, draw_curves, dial, groups, frame)
+        if not dial.unordered:
+            title = f'Error against {dial.title}'
+            add(name, title, caption, labels, draw_curves, dial, groups, frame)
+        elif len(ordered) < 2:  # Several groups are told by name below.
+            caption += f' Beneath a law: its {dial.title}.'
+            add(name, 'Error by law', caption, labels, draw_laws, dial, groups[0], frame)
         placed = [group for group in dial.groups if math.isfinite(dial.values[group.conditions[0]])]
         groups = tuple(placed[:_MOST_MAPS])
         longest = max(len(group.conditions) for group in groups)
@@ -315,7 +346,6 @@ def _figures(study: FinishedStudy, dial: Dial, frame: pd.DataFrame) -> list[Figu
         caption += only(min(longest, look.MOST_ROWS), longest, 'values')
         title = f'Error by true target and {dial.title}'
         add(f'{name}_by_target', title, caption, labels[:_MOST_MAPS], draw_targets, dial, groups)
-    ordered = by_value(dial, frame)
     if len(ordered) > 1:
         rows = ordered[: look.MOST_ROWS]
         sorting = 'the largest first' if ordered == order(frame) else 'by value'
@@ -398,21 +428,24 @@ def _lines_table(study: FinishedStudy, dials: Sequence[Dial], frame: pd.DataFram
 
 
 def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.DataFrame) -> str:
-    """Says what the first metric's tests on one test law show of one dial."""
+    """Says what the first metric's tests on one test law show of one dial, as a sentence's end."""
     first = frame['metric'].iloc[0]
     frame, lines = (rows[rows['metric'] == first] for rows in (frame, lines))
     metric = comparison.METRIC_NAMES[first]
-    shown = frame[frame['holm_p'] < comparison.level(study)]
+    shown = _differing(study, frame)
     if not len(shown):
-        same = _as_good_as_same(study, frame)
-        return f'No difference of {metric} is shown along {dial.title}{same}.'
+        along = 'between laws' if dial.unordered else f'along {dial.title}'
+        return f'no difference of {metric} is shown {along}{_as_good_as_same(study, frame)}.'
+    if len(categories(dial, frame)) > 1:
+        return _costs_sentence(study, frame, metric)
     row = shown.loc[np.log(shown['ratio']).abs().idxmax()]
     law = study.conditions[row['condition']].train.label
     at = f'under {law}' if dial.of_law else f'at {dial.title} = {row["value"]:.3g}'
     within = f' ({row["group"]})' if row['group'] else ''
-    text = f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference'
-    if len(categories(dial, frame)) > 1:
-        return _costs_sentence(study, frame, metric)
+    text = (
+        f'{metric} differs most {at}{within}: {number(row["ratio"], 3)} times the reference, '
+        f'{formats.interval(row["low"], row["high"])}'
+    )
     if dial.of_sides:
         return f'{text}; {_by_side(study, lines)}.'
     own = lines[lines['group'] == row['group']].to_dict('records')
@@ -421,6 +454,16 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
     if own and own[0]['loss']:
         text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
+
+
+def _differing(study: FinishedStudy, frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows whose ratio is shown not to be 1, by the tests of `comparison`."""
+    return frame[frame['holm_p'] < comparison.level(study)]
+
+
+def _same(study: FinishedStudy, frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows that are the same within the margin, by the tests of `comparison`."""
+    return frame[frame['holm_same_p'] < comparison.level(study)]
 
 
 def _by_side(study: FinishedStudy, lines: pd.DataFrame) -> str:
@@ -436,45 +479,54 @@ def _by_side(study: FinishedStudy, lines: pd.DataFrame) -> str:
 
 
 def _as_good_as_same(study: FinishedStudy, frame: pd.DataFrame) -> str:
-    """Says at how many values of a dial the intervals of ratios lie within the margin."""
+    """Says at how many values of a dial errors are the same within the margin."""
     # Of one repeat there is no interval.
-    known, margin = frame[np.isfinite(frame['high'])], comparison.margin(study)
-    within = ((known['low'] >= 1 - margin) & (known['high'] <= 1 + margin)).sum()
+    known = frame[np.isfinite(frame['high'])]
     if not len(known):
         return ''
     return (
-        f': of {len(known)} ratios to the reference the intervals of {within} lie within '
-        f'{1 - margin:g} to {1 + margin:g}, and all within '
+        f': of {len(known)} ratios to the reference {len(_same(study, known))} are the same within '
+        f'the margin, and the intervals of all lie within '
         f'{formats.interval(known["low"].min(), known["high"].max())}'
     )
 
 
 def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> str:
     """Says of one metric's rows on one test law in how many groups each law costs what."""
-    ordered, margin = order(frame), comparison.margin(study)
+    margin = comparison.margin(study)
     known = frame[frame['ratio'].notna()]
-    labels = known['condition'].map(lambda name: study.conditions[name].train.label)
-    above, within = {}, {}
-    for label, rows in known.groupby(labels, sort=False):
-        above[label] = (rows['low'] > 1 + margin).sum()
-        within[label] = ((rows['low'] >= 1 - margin) & (rows['high'] <= 1 + margin)).sum()
+    law = known['condition'].map(lambda name: study.conditions[name].train.label)
+    known = known.assign(law=law)
     reference = study.conditions[comparison.reference(study)].train.label
     idle = unlearnt(study, frame)
     learnt = known[~known['group'].isin(idle)]
     learnt = learnt if len(learnt) else known
-    most = learnt.loc[learnt['ratio'].idxmax()]
-    last = [group for group in ordered if group in set(learnt['group'])][-1]
-    least = learnt[learnt['group'] == last]['ratio'].max()
+    # Of each group what it costs under the law that costs it most.
+    dearest = learnt.loc[learnt.groupby('group', sort=False)['ratio'].idxmax()]
+    shown = _differing(study, dearest[dearest['ratio'] > 1])
+    most, least = (
+        dearest.loc[place()] for place in (dearest['ratio'].idxmax, dearest['ratio'].idxmin)
+    )
 
-    def counted(counts: Mapping[str, int]) -> str:
+    def counted(rows: pd.DataFrame) -> str:
+        counts = rows['law'].value_counts().reindex(law.unique(), fill_value=0)
         return enumerated([f'{count} under {label}' for label, count in counts.items()])
 
+    def told(row: pd.Series) -> str:
+        ratio = f'{number(row["ratio"], 3)} times under {row["law"]}'
+        return f'{row["group"]} ({ratio}, {formats.interval(row["low"], row["high"])})'
+
+    extremes = f'No ratio is shown to be above 1; the largest is that with {told(most)}.'
+    if len(shown):
+        most = shown.loc[shown['ratio'].idxmax()]
+        extremes = (
+            f'Imbalance is shown to cost most with {told(most)}, and costs least with '
+            f'{told(least)}.'
+        )
     return (
-        f'Of {len(ordered)} ratios of {metric} to that under {reference}, the interval lies above '
-        f'{1 + margin:g} in {counted(above)}, and within the margin in {counted(within)}. '
-        f'Imbalance costs most with {most["group"]} ({number(most["ratio"], 3)} times under '
-        f'{labels[most.name]}, {formats.interval(most["low"], most["high"])}) and least with '
-        f'{last} ({number(least, 3)} times at most).'
+        f'of {known["group"].nunique()} ratios of {metric} to that under {reference}, '
+        f'{counted(known[known["low"] > 1 + margin])} have an interval above {1 + margin:g}, and '
+        f'{counted(_same(study, known))} are the same within the margin. {extremes}'
         + (
             f' Networks with {enumerated(idle)} err under {reference} no less than the best '
             'constant: what they have not learnt, imbalance cannot cost.'
@@ -518,10 +570,15 @@ def _build(study: FinishedStudy) -> Content:
             if len(categories(dial, own)) > 1:
                 matters.append(_matters_table(study, dial, own))
             sentences.append(_sentence(study, dial, own, fits[fits['dial'] == dial.changed]))
-    tables = [*matters, _lines_table(study, found, lines), _table(study, found, frame)]
-    headline = ' '.join(sentences[:2]) or 'No error is known along any dial.'
+    steps = [_lines_table(study, found, lines)] if len(lines) else []
+    tables = [*matters, *steps, _table(study, found, frame)]
+    if not sentences:
+        return Content('No error is known along any dial.', tables, figures)
+    told = [f'Tested on {study.labels[test]}, {sentences[0]}']
+    told += [sentence[0].upper() + sentence[1:] for sentence in sentences[1:]]
     left = only(len(drawn), len(found), 'dials').strip()
-    return Content(headline, tables, figures, [*sentences[2:], *([left] if left else [])])
+    notes = [*told[2:], *([left] if left else [])]
+    return Content(' '.join(told[:2]), tables, figures, notes)
 
 
 SECTION = Section('dose-response', 'Dose and response', lambda study: bool(dials(study)), _build)

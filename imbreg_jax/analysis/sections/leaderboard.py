@@ -577,8 +577,7 @@ def _build(study: FinishedStudy) -> Content:
     found, lone = leaderboard.places(study)
     made = leaderboard.ranks(study, found)
     frame = leaderboard.table(study, found, made)
-    remedies = dict.fromkeys(entry.remedy for place in found for entry in place.entries)
-    names = leaderboard.labels(remedies)
+    names = study.remedy_labels
     test = dose_response.reference_test(study)
     if not len(frame):
         return Content('No remedy and no network beside it has an error that is finite.', [])

@@ -118,7 +118,7 @@ def _build(study: FinishedStudy) -> Content:
         if field.startswith(('model.', 'data.image_size')) and value != shown.settings[field]
     }
     notes = [f'Others differ from it in {", ".join(sorted(varied))}.']
-    whose = f' of {shown.title}' if varied else ''
+    whose = f' of {study.titles[shown.name]}' if varied else ''
     return Content(
         f'The network{whose} has {total:,} parameters.',
         [Table('network', 'Layers', frame, columns, evidence=True)],

@@ -175,11 +175,12 @@ def imbalance_table(study: FinishedStudy) -> Table:
     ]
     frame = pd.DataFrame(rows)
     notes = [
-        'Of a training law against a test law: how far targets must be moved on average, in units '
-        'of the target; the divergence of the test law from the training law, infinite where some '
-        'test targets, however few, lie where no training target can; the share of those; and how '
-        'many training targets, of all, count when they are weighted as the test law has them, '
-        'over the range that both have (0 where the variance of the weights is infinite).'
+        '1-Wasserstein distance: how far targets of the training law must be moved on average to '
+        'be those of the test law, in units of the target. Kullback–Leibler: the divergence of the '
+        'test law from the training law, infinite where some test targets, however few, lie where '
+        'no training target can. Missing share: that of those test targets. Effective sample size '
+        'share: how many training targets, of all, count when they are weighted as the test law '
+        'has them, over the range that both have (0 where the variance of the weights is infinite).'
     ]
     if frame['bins'].notna().any():
         notes.append(
