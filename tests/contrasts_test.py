@@ -60,8 +60,8 @@ class ContrastsTest(absltest.TestCase):
         self.assertEqual(
             [tuple(row) for row in own[['what', 'against', 'verdict']].itertuples(index=False)],
             [
-                ('smogn(k=5, relabel=True)', 'relabel=False', BETTER),
-                ('smogn(relabel=True, k=7)', 'k=5', SAME),
+                ('smogn, k=5: relabel=True', 'relabel=False', BETTER),
+                ('smogn, relabel=True: k=7', 'k=5', SAME),
             ],
         )
 

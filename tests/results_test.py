@@ -4,6 +4,7 @@ import gzip
 import json
 import pathlib
 import re
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import interval, number
 from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.render import markdown
+from imbreg_jax.analysis.section import Table
 from imbreg_jax.analysis.sections import dose_response, leaderboard, questions
 from imbreg_jax.data.tasks import TASKS
 
@@ -268,6 +270,7 @@ class GalleryTest(absltest.TestCase):
 class DialsTest(absltest.TestCase):
     def test_the_text_repeats_what_the_report_says_along_each_dial(self):
         folders = sorted(path.parent for path in (_ROOT / 'results').glob('*/config.json'))
+        folders = [folder for folder in folders if not folder.name.startswith('remed')]
         self.assertNotEmpty(folders)
         for folder in folders:
             study = _study(folder)
@@ -277,9 +280,15 @@ class DialsTest(absltest.TestCase):
                     self.assertTrue(headline in _TEXT.replace('*', ''), headline)
 
 
+def _assert_rows(test: absltest.TestCase, table: Table) -> None:
+    for line in markdown.table(table).splitlines():
+        if line.startswith('|'):
+            test.assertIn(line, documents.TEXT)
+
+
 class RemediesTest(absltest.TestCase):
     def test_the_text_repeats_what_the_report_says_of_remedies(self):
-        for folder in sorted((_ROOT / 'results').glob('remed*')):
+        for folder in sorted((_ROOT / 'results').glob('remedies-*')):
             study = _study(folder)
             for section in (leaderboard.SECTION, *questions.SECTIONS):
                 # What is averaged are predictions, which results/ has not.
@@ -308,15 +317,61 @@ class RemediesTest(absltest.TestCase):
         self.assertIn(said.format(*left['disc_radius']), text)
 
     def _assert_told(self, table):
-        for line in markdown.table(table).splitlines():
-            if line.startswith('|'):
-                self.assertIn(line, documents.TEXT)
+        _assert_rows(self, table)
         for row in table.frame[table.frame['best'] != ''].to_dict('records'):
             said = (
                 f'{row["answer"]} ({number(row["ratio"])} times the MSE, '
                 f'{interval(row["low"], row["high"])} for all {row["compared"]} at once)'
             )
             self.assertIn(said, ' '.join(documents.page('README.md').split()))
+
+
+class AnswersTest(absltest.TestCase):
+    """What is asked of remedies themselves: a study of `configs/remedy_answers.py` each."""
+
+    # Which section answers it, and whether the table of what helps stands beside.
+    _ASKED: ClassVar[dict[str, tuple[str, bool]]] = {
+        'labels': ('parameters', True),
+        'dropout': ('settings', True),
+    }
+
+    def test_the_text_repeats_what_the_reports_answer(self):
+        folders = sorted((_ROOT / 'results').glob('remedy_answers-*'))
+        self.assertEqual(
+            {f.name.removeprefix('remedy_answers-') for f in folders}, self._ASKED.keys()
+        )
+        for folder in folders:
+            name, helped = self._ASKED[folder.name.removeprefix('remedy_answers-')]
+            with self.subTest(folder.name):
+                study = _study(folder)
+                [section] = [s for s in questions.SECTIONS if s.name == f'remedies-{name}']
+                headline = section.build(study).headline
+                self.assertTrue(headline in _TEXT, headline)
+                content = leaderboard.SECTION.build(study)
+                tables = {table.name: table for table in content.tables}
+                if helped:
+                    _assert_rows(self, tables['leaderboard_answers'])
+
+    def test_all_that_published_targets_give_is_a_factor(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-labels')
+        found, _ = places.places(study)
+        frame = places.table(study, found, {})
+        rows = places.calibrated(study, found, frame, 'u1_10', 'mse')
+        self.assertNotEmpty(rows)
+        self.assertTrue(all('relabel=False' in remedy for remedy in rows['remedy']))
+        self.assertEqual(set(rows['verdict']), {places.SAME})
+        note = leaderboard.SECTION.build(study).notes[0]
+        self.assertIn('6 the same within the margin', note)
+        self.assertTrue(note in _TEXT.replace('*', ''), note)
+
+    def test_without_dropout_nothing_is_shown_to_help(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-dropout')
+        tables = {table.name: table for table in leaderboard.SECTION.build(study).tables}
+        rows = tables['leaderboard_answers'].frame
+        plain = rows[rows['setting'].str.endswith('conv_dropout_rate = 0')]
+        self.assertLen(plain, 2)
+        self.assertEqual(plain['better'].sum(), 0)
+        self.assertEqual(rows['better'].sum(), 2)
 
 
 if __name__ == '__main__':

@@ -60,7 +60,8 @@ _TABLE = (
 ).split()
 
 Row = dict[str, Any]
-Ask = Callable[[FinishedStudy, Sequence[Place]], list[Row]]
+# Of a study and its places, and of its networks as they are ('cnn') or 'cnn_calibrated'.
+Ask = Callable[[FinishedStudy, Sequence[Place], str], list[Row]]
 
 
 def table(study: FinishedStudy, rows: Sequence[Row], neutral: bool = False) -> pd.DataFrame:
@@ -99,11 +100,11 @@ def table(study: FinishedStudy, rows: Sequence[Row], neutral: bool = False) -> p
 
 def _row(
     study: FinishedStudy, place: tuple[str, str], what: str, against: str, conditions: tuple,
-    test: str, metric: str, family: tuple,
+    test: str, metric: str, family: tuple, predictor: str,
 ) -> Row:  # fmt: skip
     """Returns what is compared of the errors in results.csv of two conditions."""
-    first, second = (study.values('cnn', name, test, metric) for name in conditions)
-    said = [study.source('cnn', name, test, metric) for name in conditions]
+    first, second = (study.values(predictor, name, test, metric) for name in conditions)
+    said = [study.source(predictor, name, test, metric) for name in conditions]
     return {
         'setting': place[0],
         'law': place[1],
@@ -120,14 +121,14 @@ def _row(
 # --- the questions ------------------------------------------------------------------------------
 
 
-def missing(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
+def missing(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:
     """Returns each remedy against none on targets that training had none of."""
     names = study.remedy_labels
     return [
         _row(
             study, (place.setting, place.law), names[entry.remedy], remedy_names.NO_REMEDY,
             (entry.condition, place.entries[0].condition), test, ZERO_SHOT,
-            (place.setting, place.law),
+            (place.setting, place.law), predictor,
         )
         for place in found
         for entry in place.entries[1:]
@@ -135,7 +136,7 @@ def missing(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     ]  # fmt: skip
 
 
-def parameters(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
+def parameters(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:
     """Returns remedies that differ in one parameter alone from one before them in the study."""
     rows = []
     test = dose_response.reference_test(study)
@@ -154,12 +155,12 @@ def parameters(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
                 before = dict(remedy_names.parts_of(other.remedy))[changed[0]][changed[1]]
                 base = ' + '.join(named)
                 told = [f'{key}={v}' for (_, key), v in rest if _told(place, named, key)]
-                what = f'{base}({", ".join([*told, f"{changed[1]}={values[changed]}"])})'
+                what = f'{", ".join([base, *told])}: {changed[1]}={values[changed]}'
                 rows += [
                     _row(
                         study, (place.setting, place.law), what, f'{changed[1]}={before}',
                         (entry.condition, other.condition), test, metric,
-                        (place.setting, place.law, changed[1]),
+                        (place.setting, place.law, changed[1]), predictor,
                     )
                     for metric in known
                 ]  # fmt: skip
@@ -176,7 +177,7 @@ def _told(place: Place, named: tuple[str, ...], key: str) -> bool:
     return len(values) > 1
 
 
-def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
+def laws(study: FinishedStudy, found: Sequence[Place] = (), predictor: str = 'cnn') -> list[Row]:
     """Returns each law against the reference's test law under the same remedy and setting."""
     del found
     test = dose_response.reference_test(study)
@@ -206,7 +207,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
             rows += [
                 _row(
                     study, (str(task or ''), spec), what, study.labels[test],
-                    (name, specs[balanced]), test, metric, (task, what),
+                    (name, specs[balanced]), test, metric, (task, what), predictor,
                 )
                 for spec, name in reversed(specs.items())
                 if spec != balanced
@@ -215,7 +216,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = ()) -> list[Row]:
     return rows
 
 
-def settings(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
+def settings(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:
     """Returns what remedies give under the reference's setting against under another."""
     names, rows = study.remedy_labels, []
     test, base = dose_response.reference_test(study), comparison.reference(study)
@@ -244,10 +245,10 @@ def settings(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
                         entry.condition, first.entries[0].condition,
                         partners[entry.remedy].condition, other.entries[0].condition,
                     )  # fmt: skip
-                    a, a0, b, b0 = _joint(study, conditions, test, metric)
+                    a, a0, b, b0 = _joint(study, predictor, conditions, test, metric)
                     with np.errstate(all='ignore'):
                         pair = (a / a0, b / b0)
-                    said = [study.source('cnn', name, test, metric) for name in conditions]
+                    said = [study.source(predictor, name, test, metric) for name in conditions]
                     rows.append({
                         'setting': other.setting, 'law': law, 'what': names[entry.remedy],
                         'against': f'{first.setting} to {other.setting}', 'pair': pair,
@@ -257,12 +258,19 @@ def settings(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
     return rows
 
 
-def _joint(study: FinishedStudy, conditions: Sequence[str], test: str, metric: str) -> np.ndarray:
-    return finished.joint([study.values('cnn', name, test, metric) for name in conditions])[1]
+def _joint(
+    study: FinishedStudy, predictor: str, conditions: Sequence[str], test: str, metric: str
+) -> np.ndarray:
+    return finished.joint([study.values(predictor, name, test, metric) for name in conditions])[1]
 
 
-def averaged(study: FinishedStudy, found: Sequence[Place]) -> list[Row]:
-    """Returns means of a plain and a remedied network, and that network, against either."""
+def averaged(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:
+    """Returns means of a plain and a remedied network, and that network, against either.
+
+    Of networks as they are alone, since it is their predictions that are averaged.
+    """
+    if predictor != 'cnn':
+        return []
     names, rows, test = study.remedy_labels, [], dose_response.reference_test(study)
     for place in found:
         none = place.entries[0].condition

@@ -329,7 +329,7 @@ class FinishedStudy:
         first = next(iter(settings.values()), {})
         for key, members in groups.items():
             changed = [
-                f'{field} = {show(value)}'
+                f'{field} = {self.remedy_labels[value] if field == "remedy" else show(value)}'
                 for field, value in settings[key].items()
                 if first.get(field) != value
             ]

@@ -26,6 +26,8 @@ MOST_ROWS = 24
 _SHORT_LABEL = 14
 # Rows of a figure that need not stand close.
 _FEW_ROWS = 12
+# Inches that a line of a name of two takes beside a row.
+_LINE_HEIGHT = 0.135
 TICK_WIDTH = 24
 # Height of a line of text, in sizes of its font.
 _LINE = 1.2
@@ -192,7 +194,9 @@ def ratios_by_row(
     order = list(names)
     # Many rows stand closer, so that a figure of them stays one to look at.
     gap, line = (0.14, 0.085) if len(order) <= _FEW_ROWS else (0.06, 0.06)
-    height = 1.2 + (gap + line * len(series)) * len(order) + legend_height(list(series))
+    lines = max(name.count('\n') for name in names.values()) + 1
+    row = max(gap + line * len(series), _LINE_HEIGHT * lines if lines > 1 else 0.0)
+    height = 1.2 + row * len(order) + legend_height(list(series))
     drawing, grid = canvas.canvas(height, 1, len(panels), sharey=True)
     ends = limits(rows, 'ratio', 'low', 'high', 1 - margin, 1 + margin)
     for axes, panel in zip(grid[0], panels, strict=True):

@@ -60,7 +60,8 @@ class Summary:
 
     Attributes:
       table: a row per condition, and the random guess; None of a study without a results section.
-      answers: what is to be known before, then the paper's claims, then what sections answer.
+      answers: what is to be known before, then the paper's claims, then what sections answer, then
+        the claims under other settings.
     """
 
     table: Table | None
@@ -81,8 +82,8 @@ def summary(study: FinishedStudy, contents: Mapping[str, Content], whole: bool =
     ]
     # Warnings go before everything.
     first = int('warnings' in contents)
-    claims = _claims(_frame(contents, 'paper', 'verdicts'))
-    answers = [*answers[:first], *claims, *answers[first:]]
+    claims, of_others = _claims(_frame(contents, 'paper', 'verdicts'))
+    answers = [*answers[:first], *claims, *answers[first:], *of_others]
     if whole:
         results = contents['results'].tables if 'results' in contents else ()
         return Summary(next(iter(results), None), answers)
@@ -95,10 +96,11 @@ def _frame(contents: Mapping[str, Content], section: str, name: str) -> pd.DataF
     return next((table.frame for table in tables if table.name == name), None)
 
 
-def _claims(verdicts: pd.DataFrame | None) -> list[Answer]:
+def _claims(verdicts: pd.DataFrame | None) -> tuple[list[Answer], list[Answer]]:
+    """Returns the paper's claims under a study's first settings, and those under others."""
+    found: tuple[list[Answer], list[Answer]] = [], []
     if verdicts is None:
-        return []
-    found = []
+        return found
     own = verdicts[verdicts['predictor'] == 'cnn'].sort_values(['variant', 'claim'], kind='stable')
     for (variant, _), rows in own.groupby(['variant', 'claim'], sort=False):
         given = dict(zip(rows['metric'], rows['status'], strict=True))
@@ -107,7 +109,7 @@ def _claims(verdicts: pd.DataFrame | None) -> list[Answer]:
         same = len({status for _, status in each}) == 1
         of = f' ({variant})' if variant else ''
         sentence = f'{rows["statement"].iloc[0].rstrip(".")}{of}.'
-        found.append(Answer(sentence, [('', each[0][1])] if same else each))
+        found[bool(variant)].append(Answer(sentence, [('', each[0][1])] if same else each))
     return found
 
 
@@ -126,7 +128,8 @@ def _table(study: FinishedStudy, contents: Mapping[str, Content]) -> Table | Non
         ordered = networks.sort_values('mse_mean', kind='stable')
         networks = pd.concat([ordered.head(half), ordered.tail(half)])
     shown, compared = _compared(study, contents, networks, test)
-    named = formats.Kind('label', lambda name: study.titles.get(name, 'random guess'))
+    titles = _short_titles(study)
+    named = formats.Kind('label', lambda name: titles.get(name, 'random guess'))
     # The last ones are left out where a terminal is narrow.
     columns = [
         Column('condition', 'trained on', named),
@@ -135,6 +138,16 @@ def _table(study: FinishedStudy, contents: Mapping[str, Content]) -> Table | Non
         Column(('mape_mean', 'mape_std'), 'MAPE %', formats.SPREAD),
     ]
     return Table('summary', title, pd.concat([shown, guess], ignore_index=True), columns)
+
+
+def _short_titles(study: FinishedStudy) -> Mapping[str, str]:
+    """Returns condition -> its title, without its law where every condition has its own name."""
+    cut = {name: title.rsplit(' [', 1)[0] for name, title in study.titles.items()}
+    named = all(
+        study.titles[name] == f'{cut[name]} [{c.train.label}]'
+        for name, c in study.conditions.items()
+    )
+    return cut if named else study.titles
 
 
 def _repeats(networks: pd.DataFrame) -> str:
@@ -156,8 +169,9 @@ def _compared(
     if not len(own):
         return networks, []
     joined = networks.join(own[['second', 'effect', 'low', 'high', 'answer']], on='condition')
-    seconds = [study.titles[name] for name in own['second'].unique()]
-    to = formats.Kind('label', lambda name: study.titles.get(name, formats.NOTHING))
+    titles = _short_titles(study)
+    seconds = [titles[name] for name in own['second'].unique()]
+    to = formats.Kind('label', lambda name: titles.get(name, formats.NOTHING))
     several = len(seconds) > 1
     heading = 'ratio' if several else f'ratio to {formats.shorten(seconds[0], 24)}'
     columns = [

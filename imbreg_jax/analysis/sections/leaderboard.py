@@ -467,10 +467,7 @@ def _headline(
 
 def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, str]) -> str:
     totals = rows['remedy'].value_counts()
-    parts = [
-        f'{canvas.shorten(names[remedy], _LABEL)} ({count} of {totals[remedy]})'
-        for remedy, count in counted.items()
-    ]
+    parts = [f'{names[remedy]} ({count} of {totals[remedy]})' for remedy, count in counted.items()]
     more = len(parts) - _MOST_SAID
     return ', '.join([*parts[:_MOST_SAID], *([f'and {more} more'] if more > 0 else [])])
 

@@ -24,7 +24,8 @@ from imbreg_jax.analysis.sections.comparisons import NEEDED
 
 # More would be too narrow to read beside one another, or too long.
 _MOST_PANELS, _MOST_ROWS = 3, 40
-_LABEL = 30
+# Characters of a line beside a row, and of all its lines.
+_LINE, _LABEL = 30, 56
 _LEGEND = 'shaded: the margin within which errors count as the same'
 
 
@@ -35,13 +36,14 @@ class Question(NamedTuple):
       name: of its table and figure, and of `contrasts.QUESTIONS`.
       title: what it shows.
       ratio: what its ratios are of, behind 'ratio of'.
-      tell: (study, its table) to sentences: the first for the headline.
+      tell: (study, its table, the same of calibrated networks) to sentences: the first for the
+        headline. The last has no rows where nothing is known of such networks.
     """
 
     name: str
     title: str
     ratio: str
-    tell: Callable[[FinishedStudy, pd.DataFrame], list[str]]
+    tell: Callable[[FinishedStudy, pd.DataFrame, pd.DataFrame], list[str]]
 
 
 # --- sentences ----------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ class Question(NamedTuple):
 def _counts(frame: pd.DataFrame) -> str:
     counts = frame['verdict'].value_counts()
     kinds = (BETTER, WORSE, SAME, UNDECIDED)
-    return ', '.join(f'{counts.get(kind, 0):,} {kind}' for kind in kinds)
+    return ', '.join(f'{counts[kind]:,} {kind}' for kind in kinds if kind in counts)
 
 
 def _said(study: FinishedStudy, row: pd.Series, on: str = '') -> str:
@@ -59,7 +61,7 @@ def _said(study: FinishedStudy, row: pd.Series, on: str = '') -> str:
     where = ', '.join(filter(None, (str(row['setting']), f'trained on {law}', on)))
     low, high = formats.number(row['low'], 3), formats.number(row['high'], 3)
     ratio = formats.number(row['ratio'], 3)
-    return f'{canvas.shorten(row["what"])} ({where}): {ratio} [{low}, {high}]'
+    return f'{row["what"]} ({where}): {ratio} [{low}, {high}]'
 
 
 def _extreme(frame: pd.DataFrame, verdict: str) -> pd.Series | None:
@@ -89,10 +91,17 @@ def _judged(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> pd
     return own[own['against'] == contrasts.MEAN] if question.name == 'averaged' else own
 
 
+# A remedy may change no more than a common factor on predictions, such as dropout takes from them.
+_ONCE = 'with every network calibrated'
+_CALIBRATED = (
+    'Calibrated: each network’s predictions times the one factor that fits its validation images '
+    'best; what is left then is more than a common factor.'
+)
 _SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
 
 
-def _missing(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+def _missing(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+    del calibrated  # What this is asked of has no such values.
     own = _of(study, frame, contrasts.ZERO_SHOT)
     if not len(own):
         return []
@@ -103,29 +112,34 @@ def _missing(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
     return [first, *_most(study, own, _SIDES)]
 
 
-def _parameters(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+def _parameters(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     found = []
     for against, part in own.groupby('against', sort=False):
         first = f'Held against {against}, another value makes the MSE {_counts(part)}'
-        found.append(f'{first} (of {len(part):,}).')
+        first += f' (of {len(part):,})'
+        left = _of(study, calibrated)
+        left = left[left['against'] == against]
+        found.append(f'{first}; {_ONCE}, {_counts(left)}.' if len(left) else f'{first}.')
         found += _most(study, part, _SIDES)
     return found
 
 
-def _laws(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+def _laws(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     if not len(own):
         return []
     first = (
         f'Imbalance is shown to be irrelevant to the MSE (same within the margin as under '
-        f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases.'
+        f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases'
     )
+    left = _of(study, calibrated)
+    first += f'; {_ONCE}, in {(left["verdict"] == SAME).sum():,}.' if len(left) else '.'
     groups = own.groupby(['setting', 'what'], sort=False)['verdict']
     always = [f'{what} ({task})' for (task, what), kinds in groups if (kinds == SAME).all()]
-    named = ', '.join(map(canvas.shorten, always[:3]))
+    named = ', '.join(always[:3])
     more = f' and {len(always) - 3} more' if len(always) > 3 else ''
-    every = f'It is under every law with {named or "none"}{more}.'
+    every = f'It is under every law with {named}{more}.' if always else 'With none is it under all.'
     percent = _of(study, frame, 'mape')
     if len(percent):
         irrelevant = (percent['verdict'] == SAME).sum()
@@ -133,16 +147,17 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
     return [first, every, *_most(study, own, [(WORSE, 'Most costly')])]
 
 
-def _settings(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+def _settings(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     found = []
     for against, part in own.groupby('against', sort=False):
-        more, less = ((part['verdict'] == verdict).sum() for verdict in (BETTER, WORSE))
-        found.append(
-            f'From {against}: of {len(part):,} ratios of MSE to no remedy {more:,} are better '
-            f'under the first, {less:,} worse, {(part["verdict"] == SAME).sum():,} same within the '
-            'margin.'
+        first = (
+            f'From {against}: of {len(part):,} ratios of MSE to no remedy, under the first '
+            f'{_counts(part)}'
         )
+        left = _of(study, calibrated)
+        left = left[left['against'] == against]
+        found.append(f'{first}; {_ONCE}, {_counts(left)}.' if len(left) else f'{first}.')
         row = _extreme(part, BETTER)
         if row is not None:
             a, b = (formats.number(row[side], 3) for side in ('first_mean', 'second_mean'))
@@ -153,7 +168,8 @@ def _settings(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
     return found
 
 
-def _averaged(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
+def _averaged(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+    del calibrated  # What this is asked of has no such values.
     own = _of(study, frame)
     to_none, to_other = (
         own[own['against'] == against] for against in (contrasts.MEAN, contrasts.MEAN_TO_ALONE)
@@ -217,6 +233,9 @@ def drawn(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> pd.D
         return own.assign(panel=own['setting'], row=own['what'], series=named)
     if question.name != 'averaged':
         own = _of(study, frame)
+        if question.name == 'parameters':  # What changes the same stands together.
+            places = {against: i for i, against in enumerate(own['against'].unique())}
+            own = own.sort_values('against', key=lambda of: of.map(places), kind='stable')
         return own.assign(panel=own['setting'], row=own['what'], series=named)
     own = _on_reference(study, frame)
     own = own[own['against'].isin([contrasts.ALONE, contrasts.MEAN])]
@@ -251,8 +270,9 @@ def draw(study: FinishedStudy, rows: pd.DataFrame, label: str) -> Drawing:
     of_law = {c.train.spec: c.train.name for c in study.conditions.values()}
     styles = dict(zip(laws, look.styles_of([of_law[law] for law in laws]), strict=True))
     law_of = {one: law for law in laws for one in of_laws[law]}
+    short = canvas.short_labels({name: name for name in names}, _LABEL)
     return look.ratios_by_row(
-        rows, panels, canvas.short_labels({name: name for name in names}, _LABEL),
+        rows, panels, {name: canvas.wrap(label, _LINE) for name, label in short.items()},
         {one: styles[law_of[one]] for one in series}, comparison.margin(study),
         f'ratio of {label}', [one for one in series if one.endswith(', alone')],
     )  # fmt: skip
@@ -336,12 +356,13 @@ def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
     return Table('questions_kept', 'What averaging keeps', contrasts.kept(frame), columns, notes)
 
 
-def _asked(study: FinishedStudy, question: Question) -> list[contrasts.Row]:
+def _asked(study: FinishedStudy, question: Question, predictor: str = 'cnn') -> list[contrasts.Row]:
     """Returns the pairs of a question, which whether it applies hangs on as well."""
-    key = 'pairs', question.name
+    key = 'pairs', question.name, predictor
     if key not in study.memo:
         found, _ = leaderboard.places(study)
-        study.memo[key] = contrasts.QUESTIONS[question.name](study, found) if found else []
+        ask = contrasts.QUESTIONS[question.name]
+        study.memo[key] = ask(study, found, predictor) if found else []
     return study.memo[key]
 
 
@@ -352,7 +373,10 @@ def _applies(question: Question, study: FinishedStudy) -> bool:
 
 def _build(question: Question, study: FinishedStudy) -> Content:
     frame = contrasts.table(study, _asked(study, question), question.name == 'laws')
-    first, *others = question.tell(study, frame) or ['Not asked on the test law of the reference.']
+    asked = _asked(study, question, 'cnn_calibrated')
+    calibrated = contrasts.table(study, asked, question.name == 'laws')
+    told = question.tell(study, frame, calibrated)
+    first, *others = told or ['Not asked on the test law of the reference.']
     tables = [_table(study, question, frame)]
     if question.name == 'averaged':
         kept = _kept_table(study, frame)
@@ -360,7 +384,8 @@ def _build(question: Question, study: FinishedStudy) -> Content:
     keys = ['setting', 'law', 'against', 'test_distribution', 'metric']
     families = len(frame.dropna(subset='p').drop_duplicates(keys))
     errors = comparison.expected_errors(0, families, comparison.level(study))
-    notes = list(filter(None, [' '.join(others), errors]))
+    explained = _CALIBRATED if len(calibrated) else ''
+    notes = list(filter(None, [' '.join(others), explained, errors]))
     badges = counted(_judged(study, question, frame)['verdict'], (BETTER, WORSE, SAME, UNDECIDED))
     return Content(first, tables, _figures(study, question, frame), notes, badges)
 
