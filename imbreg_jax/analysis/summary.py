@@ -142,11 +142,9 @@ def _table(study: FinishedStudy, contents: Mapping[str, Content]) -> Table | Non
 
 def _short_titles(study: FinishedStudy) -> Mapping[str, str]:
     """Returns condition -> its title, without its law where every condition has its own name."""
-    cut = {name: title.rsplit(' [', 1)[0] for name, title in study.titles.items()}
-    named = all(
-        study.titles[name] == f'{cut[name]} [{c.train.label}]'
-        for name, c in study.conditions.items()
-    )
+    laws = {name: f' [{c.train.label}]' for name, c in study.conditions.items()}
+    named = all(title.endswith(laws[name]) for name, title in study.titles.items())
+    cut = {name: title.removesuffix(laws[name]) for name, title in study.titles.items()}
     return cut if named else study.titles
 
 

@@ -97,7 +97,8 @@ def summary(
         left = len(shown.answers) - i
         # One line is kept free to say what is left out.
         if len(lines) + len(wrapped) + (left > 1) >= most:
-            lines.append(f'{left:,} more such sentences are in the report.')
+            one = left == 1
+            lines.append(f'{left:,} more such sentence{" is" if one else "s are"} in the report.')
             break
         lines += wrapped
     return '\n'.join([*lines, printable(last)])

@@ -509,8 +509,9 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
     )
 
     def counted(rows: pd.DataFrame) -> str:
-        counts = rows['law'].value_counts().reindex(law.unique(), fill_value=0)
-        return enumerated([f'{count} under {label}' for label, count in counts.items()])
+        counts = rows['law'].value_counts().reindex(law.unique()).dropna()
+        told = [f'{count:.0f} under {label}' for label, count in counts.items()]
+        return enumerated(told) if told else 'none'
 
     def told(row: pd.Series) -> str:
         ratio = f'{number(row["ratio"], 3)} times under {row["law"]}'
