@@ -67,10 +67,8 @@ def _lowered(study, **planned) -> set[str]:
     return seen
 
 
-@pytest.mark.slow
 class LoweringTest(parameterized.TestCase):
-    @parameterized.parameters(sorted(remedies.REMEDIES))
-    def test_every_remedy(self, name):
+    def _lower_remedy(self, name):
         remedy = remedies.parse(name)
         condition = {'remedy': name, 'train_distribution': 'exponential(1, 2)'}
         study = small_study.study({'a': condition}, data__train_size=600)
@@ -79,14 +77,28 @@ class LoweringTest(parameterized.TestCase):
             expected |= {'_fold'}
         self.assertContainsSubset(expected, _lowered(study, cached=False))
 
-    @parameterized.parameters(sorted(TASKS))
-    def test_every_task(self, name):
+    def _lower_task(self, name):
         study = small_study.study(task__name=name, data__image_size=28, evaluation__dense_high=10.0)
         for rendered in (False, True):
             self.assertContainsSubset(
                 _TRAINING | _EVALUATION | {'_resident'},
                 _lowered(study, cached=True, rendered=rendered),
             )
+
+    def test_the_remedy_of_most_code_and_a_drawn_task(self):
+        self._lower_remedy('vir')
+        self._lower_task('disc_radius')
+
+    # parameterized wants its decorator outermost.
+    @parameterized.parameters(sorted(remedies.REMEDIES))
+    @pytest.mark.slow
+    def test_every_remedy(self, name):
+        self._lower_remedy(name)
+
+    @parameterized.parameters(sorted(TASKS))
+    @pytest.mark.slow
+    def test_every_task(self, name):
+        self._lower_task(name)
 
 
 if __name__ == '__main__':
