@@ -23,7 +23,7 @@ from imbreg_jax.training.programs import Programs
 
 _PLATFORMS = ('cuda', 'tpu')
 _TRAINING = {'_measure', '_initialize', '_shuffle', '_chunk'}
-_EVALUATION = {'_validate_run', '_finish_run'}
+_EVALUATION = {'_validate_run', '_finish_run', '_pixels_run'}
 
 
 def _lowered(study, **planned) -> set[str]:
@@ -64,6 +64,7 @@ def _lowered(study, **planned) -> set[str]:
         evaluation.validate((), (state.params, engine.run_data), engine.resident, engine.shared)
         trained = (state.params, engine.run_data, engine.targets['train'])
         evaluation.finish((), trained, engine.resident, engine.shared)
+        evaluation.pixels((), engine.run_data, {}, engine.shared)
     return seen
 
 

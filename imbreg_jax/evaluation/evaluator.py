@@ -5,6 +5,7 @@ the output's parts over training images, without dropout and with channel
 dropout alone, from which the shrinkage that dropout causes can be predicted.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from jax import lax
 
 from imbreg_jax.compute import out_of_memory
 from imbreg_jax.compute.memory import EVALUATED_AT_ONCE, evaluated_at_once
+from imbreg_jax.compute.run_axis import RunAxis
 from imbreg_jax.data import images
 from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import Place
@@ -51,6 +53,7 @@ class Programs:
       training: the programs that train.
       at_once: with `vmap`, at most so many runs are evaluated at a time.
       validate, finish: functions of one run over all runs of a unit.
+      pixels: the same over runs of which each has another repeat.
     """
 
     def __init__(self, training: training_lib.Programs):
@@ -65,6 +68,7 @@ class Programs:
         self.at_once = at_once
         self.validate = self.training.compile(self._validate_run, at_once)
         self.finish = self.training.compile(self._finish_run, at_once)
+        self.pixels = self.training.compile(self._pixels_run, at_once)
 
     def _predict(self, params, pictures):
         """Predictions [b] of images [b, H, W, channels]."""
@@ -98,8 +102,7 @@ class Programs:
 
         def all_tests(index):
             pictures, targets = self.learner.source.examples(at, 'test', index)
-            predictions = self._predict_each(params, pictures)
-            return predictions, targets.T, pixel_moments(pictures).swapaxes(0, 1)
+            return self._predict_each(params, pictures), targets.T
 
         def dense(index):
             pictures, targets = self.learner.source.examples(at, 'dense', index)
@@ -110,7 +113,7 @@ class Programs:
             return self._predict_each(params, pictures), targets.T
 
         laws = len(self.study.test_distributions)
-        test_prediction, test_target, test_pixels = self._walk('test', all_tests, laws)
+        test_prediction, test_target = self._walk('test', all_tests, laws)
         dense_prediction, dense_target = self._walk('dense', dense)
         parts, train_pixels = self._parts(params, data, train_targets, at)
         selected = {}
@@ -122,11 +125,20 @@ class Programs:
             'test_target': test_target.T,
             'dense_prediction': dense_prediction,
             'dense_target': dense_target,
-            'test_pixels': test_pixels.swapaxes(0, 1),
             'train_pixels': train_pixels,
             'parts': parts,
             'bias': params['dense2'].get('bias', jnp.zeros(1))[0],
         }
+
+    def _pixels_run(self, _: Any, data: RunData, device: Any, shared: Any) -> jax.Array:
+        """[T, n, k] moments of the pixels of test images, which hang on a run's repeat alone."""
+        at = place(data, device, shared)
+
+        def visit(index):
+            pictures = self.learner.source.images(at, 'test', index)
+            return pixel_moments(pictures).swapaxes(0, 1)
+
+        return self._walk('test', visit, len(self.study.test_distributions)).swapaxes(0, 1)
 
     def _parts(
         self, params: Any, data: RunData, targets: jax.Array, at: Place
@@ -206,16 +218,21 @@ class Evaluator:
           `relevance_points` [runs, 3] float64, see `references` and `study.relevance`.
         """
         engine = self.engine
-        out = self._finished((state.params, engine.run_data, engine.targets['train']))
-        parts = out.pop('parts')
-        train, test = out.pop('train_pixels'), out.pop('test_pixels')
+        trained = (state.params, engine.run_data, engine.targets['train'])
+        out = engine.axis.fetch(
+            self._within_memory(
+                lambda: self.programs.finish((), trained, engine.resident, engine.shared)
+            )
+        )
+        parts, train = out.pop('parts'), out.pop('train_pixels')
+        test = self._test_pixels()
         targets = np.asarray(engine.axis.fetch(engine.targets['train']), np.float64)
         references = {
             'best_constant': targets.mean(-1),
             'linear_moments': np.stack(
                 [
-                    linear(x, y[: len(x)], other)
-                    for x, y, other in zip(train, targets, test, strict=True)
+                    linear(x, y[: len(x)], test[run.repeat])
+                    for x, y, run in zip(train, targets, engine.unit.runs, strict=True)
                 ]
             ),
             'relevance_points': relevance.whiskers(targets),
@@ -233,17 +250,27 @@ class Evaluator:
             }
         )
 
-    def _finished(self, run: Any) -> dict[str, np.ndarray]:
-        """What the program gives, of fewer runs at a time where memory runs out."""
+    def _test_pixels(self) -> dict[int, np.ndarray]:
+        """Repeat -> [T, n, k] moments of the pixels of its test images."""
         engine = self.engine
+        runs = engine.unit.runs
+        first = {run.repeat: i for i, run in reversed(list(enumerate(runs)))}
+        places = list(first.values())
+        axis = RunAxis(engine.programs.layout, [runs[i] for i in places])
+        data = engine.run_data._replace(rows={'test': engine.run_data.rows['test']})
+        own = axis.spread(jax.tree.map(lambda a: engine.axis.fetch(a)[places], data))
+        shared = engine.shared | axis.shared
+        found = self._within_memory(lambda: self.programs.pixels((), own, {}, shared))
+        return dict(zip(first, axis.fetch(found), strict=True))
+
+    def _within_memory(self, compute: Callable[[], Any]) -> Any:
+        """What a program gives, of fewer runs at a time where memory runs out."""
         while True:
             try:
-                return engine.axis.fetch(
-                    self.programs.finish((), run, engine.resident, engine.shared)
-                )
+                return jax.block_until_ready(compute())
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
                 fewer = self.programs.at_once // 2
-                together = engine.plan.mapping == 'vmap'
+                together = self.engine.plan.mapping == 'vmap'
                 if not out_of_memory.is_out_of_memory(error) or not together or not fewer:
                     raise
             # Trained networks are not given up for want of room to evaluate all at once.
