@@ -122,6 +122,7 @@ class ReportTest(absltest.TestCase):
             for report in (merged, self.report)
         ]
         self.assertEqual(*headlines)
+        self.assertRegex(merged.path.read_text('utf-8'), '<h1>[^<]{40,100} and 2 more</h1>')
         for path in sorted((self.report.path.parent / 'tables').glob('*.csv')):
             with self.subTest(path.name):
                 if path.stem == 'provenance':

@@ -12,12 +12,14 @@ import jinja2
 
 from imbreg_jax.analysis.canvas import Finished
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.formats import printable
+from imbreg_jax.analysis.formats import printable, shorten
 from imbreg_jax.analysis.render import inline
 from imbreg_jax.analysis.section import Badge, Content, Section, Table, listed
 
 # Of more conditions a page's first line gives the number alone.
 _MOST_NAMED = 6
+# Characters of a study's name in the heading.
+_LONGEST_NAME = 48
 
 
 def _printed(value: Any) -> Any:
@@ -54,6 +56,12 @@ def table(shown: Table) -> str:
     return (
         _environment().get_template('table.html.jinja').render(t=shown, rows=rows, sources=sources)
     )
+
+
+def _short_name(study: FinishedStudy, name: str) -> str:
+    """A study's name as part of a heading; of one in several workdirs the first one's."""
+    others = len(study.headers) - 1
+    return shorten(name, _LONGEST_NAME) + (f' and {others} more' if others else '')
 
 
 def _subtitle(study: FinishedStudy) -> str:
@@ -101,6 +109,7 @@ def page(
         .get_template('page.html.jinja')
         .render(
             title=f'Imbalanced targets and regression CNNs: {name}',
+            heading=f'Imbalanced targets and regression CNNs: {_short_name(study, name)}',
             subtitle=_subtitle(study),
             parts=parts,
             table=table,
