@@ -56,7 +56,7 @@ class DevicesTest(absltest.TestCase):
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         study = resolve(kept_study.config(repeats=5))
-        off = small_study.rounding(study, study.conditions[0].steps)
+        steps = study.conditions[0].steps
         first = folder / names[0]
         for name in names[1:]:
             same = []
@@ -69,7 +69,7 @@ class DevicesTest(absltest.TestCase):
             ):
                 self.assertEqual(found.files, wanted.files)
                 for key in found.files:
-                    np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=off)
+                    small_study.assert_trained_alike(found[key], wanted[key], study, steps)
         # Under one plan, byte for byte.
         for file in kept_study.RESULTS:
             for again in ('map-3', 'vmap-8'):

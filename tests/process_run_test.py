@@ -30,6 +30,13 @@ _COMMAND = (sys.executable, '-m', 'imbreg_jax.main', f'--config={_CONFIG}', '--c
 # Long enough for a signal between two checkpoints, the first of which comes soon.
 _LONG = ('--config.training.epochs=40', '--config.compute.checkpoint_seconds=1')
 _SECONDS = 240
+# Becomes the command that follows, on the core whose number comes first. Not between fork and exec:
+# JAX, which other tests of the process may use, warns of anything there.
+_ON_CORE = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def _start(workdir, *arguments, environment=None) -> subprocess.Popen:
@@ -38,11 +45,18 @@ def _start(workdir, *arguments, environment=None) -> subprocess.Popen:
     log = pathlib.Path(f'{workdir}.{(environment or {}).get(processes.INDEX, "alone")}.log')
     with open(log, 'w') as file:
         return subprocess.Popen(
-            [*_COMMAND, f'--workdir={workdir}', *arguments],
+            [
+                sys.executable,
+                '-c',
+                _ON_CORE,
+                str(core),
+                *_COMMAND,
+                f'--workdir={workdir}',
+                *arguments,
+            ],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=os.environ | (environment or {}),
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
 
 

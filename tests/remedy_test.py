@@ -79,9 +79,8 @@ class RemedyTest(absltest.TestCase):
             learned, params, losses = plain_training.train(
                 study, study.conditions[place], 1, 2, **parts
             )
-        delta = small_study.rounding(study, 8)
         for layer, wanted in small_study.flat(params).items():
-            np.testing.assert_allclose(trained.params[layer][run], wanted, rtol=0, atol=delta)
+            small_study.assert_trained_alike(trained.params[layer][run], wanted, study, 8)
         np.testing.assert_allclose(trained.losses[..., run].sum(1), losses.sum(-1), rtol=1e-4)
         return trained, run, learned
 

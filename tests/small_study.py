@@ -173,6 +173,22 @@ def noise(study: study_lib.Study, repeat: int, purpose: Purpose, count: int) -> 
 _noise = jax.jit(images.noise, static_argnums=2)
 
 
+def assert_trained_alike(found: Any, wanted: Any, study: study_lib.Study, steps: int) -> None:
+    """Trained weights [...] are alike but for the order of float32 sums: nearly all to `rounding`.
+
+    Where a map is active nowhere that a weight looks, its gradient is 0; sums that take products of
+    sums of neighbours leave 1e-9 there, of which Adam, whose epsilon is 1e-8, makes a step of its
+    own size. It is few weights of a step: as many as one in twenty may be off by as many steps, in
+    opposite directions. Another repeat, mask or image moves most of them.
+    """
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    np.testing.assert_equal(found.shape, wanted.shape)
+    far = np.abs(found - wanted)
+    few = far > rounding(study, steps)
+    np.testing.assert_array_less(few.sum(), found.size // 20 + 1)
+    np.testing.assert_array_less(far, 2 * steps * study.conditions[0].training.learning_rate)
+
+
 def rounding(study: study_lib.Study, steps: int) -> float:
     """How far trained weights may differ when only the order of float32 sums does.
 
