@@ -329,13 +329,16 @@ class FinishedStudy:
         first = next(iter(settings.values()), {})
         for key, members in groups.items():
             changed = [
-                f'{field} = {self.remedy_labels[value] if field == "remedy" else show(value)}'
+                f'{field} = {self._shown(field, value)}'
                 for field, value in settings[key].items()
                 if first.get(field) != value
             ]
             name = ', '.join(changed) or ('' if not found else ', '.join(members.values()))
             found.append(Variant(name, members))
         return found
+
+    def _shown(self, field: str, value: Any) -> str:
+        return self.remedy_labels[str(value or '')] if field == 'remedy' else show(value)
 
     def departures(self) -> list[str]:
         """Says each setting in which the study's first variant leaves the paper."""
