@@ -22,6 +22,7 @@ from imbreg_jax.compute import processes
 from imbreg_jax.results import merging, sending
 from imbreg_jax.results.layout import RESULT_FILES, WorkdirError
 from imbreg_jax.runner.process_run import ProcessRun
+from imbreg_jax.runner.stop import Stopped
 from imbreg_jax.study import resolve
 from imbreg_jax.study.shards import Shard
 
@@ -139,6 +140,21 @@ class SeveralTest(parameterized.TestCase):
         self.assertEqual(self._statuses(self._together([workdir] * 2, *_LONG)), [0, 0])
         self._assert_as_whole(workdir, *_LONG)
 
+    @pytest.mark.slow
+    def test_one_that_waits_for_another_stops_with_it(self):
+        workdir = self.folder / 'shared'
+        started = self._together([workdir] * 2, *_LONG)
+        # The second has fewer runs.
+        deadline = time.monotonic() + _SECONDS
+        while not merging.finished(workdir, 2):
+            self.assertLess(time.monotonic(), deadline, self._said(workdir, 1))
+            time.sleep(0.1)
+        self.assertEqual(merging.finished(workdir, 2), [2])
+        for process in started:
+            process.send_signal(signal.SIGTERM)
+        self.assertEqual(self._statuses(started), [128 + signal.SIGTERM] * 2)
+        self.assertEqual(self._statuses(self._together([workdir] * 2, *_LONG)), [0, 0])
+
     @parameterized.parameters(
         ((), {}, 'JAX cannot join other processes'),
         (('--shard=1/2',), {}, 'leave out --shard'),
@@ -174,6 +190,16 @@ class AgreementTest(absltest.TestCase):
         self.assertEqual(self._agree([b'[]', b'[4]'], begun=[4]), 4)
         with self.assertRaisesRegex(WorkdirError, 'begun in shards of 4 and of 5; remove'):
             self._agree([b'[5]', b'[]'])
+
+
+class StoppedTest(absltest.TestCase):
+    def test_all_stop_where_one_of_them_was_asked_to(self):
+        workdir = pathlib.Path(self.create_tempdir().full_path)
+        joined = mock.Mock(spec=processes.Processes, index=0, count=2)
+        joined.gather.side_effect = lambda name, own: [own, b'null']
+        run = ProcessRun(resolve(kept_study.config()), joined, workdir)
+        with self.assertRaises(Stopped):
+            run._send(2)
 
 
 class SendingTest(absltest.TestCase):

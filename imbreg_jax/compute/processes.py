@@ -15,8 +15,8 @@ from imbreg_jax.compute.environment import BackendError
 
 # As JAX names them where it looks for what else it is not told.
 ADDRESS, COUNT, INDEX = 'JAX_COORDINATOR_ADDRESS', 'JAX_NUM_PROCESSES', 'JAX_PROCESS_ID'
-# The slowest of them may take days longer than the fastest.
-_PATIENCE_MILLISECONDS = 30 * 24 * 3600 * 1000
+# Seconds: the slowest of them may take days longer than the fastest.
+_PATIENCE = 30 * 24 * 3600.0
 # What is sent at once: every device holds as much of every process.
 _PIECE = 4 * 2**20
 
@@ -33,25 +33,42 @@ class Processes:
     index: int
     count: int
 
-    def wait(self, name: str) -> None:
+    def wait(self, name: str, seconds: float = _PATIENCE) -> None:
         """Waits until every process waits for the same; where one ended, JAX ends all.
 
         Args:
             name: what for; no two waits of a process have the same.
+            seconds: how long at most.
+
+        Raises:
+            TimeoutError: not all came; none can wait for this any more.
         """
         # The public one is made of a collective, which gives up after half a minute on CPUs.
         from orbax.checkpoint import multihost
 
-        multihost.get_barrier_sync_fn()(
-            key=f'imbreg_jax: {name}', timeout_ms=_PATIENCE_MILLISECONDS
-        )
+        try:
+            multihost.get_barrier_sync_fn()(
+                key=f'imbreg_jax: {name}', timeout_ms=int(1000 * seconds)
+            )
+        except jax.errors.JaxRuntimeError as error:
+            if 'DEADLINE_EXCEEDED' not in str(error):
+                raise
+            raise TimeoutError(name) from error
 
-    def gather(self, name: str, own: bytes) -> list[bytes]:
+    def gather(self, name: str, own: bytes, seconds: float = _PATIENCE) -> list[bytes]:
         """What every process has, in order; all have to ask for it, under the same name.
 
         The backend must have started.
+
+        Args:
+            name: see `wait`.
+            own: what this one has.
+            seconds: see `wait`.
+
+        Raises:
+            TimeoutError: see `wait`.
         """
-        self.wait(name)
+        self.wait(name, seconds)
         sizes = _all_gathered(np.array([len(own)], np.int32))[:, 0]
         pieces = []
         for start in range(0, int(sizes.max(initial=0)), _PIECE):

@@ -1,5 +1,6 @@
 """One process of several on its way, each of which trains shards; the first merges them all."""
 
+import contextlib
 import json
 import logging
 import os
@@ -16,11 +17,14 @@ from imbreg_jax.results import merging, sending
 from imbreg_jax.results.workdir import Workdir, WorkdirError
 from imbreg_jax.runner import planning
 from imbreg_jax.runner.shard_run import ShardRun
-from imbreg_jax.runner.stop import StopRequest
+from imbreg_jax.runner.stop import Stopped, StopRequest
 from imbreg_jax.study import Study
 from imbreg_jax.study.shards import Shard
 
 logger = logging.getLogger('imbreg_jax')
+
+# Seconds that one which was asked to stop waits for the others, before it leaves.
+_LAST_WORD = 20.0
 
 
 class ProcessRun:
@@ -77,10 +81,14 @@ class ProcessRun:
             'process %d of %d trains shard%s %s of %d',
             index + 1, count, 's' * (len(own) != 1), ', '.join(str(s.number) for s in own), of,
         )  # fmt: skip
-        for shard in own:
-            self._stop.obey()
-            self._run = ShardRun(self.study, shard, self._workdir, self._stop, self._make_report)
-            self._run.train()
+        try:
+            self._train(own)
+        except Stopped:
+            # Were it to leave without a word, JAX would end those that wait for it; those that
+            # train on, which nobody asked to stop, come too late.
+            with contextlib.suppress(TimeoutError):
+                self._told('finished', None, _LAST_WORD)
+            raise
         self._send(of)
         try:
             if index == 0:
@@ -89,6 +97,12 @@ class ProcessRun:
             # Were one to leave before, JAX would end the first in the middle of its work.
             self._processes.wait('the study is merged')
         return self.results
+
+    def _train(self, own: Sequence[Shard]) -> None:
+        for shard in own:
+            self._stop.obey()
+            self._run = ShardRun(self.study, shard, self._workdir, self._stop, self._make_report)
+            self._run.train()
 
     def _merge(self) -> None:
         assert self._run is not None  # as there is a first shard
@@ -134,9 +148,15 @@ class ProcessRun:
         return begun.pop() if begun else self._processes.count
 
     def _send(self, of: int) -> None:
-        """Sends the first process the shards that it does not hold."""
+        """Sends the first process the shards that it does not hold.
+
+        Raises:
+          Stopped: a process was asked to stop before it had finished.
+        """
         merged = self._run is not None and self._run.results is not None
         told = self._told('finished', [merged, merging.finished(self._workdir, of)])
+        if None in told:
+            raise Stopped
         finished = [numbers for _, numbers in told]
         if told[0][0]:
             return
@@ -151,6 +171,7 @@ class ProcessRun:
             for content, wanted in zip(contents, sent, strict=True):
                 sending.unpack(self._workdir, content, wanted)
 
-    def _told(self, name: str, own: Any) -> Sequence[Any]:
-        """What each process says of something."""
-        return [json.loads(text) for text in self._processes.gather(name, json.dumps(own).encode())]
+    def _told(self, name: str, own: Any, *seconds: float) -> Sequence[Any]:
+        """What each process says of something; see `Processes.gather`."""
+        said = self._processes.gather(name, json.dumps(own).encode(), *seconds)
+        return [json.loads(text) for text in said]
