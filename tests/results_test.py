@@ -329,11 +329,8 @@ class RemediesTest(absltest.TestCase):
 class AnswersTest(absltest.TestCase):
     """What is asked of remedies themselves: a study of `configs/remedy_answers.py` each."""
 
-    # Which section answers it, and whether the table of what helps stands beside.
-    _ASKED: ClassVar[dict[str, tuple[str, bool]]] = {
-        'labels': ('parameters', True),
-        'dropout': ('settings', True),
-    }
+    # Which section answers it.
+    _ASKED: ClassVar[dict[str, str]] = {'labels': 'parameters', 'dropout': 'settings'}
 
     def test_the_text_repeats_what_the_reports_answer(self):
         folders = sorted((_ROOT / 'results').glob('remedy_answers-*'))
@@ -341,16 +338,24 @@ class AnswersTest(absltest.TestCase):
             {f.name.removeprefix('remedy_answers-') for f in folders}, self._ASKED.keys()
         )
         for folder in folders:
-            name, helped = self._ASKED[folder.name.removeprefix('remedy_answers-')]
+            name = self._ASKED[folder.name.removeprefix('remedy_answers-')]
             with self.subTest(folder.name):
-                study = _study(folder)
                 [section] = [s for s in questions.SECTIONS if s.name == f'remedies-{name}']
-                headline = section.build(study).headline
+                headline = section.build(_study(folder)).headline
                 self.assertTrue(headline in _TEXT, headline)
-                content = leaderboard.SECTION.build(study)
-                tables = {table.name: table for table in content.tables}
-                if helped:
-                    _assert_rows(self, tables['leaderboard_answers'])
+
+    def _assert_best_told(self, study, rows, best):
+        """The text has of each row that `best` helps most, its ratio and its interval."""
+        laws = {c.train.spec: c.train.label for c in study.conditions.values()}
+        self.assertIn(f'is that of {best}: ', _TEXT)
+        for row in rows.to_dict('records'):
+            self.assertEqual(row['answer'], f'{best} helps most')
+            told = (
+                rf'{number(row["ratio"])} times (that of no remedy )?under '
+                rf'{re.escape(laws[row["law"]])}, {interval(row["low"], row["high"])} for all '
+                rf'{row["compared"]} at once'
+            )
+            self.assertRegex(_TEXT, told)
 
     def test_all_that_published_targets_give_is_a_factor(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-labels')
@@ -360,7 +365,10 @@ class AnswersTest(absltest.TestCase):
         self.assertNotEmpty(rows)
         self.assertTrue(all('relabel=False' in remedy for remedy in rows['remedy']))
         self.assertEqual(set(rows['verdict']), {places.SAME})
-        note = leaderboard.SECTION.build(study).notes[0]
+        content = leaderboard.SECTION.build(study)
+        [table] = [table for table in content.tables if table.name == 'leaderboard_answers']
+        self._assert_best_told(study, table.frame, "smogn(neighbours='target', relabel=False)")
+        note = content.notes[0]
         self.assertIn('6 the same within the margin', note)
         self.assertTrue(note in _TEXT.replace('*', ''), note)
 
@@ -371,7 +379,8 @@ class AnswersTest(absltest.TestCase):
         plain = rows[rows['setting'].str.endswith('conv_dropout_rate = 0')]
         self.assertLen(plain, 2)
         self.assertEqual(plain['better'].sum(), 0)
-        self.assertEqual(rows['better'].sum(), 2)
+        self._assert_best_told(study, rows[rows['better'] > 0], 'balanced_mse')
+        self.assertLen(rows, 4)
 
 
 if __name__ == '__main__':
