@@ -477,6 +477,22 @@ class DoseResponseTest(parameterized.TestCase):
         self.assertEqual(rows, ['median\na constant', 'mean\na constant', 'std\na factor'])
         self.assertEqual([t.get_text() for t in drawing.legends[0].get_texts()], ['U(1, 5)'])
 
+    def test_a_cost_is_shown_where_a_larger_ratio_is_not(self):
+        study = self._study(_grid(_TASK, ('std', 'median'), _LAWS))
+        (dial,) = section.dials(study)
+        frame = dose_response.table(study, [dial], ['mse']).set_index('condition')
+        frame.loc[frame['ratio'].notna(), ['ratio', 'low', 'high', 'holm_p']] = 1, 0.9, 1.1, 1
+        columns = ['ratio', 'low', 'high', 'holm_p']
+        frame.loc['n5_5_1 std', columns] = 3, 0.5, 18, 0.4
+        frame.loc['u1_5 std', columns] = 1.5, 1.2, 1.9, 0.01
+        said = section._costs_sentence(study, frame.reset_index(), 'MSE')
+        self.assertIn(
+            'shown to cost most with std (1.50 times under U(1, 5), 1.200 to 1.900)', said
+        )
+        frame.loc['u1_5 std', 'holm_p'] = 0.4
+        said = section._costs_sentence(study, frame.reset_index(), 'MSE')
+        self.assertIn('No ratio is shown to be above 1; the largest is that with std (3.00', said)
+
     def test_what_imbalance_costs_stands_in_a_table_in_the_order_of_the_figure(self):
         study = self._study(
             _grid(_TASK, ('std', 'blob_count', 'mine'), _LAWS[:2]),

@@ -503,10 +503,9 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
     learnt = learnt if len(learnt) else known
     # Of each group what it costs under the law that costs it most.
     dearest = learnt.loc[learnt.groupby('group', sort=False)['ratio'].idxmax()]
-    shown = _differing(study, dearest[dearest['ratio'] > 1])
-    most, least = (
-        dearest.loc[place()] for place in (dearest['ratio'].idxmax, dearest['ratio'].idxmin)
-    )
+    least = dearest.loc[dearest['ratio'].idxmin()]
+    # The largest ratio may be shown to be none where a smaller one is shown.
+    shown = _differing(study, learnt[learnt['ratio'] > 1])
 
     def counted(rows: pd.DataFrame) -> str:
         counts = rows['law'].value_counts().reindex(law.unique()).dropna()
@@ -517,13 +516,15 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
         ratio = f'{number(row["ratio"], 3)} times under {row["law"]}'
         return f'{row["group"]} ({ratio}, {formats.interval(row["low"], row["high"])})'
 
-    extremes = f'No ratio is shown to be above 1; the largest is that with {told(most)}.'
     if len(shown):
         most = shown.loc[shown['ratio'].idxmax()]
         extremes = (
             f'Imbalance is shown to cost most with {told(most)}, and costs least with '
             f'{told(least)}.'
         )
+    else:
+        most = learnt.loc[learnt['ratio'].idxmax()]
+        extremes = f'No ratio is shown to be above 1; the largest is that with {told(most)}.'
     return (
         f'of {known["group"].nunique()} ratios of {metric} to that under {reference}, '
         f'{counted(known[known["low"] > 1 + margin])} have an interval above {1 + margin:g}, and '

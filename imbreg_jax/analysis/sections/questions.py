@@ -112,15 +112,20 @@ def _missing(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame
     return [first, *_most(study, own, _SIDES)]
 
 
+def _once_calibrated(study: FinishedStudy, calibrated: pd.DataFrame, against: str) -> str:
+    """Returns the end of a sentence on what is held against something: the same calibrated."""
+    left = _of(study, calibrated)
+    left = left[left['against'] == against]
+    return f'; {_ONCE}, {_counts(left)}.' if len(left) else '.'
+
+
 def _parameters(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     found = []
     for against, part in own.groupby('against', sort=False):
         first = f'Held against {against}, another value makes the MSE {_counts(part)}'
         first += f' (of {len(part):,})'
-        left = _of(study, calibrated)
-        left = left[left['against'] == against]
-        found.append(f'{first}; {_ONCE}, {_counts(left)}.' if len(left) else f'{first}.')
+        found.append(first + _once_calibrated(study, calibrated, against))
         found += _most(study, part, _SIDES)
     return found
 
@@ -155,9 +160,7 @@ def _settings(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFram
             f'From {against}: of {len(part):,} ratios of MSE to no remedy, under the first '
             f'{_counts(part)}'
         )
-        left = _of(study, calibrated)
-        left = left[left['against'] == against]
-        found.append(f'{first}; {_ONCE}, {_counts(left)}.' if len(left) else f'{first}.')
+        found.append(first + _once_calibrated(study, calibrated, against))
         row = _extreme(part, BETTER)
         if row is not None:
             a, b = (formats.number(row[side], 3) for side in ('first_mean', 'second_mean'))
