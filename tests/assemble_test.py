@@ -6,7 +6,7 @@ from absl.testing import absltest
 
 import small_study
 from imbreg_jax.evaluation import baseline, evaluator
-from imbreg_jax.evaluation.metrics import METRICS
+from imbreg_jax.evaluation.metrics import METRICS, shots
 from imbreg_jax.results import assemble
 
 
@@ -69,6 +69,14 @@ class ResultsTest(absltest.TestCase):
         ]
         self.assertEqual(list(dict.fromkeys(rows.predictor)), order)
         self.assertEqual(list(dict.fromkeys(rows.metric)), list(METRICS))
+        compared = [name for name, metric in METRICS.items() if metric.compared]
+        for predictor, metrics in (
+            ('cnn', list(METRICS)),
+            ('cnn_calibrated', [n for n in METRICS if n in compared or n in shots.NAMES]),
+            ('linear_moments', compared),
+        ):
+            told = rows[rows.predictor == predictor].metric
+            self.assertEqual(list(dict.fromkeys(told)), metrics)
         mse = rows[rows.metric == 'mse'].set_index(['predictor', 'condition', 'repeat']).value
         for i, name in enumerate('ab'):
             for repeat in study.repeats:

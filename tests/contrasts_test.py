@@ -16,9 +16,9 @@ _SIMULATED = {
 }
 
 
-def table(study, name):
+def table(study, name, predictor='cnn'):
     """What one question finds."""
-    rows = contrasts.QUESTIONS[name](study, leaderboard.places(study)[0])
+    rows = contrasts.QUESTIONS[name](study, leaderboard.places(study)[0], predictor)
     return contrasts.table(study, rows, name == 'laws')
 
 
@@ -147,11 +147,31 @@ class ContrastsTest(absltest.TestCase):
             away = np.abs(np.float64(both) - one.test_target['u1_10'])
             self.assertAlmostEqual(mean[repeat], away.mean(), delta=1e-6 * away.mean())
 
+    def test_calibrated_each_and_the_mean_has_its_own_factor(self):
+        study = self._averaged()
+        pair = ('opposed', 'none')
+        found = contrasts.errors(study, 'uniform(1, 5)', pair, 'u1_10', 'cnn_calibrated')
+        for name, own in zip(pair, found['mse'], strict=False):
+            kept = study.values('cnn_calibrated', name, 'u1_10', 'mse')
+            np.testing.assert_allclose(own, kept, rtol=1e-4)
+        for repeat, value in found['mse'][2].items():
+            one, other = (study.runs[name, repeat] for name in pair)
+            told = (one.validation_prediction + other.validation_prediction) / 2.0
+            factor = np.linalg.lstsq(told[:, None], one.validation_target, rcond=None)[0][0]
+            both = (one.test_prediction['u1_10'] + other.test_prediction['u1_10']) / 2.0
+            away = factor * both - one.test_target['u1_10']
+            self.assertAlmostEqual(value, np.mean(away**2), delta=1e-3 * value)
+
     def test_the_mean_of_opposed_errors_is_better_than_either(self):
         frame = table(self._averaged(), 'averaged')
         mse = frame[frame['metric'] == 'mse'].set_index(['what', 'against'])
+        # What calibration gives to each, their mean does not give again.
+        left = table(self._averaged(), 'averaged', 'cnn_calibrated')
+        left = left[left['metric'] == 'mse'].set_index(['what', 'against'])
         for against in (contrasts.MEAN, contrasts.MEAN_TO_ALONE):
             self.assertEqual(mse.loc[('inverse', against), 'verdict'], BETTER)
+            self.assertLess(mse.loc[('inverse', against), 'ratio'], 0.5)
+            self.assertGreater(left.loc[('inverse', against), 'ratio'], 0.5)
             self.assertEqual(mse.loc[('lds', against), 'verdict'], SAME)
             self.assertAlmostEqual(mse.loc[('lds', against), 'ratio'], 1, places=9)
 

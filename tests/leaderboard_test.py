@@ -48,7 +48,7 @@ def write(
       conditions: condition -> its fields.
       bias: fields of a condition -> its bias.
       strata: (fields of a condition, metric of a stratum) -> factor on its MAE, None for no such
-        target; without, there are no metrics of strata.
+        target, and 1 for calibrated networks; without, there are no metrics of strata.
       validation: fields of a condition -> its validation MSE at the last epoch.
       selection: (fields of a condition, test law, '' for the training law) -> MSE on validation
         images; without, results.csv has none.
@@ -67,9 +67,11 @@ def write(
     frame['value'] = frame['value'] * np.where(shown, np.exp(0.02 * (own - 0.5)), 1)
     parts = [frame]
     for metric in leaderboard.STRATA if strata else ():
-        rows = frame[(frame['metric'] == 'mae') & (frame['predictor'] == 'cnn')]
+        rows = frame[(frame['metric'] == 'mae') & frame['predictor'].str.startswith('cnn')]
         factors = {name: strata(fields, metric) for name, fields in conditions.items()}
         factor = rows['condition'].map(factors).astype(float)
+        # Of calibrated networks a stratum's error is that of all targets.
+        factor = factor.mask((rows['predictor'] == 'cnn_calibrated') & factor.notna(), 1)
         parts.append(rows.assign(metric=metric, value=rows['value'] * factor))
     for law in ('', *options['test_distributions']) if selection else ():
         rows = frame[(frame['metric'] == 'mse') & (frame['predictor'] == 'cnn')]

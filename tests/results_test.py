@@ -11,8 +11,8 @@ import pandas as pd
 from absl.testing import absltest
 
 import documents
+from imbreg_jax.analysis import contrasts, loading, reader
 from imbreg_jax.analysis import leaderboard as places
-from imbreg_jax.analysis import loading, reader
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import interval, number
 from imbreg_jax.analysis.paper import claims
@@ -330,7 +330,11 @@ class AnswersTest(absltest.TestCase):
     """What is asked of remedies themselves: a study of `configs/remedy_answers.py` each."""
 
     # Which section answers it.
-    _ASKED: ClassVar[dict[str, str]] = {'labels': 'parameters', 'dropout': 'settings'}
+    _ASKED: ClassVar[dict[str, str]] = {
+        'missing': 'missing',
+        'labels': 'parameters',
+        'dropout': 'settings',
+    }
 
     def test_the_text_repeats_what_the_reports_answer(self):
         folders = sorted((_ROOT / 'results').glob('remedy_answers-*'))
@@ -371,6 +375,17 @@ class AnswersTest(absltest.TestCase):
         note = content.notes[0]
         self.assertIn('6 the same within the margin', note)
         self.assertTrue(note in _TEXT.replace('*', ''), note)
+
+    def test_where_targets_are_missing_nothing_is_left_of_what_helps(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-missing')
+        [table] = [t for t in leaderboard.SECTION.build(study).tables if t.name.endswith('answers')]
+        self._assert_best_told(study, table.frame, 'balanced_mse')
+        found, _ = places.places(study)
+        asked = contrasts.missing(study, found, 'cnn_calibrated')
+        left = contrasts.table(study, asked)
+        left = left[left['test_distribution'] == 'u1_10']
+        self.assertLen(left, 14)
+        self.assertNotIn(places.BETTER, set(left['verdict']))
 
     def test_without_dropout_nothing_is_shown_to_help(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-dropout')

@@ -44,7 +44,7 @@ from imbreg_jax.analysis.leaderboard import (
     Entry,
     Place,
 )
-from imbreg_jax.evaluation.metrics import METRICS
+from imbreg_jax.evaluation.metrics import METRICS, fit
 from imbreg_jax.evaluation.metrics.metric import EVERY_EPOCH
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import kept_tables
@@ -265,12 +265,7 @@ def _joint(
 
 
 def averaged(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:
-    """Returns means of a plain and a remedied network, and that network, against either.
-
-    Of networks as they are alone, since it is their predictions that are averaged.
-    """
-    if predictor != 'cnn':
-        return []
+    """Returns means of a plain and a remedied network, and that network, against either."""
     names, rows, test = study.remedy_labels, [], dose_response.reference_test(study)
     for place in found:
         none = place.entries[0].condition
@@ -278,7 +273,7 @@ def averaged(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn
         for entry in place.entries[1:]:
             if entry is control:
                 continue
-            sides = errors(study, place.law, (entry.condition, none), test)
+            sides = errors(study, place.law, (entry.condition, none), test, predictor)
             for metric, (alone, plain, mean) in sides.items():
                 pairs = [
                     (ALONE, alone, plain),
@@ -286,7 +281,7 @@ def averaged(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn
                     (MEAN_TO_ALONE, mean, alone),
                 ]
                 if control:
-                    two = study.values('cnn', control.condition, test, metric)
+                    two = study.values(predictor, control.condition, test, metric)
                     pairs.append((MEAN_TO_TWO, mean, two))
                 for against, one, other in pairs:
                     rows.append({
@@ -305,7 +300,7 @@ def _is_two(remedy: str) -> bool:
 
 
 def errors(
-    study: FinishedStudy, law: str, conditions: tuple[str, str], test: str
+    study: FinishedStudy, law: str, conditions: tuple[str, str], test: str, predictor: str = 'cnn'
 ) -> dict[str, tuple[pd.Series, ...]]:
     """Returns errors of two conditions' networks and of the mean of their predictions.
 
@@ -314,6 +309,8 @@ def errors(
       law: spec of the law that both were trained on.
       conditions: two, of the same targets.
       test: name of a test distribution.
+      predictor: 'cnn', or 'cnn_calibrated' for predictions times the factor that fits their own
+        validation images best, the mean's as well.
 
     Returns:
       metric -> the errors by repeat of the first, of the second, and of the mean of their
@@ -323,10 +320,13 @@ def errors(
     if not shared:
         return {}
     runs = [[study.runs[name, repeat] for repeat in shared] for name in conditions]
-    first, second = (
-        np.stack([run.test_prediction[test] for run in own]).astype(np.float64) for own in runs
-    )
-    values = np.stack([first, second, (first + second) / 2])
+    values = _with_mean([[run.test_prediction[test] for run in own] for own in runs])
+    if predictor == 'cnn_calibrated':
+        truth = np.stack([run.validation_target for run in runs[0]])
+        there = np.isfinite(truth).all(axis=0)  # Where others have more of them, nan follows.
+        told = _with_mean([[run.validation_prediction for run in own] for own in runs])
+        factors = fit.calibration_factor(told[..., there], truth[:, there])
+        values *= factors[..., np.newaxis]
     targets = np.stack([run.test_target[test] for run in runs[0]]).astype(np.float64)
     known = _strata(study, law, test, np.stack([run.test_generating[test] for run in runs[0]]))
     compared = [name for name, m in METRICS.items() if m.compared and m.better == 'less']
@@ -336,6 +336,12 @@ def errors(
         if METRICS[name].better == 'less' and np.isfinite(made).all():
             found[name] = tuple(study.of_data_sets(pd.Series(row, index=shared)) for row in made)
     return found
+
+
+def _with_mean(predictions: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Returns [3, repeats, n] of predictions [2, repeats, n] and of their mean."""
+    first, second = np.asarray(predictions, np.float64)
+    return np.stack([first, second, (first + second) / 2])
 
 
 def _strata(

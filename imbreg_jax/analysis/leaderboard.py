@@ -25,7 +25,7 @@ from scipy import stats
 
 from imbreg_jax.analysis import comparison, dose_response, finished, statistics
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.evaluation.metrics import METRICS
+from imbreg_jax.evaluation.metrics import METRICS, shots
 
 REMEDY, TASK, RATE = 'remedy', 'task.name', 'training.learning_rate'
 # What a rate is chosen by: a column of metrics.jsonl, and a metric of results.csv where a study has
@@ -40,7 +40,7 @@ MANY = 'mae_many'
 # From what training had nothing of to what it had some of: the first that a test law has is what is
 # rarest there.
 RAREST = ('mae_zero', 'mae_few', 'mae_medium')
-STRATA = (MANY, 'mae_medium', 'mae_few', 'mae_zero', 'mae_interpolation', 'mae_extrapolation')
+STRATA = shots.NAMES
 RANKED = ('mse', 'mape')
 _RESAMPLES = 2000
 # (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.evaluation import baseline, evaluator
-from imbreg_jax.evaluation.metrics import metrics
+from imbreg_jax.evaluation.metrics import METRICS, fit, metrics, shots
 from imbreg_jax.evaluation.references import FITTED, floors
 from imbreg_jax.evaluation.strata import strata
 from imbreg_jax.results import files
@@ -126,7 +126,8 @@ def predictions(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, 
         return by_run(name).swapaxes(1, 2)
 
     factors = [
-        calibration(run['validation_prediction'], run['validation_target']) for run in merged
+        fit.calibration_factor(run['validation_prediction'], run['validation_target'])
+        for run in merged
     ]
     return {
         'condition': np.array([study.conditions[c].name for c, _ in study.results]),
@@ -170,14 +171,6 @@ def weights(study: Study, merged: list[dict[str, np.ndarray]]) -> dict[str, np.n
     }
 
 
-def calibration(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The factor on predictions [..., n] that fits targets [..., n] best in squares."""
-    predictions = np.asarray(predictions, np.float64)
-    targets = np.asarray(targets, np.float64)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return (predictions * targets).sum(-1) / (predictions**2).sum(-1)
-
-
 def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
     """The rows of results.csv: `files.COLUMNS`, and the fields in which conditions differ."""
     rows: list[tuple[Any, ...]] = []
@@ -187,7 +180,7 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         condition = study.conditions[place]
         head = (condition.name, condition.distribution.name)
         diverged = int(parts['diverged_epoch'])
-        factor = calibration(parts['validation_prediction'], parts['validation_target'])
+        factor = fit.calibration_factor(parts['validation_prediction'], parts['validation_target'])
         # A unit that an earlier version finished has no references and no points.
         points = parts.get('relevance_points', np.full(3, np.nan))
         relevances = relevance.by_whiskers(parts['test_target'], points)
@@ -239,9 +232,12 @@ def _scores(
     """The rows of one predictor's predictions [T, n]: its metrics on every test distribution.
 
     The networks have every metric; what stands beside them those that are compared, since a study
-    of a thousand conditions is to stay a file that can be looked at.
+    of a thousand conditions is to stay a file that can be looked at. Calibrated, networks have
+    those of strata, too: whether a remedy helps on rare targets may hang on a common factor.
     """
-    scores = metrics(predictions, targets, known, compared=head[2] != 'cnn')
+    compared = [name for name, metric in METRICS.items() if metric.compared]
+    names = {'cnn': None, 'cnn_calibrated': [*compared, *shots.NAMES]}.get(head[2], compared)
+    scores = metrics(predictions, targets, known, names)
     return [
         (*head, law.name, metric, float(values[i]))
         for i, law in enumerate(study.test_distributions)

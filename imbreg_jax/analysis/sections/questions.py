@@ -15,6 +15,7 @@ from imbreg_jax.analysis import (
     formats,
     leaderboard,
     look,
+    remedy_names,
 )
 from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
@@ -101,20 +102,22 @@ _SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
 
 
 def _missing(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
-    del calibrated  # What this is asked of has no such values.
     own = _of(study, frame, contrasts.ZERO_SHOT)
     if not len(own):
         return []
     helped = (own['verdict'] == BETTER).any()
     start = 'Something helps' if helped else 'Nothing is shown to help'
     first = f'{start} on targets that training has none of: of {len(own):,} ratios of MAE to '
-    first += f'no remedy {_counts(own)}.'
+    first += f'no remedy {_counts(own)}'
+    first += _once_calibrated(study, calibrated, remedy_names.NO_REMEDY, contrasts.ZERO_SHOT)
     return [first, *_most(study, own, _SIDES)]
 
 
-def _once_calibrated(study: FinishedStudy, calibrated: pd.DataFrame, against: str) -> str:
+def _once_calibrated(
+    study: FinishedStudy, calibrated: pd.DataFrame, against: str, metric: str = 'mse'
+) -> str:
     """Returns the end of a sentence on what is held against something: the same calibrated."""
-    left = _of(study, calibrated)
+    left = _of(study, calibrated, metric)
     left = left[left['against'] == against]
     return f'; {_ONCE}, {_counts(left)}.' if len(left) else '.'
 
@@ -172,32 +175,39 @@ def _settings(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFram
 
 
 def _averaged(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
-    del calibrated  # What this is asked of has no such values.
     own = _of(study, frame)
-    to_none, to_other = (
-        own[own['against'] == against] for against in (contrasts.MEAN, contrasts.MEAN_TO_ALONE)
-    )
     if not len(own):
         return []
     found = []
-    kept = contrasts.kept(_on_reference(study, frame))
+    kept, left = (contrasts.kept(_on_reference(study, rows)) for rows in (frame, calibrated))
     if len(kept):
-        mean, alone = ((kept[f'keeps_{of}'] == 'stands').sum() for of in ('mean', 'alone'))
-        found.append(
+        mean, alone = _keeping(kept)
+        first = (
             f'Averaged with a plain network, {mean:,} of {len(kept):,} remedied ones are shown to '
-            'be better than it on the rarest targets and no worse on frequent ones; alone '
-            f'{alone:,}.'
+            'be better than it on the rarest targets and no worse on frequent ones, alone '
+            f'{alone:,}'
         )
-    found.append(
-        f'Their mean prediction’s MSE, against the plain network: {_counts(to_none)}; against the '
-        f'remedied one: {_counts(to_other)} (of {len(to_none):,}).'
-    )
-    to_two = own[own['against'] == contrasts.MEAN_TO_TWO]
-    if len(to_two):
-        found.append(
-            f'Against the mean of two plain networks: {_counts(to_two)} (of {len(to_two):,}).'
-        )
+        again = '{:,} and {:,}'.format(*_keeping(left))
+        found.append(f'{first}; {_ONCE}, {again}.' if len(left) else f'{first}.')
+    for against, other in (
+        (contrasts.MEAN, 'the plain network'),
+        (contrasts.MEAN_TO_ALONE, 'the remedied one'),
+        (contrasts.MEAN_TO_TWO, 'the mean of two plain ones'),
+    ):
+        part = own[own['against'] == against]
+        if len(part):
+            first = f'Their mean prediction’s MSE against {other}: {_counts(part)}'
+            found.append(
+                f'{first} (of {len(part):,}){_once_calibrated(study, calibrated, against)}'
+            )
+    to_none = own[own['against'] == contrasts.MEAN]
     return [*found, *_most(study, to_none, _SIDES)]
+
+
+def _keeping(kept: pd.DataFrame) -> tuple[int, int]:
+    """Returns how many keep both sides, averaged and alone."""
+    mean, alone = ((kept[f'keeps_{of}'] == 'stands').sum() for of in ('mean', 'alone'))
+    return mean, alone
 
 
 def _on_reference(study: FinishedStudy, frame: pd.DataFrame) -> pd.DataFrame:

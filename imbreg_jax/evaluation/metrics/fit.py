@@ -45,6 +45,14 @@ def calibration_intercept(
     return np.mean(targets, axis=-1) - slope * np.mean(predictions, axis=-1)
 
 
+def calibration_factor(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The factor on predictions [..., n] that fits targets [..., n] best in squares."""
+    predictions = np.asarray(predictions, np.float64)
+    targets = np.asarray(targets, np.float64)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return (predictions * targets).sum(-1) / (predictions**2).sum(-1)
+
+
 def _centred(values: np.ndarray) -> np.ndarray:
     # Exactly 0 for values that are all alike, whose mean may be off by a rounding.
     first = values[..., :1]

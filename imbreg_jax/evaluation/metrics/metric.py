@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def metrics(
     predictions: np.ndarray,
     targets: np.ndarray,
     strata: Mapping[str, np.ndarray] | None = None,
-    compared: bool = False,
+    names: Collection[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Every metric, over the last axis.
 
@@ -78,7 +78,7 @@ def metrics(
       predictions: [..., n].
       targets: [..., n], in the same unit.
       strata: what `strata` says of the images, [..., n] each; without it only `EVERY_EPOCH`.
-      compared: whether only those in which conditions are compared.
+      names: of the metrics that are wanted; None for all.
 
     Returns:
       Values [...] by the metrics' names. Not finite where predictions are not, where a stratum is
@@ -86,9 +86,8 @@ def metrics(
     """
     targets = np.asarray(targets, np.float64)
     predictions = np.asarray(predictions, np.float64)
-    names = EVERY_EPOCH if strata is None else METRICS
     return {
         name: METRICS[name].compute(predictions, targets, strata or {})
-        for name in names
-        if METRICS[name].compared or not compared
+        for name in (EVERY_EPOCH if strata is None else METRICS)
+        if names is None or name in names
     }

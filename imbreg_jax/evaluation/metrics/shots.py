@@ -14,14 +14,17 @@ def _of(stratum: str) -> Compute:
     return compute
 
 
-for _name, _stratum, _label in (
-    ('mae_many', 'many', 'MAE, many-shot'),
-    ('mae_medium', 'medium', 'MAE, medium-shot'),
-    ('mae_few', 'few', 'MAE, few-shot'),
-    ('mae_zero', 'unseen', 'MAE, zero-shot'),
-    ('mae_interpolation', 'interpolation', 'MAE, zero-shot between training targets'),
-    ('mae_extrapolation', 'extrapolation', 'MAE, zero-shot beyond training targets'),
-):
+_STRATA = {
+    'mae_many': ('many', 'MAE, many-shot'),
+    'mae_medium': ('medium', 'MAE, medium-shot'),
+    'mae_few': ('few', 'MAE, few-shot'),
+    'mae_zero': ('unseen', 'MAE, zero-shot'),
+    'mae_interpolation': ('interpolation', 'MAE, zero-shot between training targets'),
+    'mae_extrapolation': ('extrapolation', 'MAE, zero-shot beyond training targets'),
+}
+NAMES = tuple(_STRATA)
+
+for _name, (_stratum, _label) in _STRATA.items():
     _compute = _of(_stratum)
     _compute.__name__ = _name
     register(label=_label, unit='unit', better='less')(_compute)
