@@ -319,7 +319,10 @@ def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> l
     return [Figure(f'questions_{question.name}', question.title, caption, draws)]
 
 
-def _table(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> Table:
+def _table(
+    study: FinishedStudy, question: Question, frame: pd.DataFrame, predictor: str = 'cnn'
+) -> Table:
+    suffix = '' if predictor == 'cnn' else '_calibrated'
     laws = {c.train.spec: c.train.label for c in study.conditions.values()}
     columns = [
         Column('setting', 'task'),
@@ -340,7 +343,8 @@ def _table(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> Tab
         Column('detectable', 'detectable', formats.NUMBER, 'source'),
         Column('repeats_needed', 'repeats needed', NEEDED, 'source'),
     ]
-    return Table(f'questions_{question.name}', question.title, frame, columns, evidence=True)
+    title = f'{question.title}, predictor {predictor}'
+    return Table(f'questions_{question.name}{suffix}', title, frame, columns, evidence=True)
 
 
 def _kept_table(study: FinishedStudy, frame: pd.DataFrame) -> Table:
@@ -385,17 +389,22 @@ def _applies(question: Question, study: FinishedStudy) -> bool:
 
 
 def _build(question: Question, study: FinishedStudy) -> Content:
-    frame = contrasts.table(study, _asked(study, question), question.name == 'laws')
-    asked = _asked(study, question, 'cnn_calibrated')
-    calibrated = contrasts.table(study, asked, question.name == 'laws')
+    frame, calibrated = (
+        contrasts.table(study, _asked(study, question, predictor), question.name == 'laws')
+        for predictor in ('cnn', 'cnn_calibrated')
+    )
     told = question.tell(study, frame, calibrated)
     first, *others = told or ['Not asked on the test law of the reference.']
     tables = [_table(study, question, frame)]
+    if len(calibrated):
+        tables.append(_table(study, question, calibrated, 'cnn_calibrated'))
     if question.name == 'averaged':
         kept = _kept_table(study, frame)
         tables = [*([kept] if len(kept.frame) else []), *tables]
     keys = ['setting', 'law', 'against', 'test_distribution', 'metric']
-    families = len(frame.dropna(subset='p').drop_duplicates(keys))
+    families = sum(
+        len(rows.dropna(subset='p').drop_duplicates(keys)) for rows in (frame, calibrated)
+    )
     errors = comparison.expected_errors(0, families, comparison.level(study))
     explained = _CALIBRATED if len(calibrated) else ''
     notes = list(filter(None, [' '.join(others), explained, errors]))
