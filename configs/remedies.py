@@ -6,6 +6,7 @@
     ./launch.sh --config=configs/remedies.py:std/inverse/rates     # at three learning rates each
     ./launch.sh --config=configs/remedies.py:std//other_rates      # at two of them, see below
     ./launch.sh --config=configs/remedies.py:std/fds/rates,alone   # without no remedy, see below
+    ./launch.sh --config=configs/remedies.py:std/fds/rate_triple,normal,tail   # some laws
     python -m imbreg_jax.main --config=configs/remedies.py
 
 Time: some two hours a task on 2 CPU cores, twice that with `other_rates`, three times with `rates`;
@@ -22,6 +23,11 @@ condition alone, so all parts would train the same ones of no remedy: parts of a
 first leave them out with `alone`, and have the same rates. `other_rates` are those of `rates` that
 a part without either has not trained, so that the first answer need not wait for the choice. A
 remedy that is not trained beside no remedy is compared as well, but for its time.
+
+A choice takes fewer repeats than a comparison: with `other_rates` and `--config.repeats=2` the
+leaderboard chooses on these two, and says in its column of rates what is left to be trained:
+`rate_third` or `rate_triple` of some remedies under some laws, with `--config.first_repeat=2` and
+`--config.repeats=8`.
 
 The remedies are those that `imbreg_jax.remedies` has, so one that is added is compared here. All
 have one budget, the steps of one pass over 50,000 images, taken over 10,000, at the task's own rate
@@ -59,7 +65,9 @@ ALONE = 'alone'
 # What is asked for -> ending of a condition's name -> factor on its task's learning rate.
 ONE_RATE = {'': 1.0}
 OTHER_RATES = {'-rate_third': 1 / 3, '-rate_triple': 3.0}
-RATES = {'rates': {**ONE_RATE, **OTHER_RATES}, 'other_rates': OTHER_RATES}
+RATES = {'rates': {**ONE_RATE, **OTHER_RATES}, 'other_rates': OTHER_RATES} | {
+    ending.strip('-'): {ending: factor} for ending, factor in OTHER_RATES.items()
+}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {
@@ -73,16 +81,18 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     """Every task with every remedy, or some, as 'tasks/remedies/how', of which each may be empty.
 
     Args:
-      choice: names of tasks, of remedies, and of one of `RATES` and `ALONE`, separated by commas.
+      choice: names of tasks, of remedies, and of one of `RATES`, of `LAWS` and `ALONE`, separated
+        by commas.
     """
     tasks, remedies, how = [*choice.split('/'), '', '', ''][:3]
     chosen = set(filter(None, how.split(',')))
     asked = chosen & RATES.keys()
-    if choice.count('/') > 2 or chosen - RATES.keys() - {ALONE} or len(asked) > 1:
+    if choice.count('/') > 2 or chosen - RATES.keys() - LAWS.keys() - {ALONE} or len(asked) > 1:
         raise ValueError(
             f'{choice!r} is none of its choices: behind tasks/remedies/ stand one of '
-            f'{", ".join(RATES)}, and {ALONE}'
+            f'{", ".join(RATES)}, some of {", ".join(LAWS)}, and {ALONE}'
         )
+    laws = [law for law in LAWS if law in chosen] or list(LAWS)
     rates = RATES[asked.pop()] if asked else ONE_RATE
     names = tasks.split(',') if tasks else list(TASKS)
     methods = remedies.split(',') if remedies else list(REMEDIES)
@@ -92,7 +102,7 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     every = {
         f'{task}-{law}-{method}{rate}': _condition(task, law, method, factor)
         for task in names
-        for law in LAWS
+        for law in laws
         for method in ([] if ALONE in chosen else [NONE]) + methods
         for rate, factor in rates.items()
     }

@@ -5,7 +5,7 @@
     ./launch.sh --config=configs/remedy_answers.py                  # all of them
     python -m imbreg_jax.main --config=configs/remedy_answers.py:labels
 
-Time: 30 to 60 minutes a question on 2 CPU cores, at 5 to 10 seconds a network.
+Time: 20 to 50 minutes a question on 2 CPU cores, at 3 to 10 seconds a network.
 
 - missing: does anything help where training has no targets, above those it has or between them?
 - labels: what do the targets of SMOGN's, SmoteR's and noise's new images cost, as published against

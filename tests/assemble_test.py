@@ -62,6 +62,7 @@ class ResultsTest(absltest.TestCase):
         order = [
             'cnn',
             'cnn_calibrated',
+            'cnn_scaled',
             'random_guess',
             'best_constant',
             'linear_moments',
@@ -72,7 +73,8 @@ class ResultsTest(absltest.TestCase):
         compared = [name for name, metric in METRICS.items() if metric.compared]
         for predictor, metrics in (
             ('cnn', list(METRICS)),
-            ('cnn_calibrated', [n for n in METRICS if n in compared or n in shots.NAMES]),
+            ('cnn_calibrated', compared),
+            ('cnn_scaled', [n for n in METRICS if n in compared or n in shots.NAMES]),
             ('linear_moments', compared),
         ):
             told = rows[rows.predictor == predictor].metric
@@ -122,7 +124,7 @@ class ResultsTest(absltest.TestCase):
         rows = assemble.results(study, merged)
         rows = rows[(rows.metric != 'diverged_epoch') & (rows.metric == 'mse')]
         lost = rows[rows.value.isna()]
-        self.assertEqual(set(lost.predictor), {'cnn', 'cnn_calibrated'})
+        self.assertEqual(set(lost.predictor), {'cnn', 'cnn_calibrated', 'cnn_scaled'})
         self.assertTrue(rows[rows.predictor.isin(lost.predictor)].value.isna().all())
 
 

@@ -134,6 +134,18 @@ class ConfigsTest(parameterized.TestCase):
             {c.training.learning_rate for c in first.conditions},
             {c.training.learning_rate for c in second.conditions},
         )
+        # What a choice leaves to be trained is some laws at one of the rates.
+        left = _study('remedies', ':std/inverse/rate_triple,tail,missing')
+        self.assertEqual(
+            [c.name for c in left.conditions],
+            [
+                f'std-{law}-{remedy}-rate_triple'
+                for law in ('missing', 'tail')
+                for remedy in ('none', 'inverse')
+            ],
+        )
+        for condition in left.conditions:
+            self.assertEqual(condition.training, first.condition(condition.name).training)
         for fault in (':std/inverse/rate', ':std/inverse/rates/alone', ':std//rates,other_rates'):
             with self.assertRaisesRegex(ValueError, 'is none of its choices'):
                 _study('remedies', fault)

@@ -147,26 +147,24 @@ class ContrastsTest(absltest.TestCase):
             away = np.abs(np.float64(both) - one.test_target['u1_10'])
             self.assertAlmostEqual(mean[repeat], away.mean(), delta=1e-6 * away.mean())
 
-    def test_calibrated_each_and_the_mean_has_its_own_factor(self):
+    def test_scaled_each_and_the_mean_has_its_own_factor(self):
         study = self._averaged()
         pair = ('opposed', 'none')
-        found = contrasts.errors(study, 'uniform(1, 5)', pair, 'u1_10', 'cnn_calibrated')
-        for name, own in zip(pair, found['mse'], strict=False):
-            kept = study.values('cnn_calibrated', name, 'u1_10', 'mse')
-            np.testing.assert_allclose(own, kept, rtol=1e-4)
-        for repeat, value in found['mse'][2].items():
-            one, other = (study.runs[name, repeat] for name in pair)
-            told = (one.validation_prediction + other.validation_prediction) / 2.0
-            factor = np.linalg.lstsq(told[:, None], one.validation_target, rcond=None)[0][0]
-            both = (one.test_prediction['u1_10'] + other.test_prediction['u1_10']) / 2.0
-            away = factor * both - one.test_target['u1_10']
-            self.assertAlmostEqual(value, np.mean(away**2), delta=1e-3 * value)
+        found = contrasts.errors(study, 'uniform(1, 5)', pair, 'u1_10', 'cnn_scaled')
+        for repeat in study.repeats('none'):
+            runs = [study.runs[name, repeat] for name in pair]
+            told = [np.float64(run.test_prediction['u1_10']) for run in runs]
+            target = np.float64(runs[0].test_target['u1_10'])
+            for predicted, values in zip([*told, sum(told) / 2], found['mse'], strict=True):
+                _, (left,), *_ = np.linalg.lstsq(predicted[:, None], target, rcond=None)
+                least = left / len(target)
+                self.assertAlmostEqual(values[repeat], least, delta=1e-9 * least)
 
     def test_the_mean_of_opposed_errors_is_better_than_either(self):
         frame = table(self._averaged(), 'averaged')
         mse = frame[frame['metric'] == 'mse'].set_index(['what', 'against'])
-        # What calibration gives to each, their mean does not give again.
-        left = table(self._averaged(), 'averaged', 'cnn_calibrated')
+        # What its best factor gives to each, their mean does not give again.
+        left = table(self._averaged(), 'averaged', 'cnn_scaled')
         left = left[left['metric'] == 'mse'].set_index(['what', 'against'])
         for against in (contrasts.MEAN, contrasts.MEAN_TO_ALONE):
             self.assertEqual(mse.loc[('inverse', against), 'verdict'], BETTER)

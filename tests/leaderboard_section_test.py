@@ -70,7 +70,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         table = _named(content, 'leaderboard_answers')
         balanced, missing = table.frame.to_dict('records')
         self.assertEqual(balanced['answer'], 'nothing is shown to help')
-        self.assertEqual(missing['answer'], 'inverse helps most')
+        self.assertEqual(missing['answer'], 'inverse alone helps')
         self.assertEqual([balanced['compared'], missing['compared']], [2, 2])
         self.assertEqual([balanced['better'], missing['better'], missing['worse']], [0, 1, 1])
         self.assertTrue(np.isnan(balanced['ratio']))

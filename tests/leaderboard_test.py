@@ -48,7 +48,7 @@ def write(
       conditions: condition -> its fields.
       bias: fields of a condition -> its bias.
       strata: (fields of a condition, metric of a stratum) -> factor on its MAE, None for no such
-        target, and 1 for calibrated networks; without, there are no metrics of strata.
+        target, and 1 for networks times their best factor; without, there are no metrics of strata.
       validation: fields of a condition -> its validation MSE at the last epoch.
       selection: (fields of a condition, test law, '' for the training law) -> MSE on validation
         images; without, results.csv has none.
@@ -67,11 +67,11 @@ def write(
     frame['value'] = frame['value'] * np.where(shown, np.exp(0.02 * (own - 0.5)), 1)
     parts = [frame]
     for metric in leaderboard.STRATA if strata else ():
-        rows = frame[(frame['metric'] == 'mae') & frame['predictor'].str.startswith('cnn')]
+        rows = frame[(frame['metric'] == 'mae') & frame['predictor'].isin(['cnn', 'cnn_scaled'])]
         factors = {name: strata(fields, metric) for name, fields in conditions.items()}
         factor = rows['condition'].map(factors).astype(float)
-        # Of calibrated networks a stratum's error is that of all targets.
-        factor = factor.mask((rows['predictor'] == 'cnn_calibrated') & factor.notna(), 1)
+        # Times its best factor, a network's error on a stratum is that on all targets.
+        factor = factor.mask((rows['predictor'] == 'cnn_scaled') & factor.notna(), 1)
         parts.append(rows.assign(metric=metric, value=rows['value'] * factor))
     for law in ('', *options['test_distributions']) if selection else ():
         rows = frame[(frame['metric'] == 'mse') & (frame['predictor'] == 'cnn')]
@@ -192,6 +192,26 @@ class LeaderboardTest(parameterized.TestCase):
             self.assertEqual(entry.condition, f'{entry.remedy or "none"} {entry.rate}')
             self.assertEqual(entry.tried, (1e-4, 1e-3, 1e-2))
         self.assertEqual(set(self._table(study)['rates_tried']), {3})
+
+    def test_rates_are_chosen_over_the_repeats_that_all_were_tried_in(self):
+        folders, validation = [], {'none': (1.0, 9.0), 'inverse()': (3.0, 0.1)}
+        for rate, repeats in ((1e-3, 4), (1e-2, 2)):
+            conditions = {
+                f'{r} {rate}': of(r.replace('none', ''), training__learning_rate=rate)
+                for r in validation
+            }
+            folders.append(pathlib.Path(self.create_tempdir().full_path))
+            write(folders[-1], conditions, repeats=repeats, validation=lambda own: 2.0)
+        path = folders[0] / 'metrics.jsonl'
+        rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
+        for row in rows:
+            name, _ = row['condition'].split()
+            row['validation_mse'] = validation[name][row['repeat'] >= 2]
+        path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), 'utf-8')
+        simulated_study.seal(folders[0])
+        ((place,), _) = leaderboard.places(loading.load(folders))
+        # Over all of their repeats both would be the other.
+        self.assertEqual([entry.rate for entry in place.entries], [1e-3, 1e-2])
 
     def _chosen_twice(self, **options):
         """A study at two rates, whose training laws and test law choose others of a remedy."""
@@ -514,14 +534,14 @@ class LeaderboardTest(parameterized.TestCase):
     def test_a_remedy_is_called_what_tells_it_apart(self, specs, expected):
         self.assertEqual(remedy_names.labels(specs), dict(zip(specs, expected, strict=True)))
 
-    def test_a_gain_that_is_a_factor_is_gone_once_all_are_calibrated(self):
+    def test_a_gain_that_is_a_factor_is_gone_once_all_have_their_best(self):
         bias = {'': 0.4, 'huber()': 0.1, 'fds()': 0.1}
         workdir = self.create_tempdir().full_path
         write(workdir, grid(tuple(bias), ('u1_10',)), lambda own: bias[own['remedy']])
         path = pathlib.Path(workdir) / 'results.csv'
         frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
         # What one of them gives is more than that.
-        left = (frame['predictor'] == 'cnn_calibrated') & (frame['metric'] == 'mse')
+        left = (frame['predictor'] == 'cnn_scaled') & (frame['metric'] == 'mse')
         noise = 1 + 0.01 * np.random.default_rng(0).random(left.sum())
         frame.loc[left, 'value'] = noise * np.where(
             frame.loc[left, 'condition'].str.contains('fds'), 0.05, 0.1
@@ -530,10 +550,10 @@ class LeaderboardTest(parameterized.TestCase):
         simulated_study.seal(pathlib.Path(workdir))
         study = loading.load([pathlib.Path(workdir)])
         found, _ = leaderboard.places(study)
-        left = leaderboard.calibrated(study, found, self._table(study), 'u1_10', 'mse')
+        left = leaderboard.scaled(study, found, self._table(study), 'u1_10', 'mse')
         shown = dict(zip(left['remedy'], left['verdict'], strict=True))
         self.assertEqual(shown, {'huber()': leaderboard.SAME, 'fds()': leaderboard.BETTER})
-        none = leaderboard.calibrated(study, found, self._table(study), 'u1_10', 'mpe')
+        none = leaderboard.scaled(study, found, self._table(study), 'u1_10', 'mpe')
         self.assertEmpty(none)
 
     def test_one_repeat_and_networks_that_all_diverge_leave_nothing_to_warn_of(self):

@@ -63,6 +63,18 @@ class RuleTest(parameterized.TestCase):
         self.assertEqual(short.runs_per_unit, 10)
         self.assertFalse(plan_lib.make(_paper(data__cache='never'), _GPU, 2**50).cached)
 
+    def test_on_cpu_fewer_runs_are_taken_at_once_so_that_noise_is_kept(self):
+        laws = ('u1_10', 'u1_5', 'n5_5_1')
+        study = _paper(repeats=20, conditions={law: {'train_distribution': law} for law in laws})
+        for repeats, kept in ((20, 60), (19, 30), (10, 30), (3, 9), (1, 0)):
+            budget = _budget(study, 60 if repeats == 20 else 3 * repeats, repeats, True, 'cpu')
+            plan = plan_lib.make(study, _CPU, budget)
+            self.assertEqual(plan.cached, kept > 0, repeats)
+            self.assertEqual(plan.runs_per_unit, kept or 60, repeats)
+            # On an accelerator all runs step together: fewer at once would take longer.
+            on_gpu = plan_lib.make(study, _GPU, _budget(study, 59, 19, True))
+            self.assertFalse(on_gpu.cached)
+
     def test_of_images_that_are_drawn(self):
         """Whole images, else their noise, else none; on CPU fewer runs at once before that."""
         laws = ('u1_10', 'u1_5', 'n5_5_1', 'uniform(2, 9)')

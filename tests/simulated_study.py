@@ -231,9 +231,17 @@ def write(
                     a2,
                 ]
             )
-            for predictor, multiplier in (('cnn', 1.0), ('cnn_calibrated', factor)):
+            for predictor, multipliers in (
+                ('cnn', np.ones(len(tests))),
+                ('cnn_calibrated', np.full(len(tests), factor)),
+                (
+                    'cnn_scaled',
+                    (predicted * measured[:, k]).sum(-1) / (predicted**2).sum(-1),
+                ),
+            ):
                 for t, test in enumerate(tests):
-                    for metric, value in score(multiplier * predicted[t], measured[t, k]).items():
+                    told = multipliers[t] * predicted[t]
+                    for metric, value in score(told, measured[t, k]).items():
                         results.append([condition, train, predictor, repeat, test, metric, value])
             for epoch in range(16):
                 value = 0.3 + 20 * np.exp(-epoch / 2) + 0.02 * rng.standard_normal()

@@ -88,7 +88,7 @@ class UnitRunTest(kept_study.TestCase):
         marks = lost[lost.metric == 'diverged_epoch']
         self.assertEqual(list(marks.repeat), [0, 1])
         self.assertEqual(list(map(float, marks.value)), [1.0, 1.0])
-        networks = lost[lost.predictor.isin(['cnn', 'cnn_calibrated'])]
+        networks = lost[lost.predictor.isin(['cnn', 'cnn_calibrated', 'cnn_scaled'])]
         self.assertEqual(set(networks[networks.metric != 'diverged_epoch'].value), {'nan'})
         with np.load(self.workdir / 'weights.npz') as weights:
             for name, value in weights.items():

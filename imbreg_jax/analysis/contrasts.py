@@ -60,7 +60,8 @@ _TABLE = (
 ).split()
 
 Row = dict[str, Any]
-# Of a study and its places, and of its networks as they are ('cnn') or 'cnn_calibrated'.
+# Of a study and its places, and of its networks as they are ('cnn') or times the factor that fits
+# their test images best ('cnn_scaled').
 Ask = Callable[[FinishedStudy, Sequence[Place], str], list[Row]]
 
 
@@ -309,8 +310,8 @@ def errors(
       law: spec of the law that both were trained on.
       conditions: two, of the same targets.
       test: name of a test distribution.
-      predictor: 'cnn', or 'cnn_calibrated' for predictions times the factor that fits their own
-        validation images best, the mean's as well.
+      predictor: 'cnn', or 'cnn_scaled' for predictions times the factor that fits best, the mean's
+        as well.
 
     Returns:
       metric -> the errors by repeat of the first, of the second, and of the mean of their
@@ -320,14 +321,13 @@ def errors(
     if not shared:
         return {}
     runs = [[study.runs[name, repeat] for repeat in shared] for name in conditions]
-    values = _with_mean([[run.test_prediction[test] for run in own] for own in runs])
-    if predictor == 'cnn_calibrated':
-        truth = np.stack([run.validation_target for run in runs[0]])
-        there = np.isfinite(truth).all(axis=0)  # Where others have more of them, nan follows.
-        told = _with_mean([[run.validation_prediction for run in own] for own in runs])
-        factors = fit.calibration_factor(told[..., there], truth[:, there])
-        values *= factors[..., np.newaxis]
+    first, second = (
+        np.stack([run.test_prediction[test] for run in own]).astype(np.float64) for own in runs
+    )
+    values = np.stack([first, second, (first + second) / 2])
     targets = np.stack([run.test_target[test] for run in runs[0]]).astype(np.float64)
+    if predictor == 'cnn_scaled':
+        values *= fit.calibration_factor(values, targets)[..., np.newaxis]
     known = _strata(study, law, test, np.stack([run.test_generating[test] for run in runs[0]]))
     compared = [name for name, m in METRICS.items() if m.compared and m.better == 'less']
     found: dict[str, tuple[pd.Series, ...]] = {}
@@ -336,12 +336,6 @@ def errors(
         if METRICS[name].better == 'less' and np.isfinite(made).all():
             found[name] = tuple(study.of_data_sets(pd.Series(row, index=shared)) for row in made)
     return found
-
-
-def _with_mean(predictions: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Returns [3, repeats, n] of predictions [2, repeats, n] and of their mean."""
-    first, second = np.asarray(predictions, np.float64)
-    return np.stack([first, second, (first + second) / 2])
 
 
 def _strata(

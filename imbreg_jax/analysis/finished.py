@@ -213,8 +213,8 @@ class FinishedStudy:
         Where repeats are the folds of data sets, one value per data set, indexed by its number.
 
         Args:
-          predictor: 'cnn', 'cnn_calibrated' or one of `REFERENCES` (of the random guess the
-            condition is '', or one that has guesses of its own: see `baseline`).
+          predictor: 'cnn', 'cnn_calibrated', 'cnn_scaled' or one of `REFERENCES` (of the random
+            guess the condition is '', or one that has guesses of its own: see `baseline`).
           condition: name of the condition.
           test: name of a test distribution, or 'all' for the mean over those of the paper (over all
             of the study's where it lacks one of them).

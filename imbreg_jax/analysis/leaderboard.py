@@ -8,8 +8,8 @@ among them; their spread is that over resampled repeats, the same for every reme
 
 If a study sweeps the learning rate beside remedies, each remedy and no remedy are given, before
 anything is compared, the rate of their least mean validation error under the training law, out of
-the same rates: the same effort of tuning for all, and none on test images. Rates at which repeats
-diverged come last, and count as tried.
+the same rates and over the repeats that all of them were tried in: the same effort of tuning for
+all, and none on test images. Rates at which repeats diverged come last, and count as tried.
 """
 
 import collections
@@ -127,7 +127,7 @@ def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[
             alike.setdefault(key, {}).setdefault(_remedy(own), []).append(name)
         telling = [c for c in rest if comparison.LAW not in c]
         for names in alike.values():
-            entries = [_entry(every, *item, errors) for item in names.items()]
+            entries = [_entry(study, every, *item, errors) for item in names.items()]
             none = next((entry for entry in entries if not entry.remedy), None)
             fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
             kept = {entry.remedy for entry in fair}
@@ -151,15 +151,13 @@ def _remedy(own: Mapping[str, Any]) -> str:
 
 
 def _entry(
+    study: FinishedStudy,
     fields: Mapping[str, Mapping[str, Any]],
     remedy: str,
     names: Sequence[str],
-    errors: Mapping[str, tuple[int, float]],
+    errors: Mapping[str, pd.Series],
 ) -> Entry:
-    """Returns that of a remedy's conditions which has the least mean validation error.
-
-    Of those that lost the fewest repeats, that is.
-    """
+    """Returns that of a remedy's conditions which `_least` has of them, one for each rate."""
     rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
     # Of conditions that differ in nothing but the name the first stands for all.
     tried: dict[float, str] = {}
@@ -167,31 +165,49 @@ def _entry(
         tried.setdefault(rate, name)
     name = names[0]
     if len(tried) > 1:
-        name = min(tried.values(), key=lambda name: errors[name])
+        name = _least(study, list(tried.values()), errors)
     return Entry(remedy, name, rates[name], tuple(sorted(tried)))
 
 
-def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, tuple[int, float]]:
-    """Returns condition -> the repeats that it lost, and the others' mean error after training.
+def _least(study: FinishedStudy, names: Sequence[str], errors: Mapping[str, pd.Series]) -> str:
+    """Returns the condition of the least mean error, of those that lost the fewest repeats.
 
-    The error of one that has none is inf. From results.csv where that has it, which of an ensemble
-    is the error of its mean prediction; else, under the training law, from metrics.jsonl.
+    Of the repeats that all were trained in: a rate may have been tried in fewer than others.
     """
-    means: dict[str, float] = {}
+    folds = study.folds or 1
+    lost = {name: {r // folds for c, r in study.diverged if c == name} for name in names}
+    kept = {name: errors.get(name, pd.Series(dtype=float)) for name in names}
+    shared = set.intersection(*({*kept[name].index} | lost[name] for name in names))
+
+    def order(name: str) -> tuple[int, float]:
+        values = kept[name][kept[name].index.isin(shared - lost[name])].to_numpy(float)
+        known = values.size and np.isfinite(values).all()
+        return len(lost[name] & shared), float(values.mean()) if known else math.inf
+
+    return min(names, key=order)
+
+
+def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, pd.Series]:
+    """Returns condition -> errors after training of its networks that did not diverge, by repeat.
+
+    From results.csv where that has them, which of an ensemble is the error of its mean prediction;
+    else, under the training law, from metrics.jsonl.
+    """
+    found: dict[str, pd.Series] = {}
     if not chosen_under and CRITERION in study.metrics:
         rows = study.metrics
         last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
         runs = zip(last['condition'], last['repeat'], strict=True)
         last = last[[run not in study.diverged for run in runs]]
-        found = last.groupby('condition')[CRITERION].agg(lambda own: np.mean(own.to_numpy(float)))
-        means = {str(name): float(mean) for name, mean in found.items()}
+        for name, own in last.groupby('condition'):
+            by_repeat = own.groupby('repeat')[CRITERION]
+            means = by_repeat.agg(lambda members: np.mean(members.to_numpy(float)))
+            found[str(name)] = study.of_data_sets(means)
     for name in study.trained:
         held = study.values('cnn', name, chosen_under, CRITERION)
         if len(held):
-            means[name] = float(held.mean())
-    lost = collections.Counter(condition for condition, _ in study.diverged)
-    known = {name: mean for name, mean in means.items() if math.isfinite(mean)}
-    return {name: (lost[name], known.get(name, math.inf)) for name in study.conditions}
+            found[name] = held
+    return found
 
 
 def informed_tests(study: FinishedStudy) -> list[str]:
@@ -544,10 +560,11 @@ def summary(
 def answers(
     study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
 ) -> pd.DataFrame:
-    """Returns whether anything helps at each place, and what helps most there.
+    """Returns whether anything helps at each place, and what has the least ratio there.
 
-    That is the least ratio of those that are shown to be better. As it is the best of many, its
-    interval holds for all of them at once (Bonferroni): each is at the level over their number.
+    That is the least of those that are shown to be better, no more: nothing is held against the
+    next. As it is the best of many, its interval holds for all of them at once (Bonferroni): each
+    is at the level over their number.
 
     Args:
       study: the loaded study.
@@ -558,8 +575,8 @@ def answers(
 
     Returns:
       A row per place: setting, law, compared (how many remedies are), better, worse, same,
-      undecided (how many, by verdict), best (the remedy that helps most; '' where none is shown
-      to), of it condition, ratio, low and high, NaN or '' where there is none; source.
+      undecided (how many, by verdict), best (the remedy; '' where none is shown to help), of it
+      condition, ratio, low and high, NaN or '' where there is none; source.
     """
     own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
     rows = []
@@ -588,13 +605,15 @@ def answers(
     return pd.DataFrame(rows)
 
 
-def calibrated(
+def scaled(
     study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
 ) -> pd.DataFrame:
-    """Returns what is left of each gain once all networks are calibrated.
+    """Returns what is left of each gain up to a factor.
 
     A remedy may help by no more than a common factor on predictions, such as dropout takes from
-    them, which imbalance has no part in and validation images give for nothing.
+    them, which imbalance has no part in. So each network's predictions are multiplied by the factor
+    that fits its test images best: one that fits validation images of the training law would undo
+    a remedy wherever the best factor is another there.
 
     Args:
       study: the loaded study.
@@ -605,7 +624,7 @@ def calibrated(
 
     Returns:
       The rows of `table` whose verdict is better, under this test law and metric, with ratio,
-      holm_p, holm_same_p of the calibrated networks, Holm-corrected together, and as verdict what
+      holm_p, holm_same_p of the networks so scaled, Holm-corrected together, and as verdict what
       these show, the same within the margin before how small a difference.
     """
     own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
@@ -614,7 +633,7 @@ def calibrated(
     pairs = []
     for row in own.to_dict('records'):
         names = row['condition'], none[row['setting'], row['law']]
-        errors = [study.values('cnn_calibrated', name, test, metric) for name in names]
+        errors = [study.values('cnn_scaled', name, test, metric) for name in names]
         first, second = finished.joint(errors)[1]
         pairs.append((first, second))
     if not all(first.size for first, _ in pairs):

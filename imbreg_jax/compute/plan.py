@@ -81,6 +81,9 @@ class OutOfMemory(RuntimeError):
     """No plan fits; the text says what would."""
 
 
+# Runs of a device that are trained with their noise kept, rather than more of them without.
+_LEAST_KEPT = 4
+
 # Of the paper's network on its batch of 50 images.
 _PAPER_STEP = 50 * 2_874_870
 
@@ -159,6 +162,14 @@ def make(study: Study, devices: list[Any], available: int | None = None) -> Plan
                 f"and {budget:,} may be used; config.data.cache = 'auto' would fit"
             )
         together = units.slice_size(most, together)
+    elif study.cache == 'auto' and not cached and mapping == 'map':
+        # So may runs whose noise is drawn once for targets, epochs and all conditions of a repeat;
+        # of a few for each device, one that waits for others would cost what that saves.
+        kept = _largest(
+            min(together, _LEAST_KEPT * least), together, lambda runs: need(runs, True) <= budget
+        )
+        if kept:
+            cached, together = True, units.slice_size(most, kept)
     used = min(len(devices), together)
     chunk_steps = []
     chunk = CPU_CHUNK if platform == 'cpu' else ACCELERATOR_CHUNK

@@ -187,7 +187,12 @@ def results(study: Study, merged: list[dict[str, np.ndarray]]) -> pd.DataFrame:
         known = strata(condition.distribution, laws, parts['test_generating'], relevances)
         score = functools.partial(_scores, study, targets=parts['test_target'], known=known)
         predicted = np.asarray(parts['test_prediction'], np.float64)
-        for predictor, values in (('cnn', predicted), ('cnn_calibrated', factor * predicted)):
+        best = fit.calibration_factor(predicted, parts['test_target'])[:, np.newaxis]
+        for predictor, values in (
+            ('cnn', predicted),
+            ('cnn_calibrated', factor * predicted),
+            ('cnn_scaled', best * predicted),
+        ):
             scores = score((*head, predictor, repeat), values)
             rows += [(*row[:-1], float('nan')) for row in scores] if diverged else scores
         if diverged:
@@ -232,11 +237,11 @@ def _scores(
     """The rows of one predictor's predictions [T, n]: its metrics on every test distribution.
 
     The networks have every metric; what stands beside them those that are compared, since a study
-    of a thousand conditions is to stay a file that can be looked at. Calibrated, networks have
-    those of strata, too: whether a remedy helps on rare targets may hang on a common factor.
+    of a thousand conditions is to stay a file that can be looked at. Times its best factor a
+    network has those of strata, too: whether a remedy helps on rare targets may hang on a factor.
     """
     compared = [name for name, metric in METRICS.items() if metric.compared]
-    names = {'cnn': None, 'cnn_calibrated': [*compared, *shots.NAMES]}.get(head[2], compared)
+    names = {'cnn': None, 'cnn_scaled': [*compared, *shots.NAMES]}.get(head[2], compared)
     scores = metrics(predictions, targets, known, names)
     return [
         (*head, law.name, metric, float(values[i]))

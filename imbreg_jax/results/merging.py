@@ -29,7 +29,7 @@ _FOLDER = re.compile(r'(\d+)_of_(\d+)')
 # Condition, training distribution, predictor and repeat of a line of results.csv.
 _BEGINNING = re.compile(rb'(?:(?:"(?:[^"]|"")*"|[^,"]*),){4}')
 # In the order of the rows of a study's results.csv; see `assemble.results`.
-_PREDICTORS = (('cnn', 'cnn_calibrated'), ('random_guess',), FITTED, ('floor',))
+_PREDICTORS = (('cnn', 'cnn_calibrated', 'cnn_scaled'), ('random_guess',), FITTED, ('floor',))
 
 
 # What shards need for their rows alone.

@@ -62,12 +62,16 @@ def _overview(found: pd.DataFrame) -> Table:
         *(Column(name, name, formats.STATUS) for name in order),
     ]
     notes = [
-        'Calibrated: each network’s predictions times the one factor that fits its validation '
-        'split best; it shows which verdicts are about scale alone.'
+        'An order is the same within the margin where each of its steps is shown or within the '
+        'margin, and not all are shown.'
     ]
+    if any('calibrated' in name for name in order):
+        notes.append(
+            'Calibrated: each network’s predictions times the one factor that fits its validation '
+            'split best; it shows which verdicts are about scale alone.'
+        )
     title = "The paper's claims, one verdict for each metric"
-    calibrated = any('calibrated' in name for name in order)
-    return Table('claims', title, table, columns, notes if calibrated else [])
+    return Table('claims', title, table, columns, notes)
 
 
 def _verdicts(found: pd.DataFrame) -> Table:

@@ -450,7 +450,9 @@ def _sentence(study: FinishedStudy, dial: Dial, frame: pd.DataFrame, lines: pd.D
         return f'{text}; {_by_side(study, lines)}.'
     own = lines[lines['group'] == row['group']].to_dict('records')
     if own and math.isfinite(own[0]['cost']):
-        text += f', a factor {number(own[0]["cost"], 3)} per {own[0]["step"]}'
+        step = own[0]['step']
+        over = step.removeprefix('step ') if step.startswith('step from') else f'per {step}'
+        text += f', a factor {number(own[0]["cost"], 3)} {over}'
     if own and own[0]['loss']:
         text += f'; a ratio above {1 + comparison.margin(study):g} is shown {own[0]["loss"]}'
     return f'{text}.'
@@ -519,19 +521,20 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
     if len(shown):
         most = shown.loc[shown['ratio'].idxmax()]
         extremes = (
-            f'Imbalance is shown to cost most with {told(most)}, and costs least with '
-            f'{told(least)}.'
+            f'Imbalance is shown to cost most with {told(most)}; of the largest ratios of each the '
+            f'least is that with {told(least)}.'
         )
     else:
         most = learnt.loc[learnt['ratio'].idxmax()]
         extremes = f'No ratio is shown to be above 1; the largest is that with {told(most)}.'
     return (
-        f'of {known["group"].nunique()} ratios of {metric} to that under {reference}, '
-        f'{counted(known[known["low"] > 1 + margin])} have an interval above {1 + margin:g}, and '
-        f'{counted(_same(study, known))} are the same within the margin. {extremes}'
+        f'of {learnt["group"].nunique()} ratios of {metric} under each law to that under '
+        f'{reference}, {counted(learnt[learnt["low"] > 1 + margin])} have an interval above '
+        f'{1 + margin:g}, and {counted(_same(study, learnt))} are the same within the margin. '
+        + extremes
         + (
-            f' Networks with {enumerated(idle)} err under {reference} no less than the best '
-            'constant: what they have not learnt, imbalance cannot cost.'
+            f' Not counted are networks with {enumerated(idle)}, which err under {reference} no '
+            'less than the best constant: what they have not learnt, imbalance cannot cost.'
             if idle
             else ''
         )

@@ -331,7 +331,11 @@ def _summary_table(
 
 def answer(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Returns what is said of a row of `leaderboard.answers`."""
-    return f'{names[row["best"]]} helps most' if row['best'] else 'nothing is shown to help'
+    if not row['best']:
+        return 'nothing is shown to help'
+    best = names[row['best']]
+    more = row['better'] > 1
+    return f'{row["better"]} help, {best} with the least ratio' if more else f'{best} alone helps'
 
 
 def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -442,10 +446,7 @@ def _headline(
     )
     if not len(imbalanced):
         text = f'No remedy is held against none under imbalance, in {what}'
-    wins, losses = (
-        imbalanced[imbalanced['verdict'] == verdict]['remedy'].value_counts()
-        for verdict in (BETTER, WORSE)
-    )
+    wins, losses = (_farthest(imbalanced, verdict) for verdict in (BETTER, WORSE))
     sides = [
         ('winners', {r: n for r, n in wins.items() if r not in losses}),
         ('losers', {r: n for r, n in losses.items() if r not in wins}),
@@ -453,7 +454,7 @@ def _headline(
     for who, remedies in sides:
         if remedies:
             text += f'; {who}: {_said(remedies, imbalanced, names)}'
-    both = sum(remedy in losses for remedy in wins.index)
+    both = len(wins.keys() & losses.keys())
     if both:
         text += f'; {both} better in some and worse in others'
     if len(imbalanced) and not better:
@@ -463,6 +464,15 @@ def _headline(
         neutral = (balanced['neutrality'] == SAME).sum()
         text += f'; without imbalance {neutral} of {len(balanced)} leave the error the same'
     return f'{text}.'
+
+
+def _farthest(rows: pd.DataFrame, verdict: str) -> dict[str, int]:
+    """Returns how often remedies have a verdict: the most often first, then the farthest."""
+    own = rows[rows['verdict'] == verdict]
+    sizes = np.log(own['ratio'].astype(float)).abs().groupby(own['remedy']).max()
+    counts = own['remedy'].value_counts()
+    order = sorted(counts.index, key=lambda remedy: (-counts[remedy], -sizes[remedy]))
+    return {remedy: int(counts[remedy]) for remedy in order}
 
 
 def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -548,7 +558,7 @@ def _beyond_a_factor(
     metric: str,
 ) -> list[str]:
     """Says how many gains are more than a common factor on predictions."""
-    left = leaderboard.calibrated(study, found, frame, test, metric)
+    left = leaderboard.scaled(study, found, frame, test, metric)
     if not len(left):
         return []
     counts = left['verdict'].value_counts()
@@ -565,8 +575,8 @@ def _beyond_a_factor(
     what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
     return [
         f'Of {len(left)} ratios of {what} that are better, once every network’s predictions are '
-        f'multiplied by the one factor that fits its validation images best, with and without a '
-        f'remedy: {told}.'
+        f'multiplied by the one factor that fits these images best, with and without a remedy: '
+        f'{told}.'
     ]
 
 

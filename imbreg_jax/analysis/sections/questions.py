@@ -37,8 +37,8 @@ class Question(NamedTuple):
       name: of its table and figure, and of `contrasts.QUESTIONS`.
       title: what it shows.
       ratio: what its ratios are of, behind 'ratio of'.
-      tell: (study, its table, the same of calibrated networks) to sentences: the first for the
-        headline. The last has no rows where nothing is known of such networks.
+      tell: (study, its table, the same of networks times their best factors) to sentences: the
+        first for the headline. The last has no rows where nothing is known of such networks.
     """
 
     name: str
@@ -50,10 +50,19 @@ class Question(NamedTuple):
 # --- sentences ----------------------------------------------------------------------------------
 
 
+_KINDS = (BETTER, WORSE, SAME, UNDECIDED)
+
+
 def _counts(frame: pd.DataFrame) -> str:
     counts = frame['verdict'].value_counts()
-    kinds = (BETTER, WORSE, SAME, UNDECIDED)
-    return ', '.join(f'{counts[kind]:,} {kind}' for kind in kinds if kind in counts)
+    return ', '.join(f'{counts[kind]:,} {kind}' for kind in _KINDS if kind in counts)
+
+
+def _sizes(frame: pd.DataFrame) -> str:
+    """Returns how often the first of two ratios is what, where neither need be a gain."""
+    counts = frame['verdict'].value_counts()
+    words = zip(_KINDS, ('less', 'greater', SAME, UNDECIDED), strict=True)
+    return ', '.join(f'{word} in {counts[kind]:,}' for kind, word in words if kind in counts)
 
 
 def _said(study: FinishedStudy, row: pd.Series, on: str = '') -> str:
@@ -93,15 +102,15 @@ def _judged(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> pd
 
 
 # A remedy may change no more than a common factor on predictions, such as dropout takes from them.
-_ONCE = 'with every network calibrated'
-_CALIBRATED = (
-    'Calibrated: each network’s predictions times the one factor that fits its validation images '
-    'best; what is left then is more than a common factor.'
+_ONCE = 'each at its best factor'
+_SCALED = (
+    'Best factor: the one that makes a network’s predictions fit the test images best; what is '
+    'left then is more than a common factor.'
 )
 _SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
 
 
-def _missing(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+def _missing(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
     own = _of(study, frame, contrasts.ZERO_SHOT)
     if not len(own):
         return []
@@ -109,31 +118,35 @@ def _missing(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame
     start = 'Something helps' if helped else 'Nothing is shown to help'
     first = f'{start} on targets that training has none of: of {len(own):,} ratios of MAE to '
     first += f'no remedy {_counts(own)}'
-    first += _once_calibrated(study, calibrated, remedy_names.NO_REMEDY, contrasts.ZERO_SHOT)
+    first += _once_scaled(study, scaled, remedy_names.NO_REMEDY, contrasts.ZERO_SHOT)
     return [first, *_most(study, own, _SIDES)]
 
 
-def _once_calibrated(
-    study: FinishedStudy, calibrated: pd.DataFrame, against: str, metric: str = 'mse'
+def _once_scaled(
+    study: FinishedStudy,
+    scaled: pd.DataFrame,
+    against: str,
+    metric: str = 'mse',
+    told: Callable[[pd.DataFrame], str] = _counts,
 ) -> str:
-    """Returns the end of a sentence on what is held against something: the same calibrated."""
-    left = _of(study, calibrated, metric)
+    """Returns the end of a sentence on what is held against something: the same scaled."""
+    left = _of(study, scaled, metric)
     left = left[left['against'] == against]
-    return f'; {_ONCE}, {_counts(left)}.' if len(left) else '.'
+    return f'; {_ONCE}, {told(left)}.' if len(left) else '.'
 
 
-def _parameters(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+def _parameters(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     found = []
     for against, part in own.groupby('against', sort=False):
         first = f'Held against {against}, another value makes the MSE {_counts(part)}'
         first += f' (of {len(part):,})'
-        found.append(first + _once_calibrated(study, calibrated, against))
+        found.append(first + _once_scaled(study, scaled, against))
         found += _most(study, part, _SIDES)
     return found
 
 
-def _laws(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+def _laws(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     if not len(own):
         return []
@@ -141,7 +154,10 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -
         f'Imbalance is shown to be irrelevant to the MSE (same within the margin as under '
         f'{own["against"].iloc[0]}) in {(own["verdict"] == SAME).sum():,} of {len(own):,} cases'
     )
-    left = _of(study, calibrated)
+    plain = own[own['what'] == remedy_names.NO_REMEDY]
+    if 0 < len(plain) < len(own):
+        first += f', without a remedy in {(plain["verdict"] == SAME).sum():,} of {len(plain):,}'
+    left = _of(study, scaled)
     first += f'; {_ONCE}, in {(left["verdict"] == SAME).sum():,}.' if len(left) else '.'
     groups = own.groupby(['setting', 'what'], sort=False)['verdict']
     always = [f'{what} ({task})' for (task, what), kinds in groups if (kinds == SAME).all()]
@@ -155,15 +171,15 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -
     return [first, every, *_most(study, own, [(WORSE, 'Most costly')])]
 
 
-def _settings(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+def _settings(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     found = []
     for against, part in own.groupby('against', sort=False):
         first = (
-            f'From {against}: of {len(part):,} ratios of MSE to no remedy, under the first '
-            f'{_counts(part)}'
+            f'From {against}: of {len(part):,} ratios of MSE to no remedy the first is '
+            f'{_sizes(part)}'
         )
-        found.append(first + _once_calibrated(study, calibrated, against))
+        found.append(first + _once_scaled(study, scaled, against, told=_sizes))
         row = _extreme(part, BETTER)
         if row is not None:
             a, b = (formats.number(row[side], 3) for side in ('first_mean', 'second_mean'))
@@ -174,12 +190,12 @@ def _settings(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFram
     return found
 
 
-def _averaged(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFrame) -> list[str]:
+def _averaged(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
     own = _of(study, frame)
     if not len(own):
         return []
     found = []
-    kept, left = (contrasts.kept(_on_reference(study, rows)) for rows in (frame, calibrated))
+    kept, left = (contrasts.kept(_on_reference(study, rows)) for rows in (frame, scaled))
     if len(kept):
         mean, alone = _keeping(kept)
         first = (
@@ -197,9 +213,7 @@ def _averaged(study: FinishedStudy, frame: pd.DataFrame, calibrated: pd.DataFram
         part = own[own['against'] == against]
         if len(part):
             first = f'Their mean prediction’s MSE against {other}: {_counts(part)}'
-            found.append(
-                f'{first} (of {len(part):,}){_once_calibrated(study, calibrated, against)}'
-            )
+            found.append(f'{first} (of {len(part):,}){_once_scaled(study, scaled, against)}')
     to_none = own[own['against'] == contrasts.MEAN]
     return [*found, *_most(study, to_none, _SIDES)]
 
@@ -322,7 +336,7 @@ def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> l
 def _table(
     study: FinishedStudy, question: Question, frame: pd.DataFrame, predictor: str = 'cnn'
 ) -> Table:
-    suffix = '' if predictor == 'cnn' else '_calibrated'
+    suffix = '' if predictor == 'cnn' else '_scaled'
     laws = {c.train.spec: c.train.label for c in study.conditions.values()}
     columns = [
         Column('setting', 'task'),
@@ -389,24 +403,22 @@ def _applies(question: Question, study: FinishedStudy) -> bool:
 
 
 def _build(question: Question, study: FinishedStudy) -> Content:
-    frame, calibrated = (
+    frame, scaled = (
         contrasts.table(study, _asked(study, question, predictor), question.name == 'laws')
-        for predictor in ('cnn', 'cnn_calibrated')
+        for predictor in ('cnn', 'cnn_scaled')
     )
-    told = question.tell(study, frame, calibrated)
+    told = question.tell(study, frame, scaled)
     first, *others = told or ['Not asked on the test law of the reference.']
     tables = [_table(study, question, frame)]
-    if len(calibrated):
-        tables.append(_table(study, question, calibrated, 'cnn_calibrated'))
+    if len(scaled):
+        tables.append(_table(study, question, scaled, 'cnn_scaled'))
     if question.name == 'averaged':
         kept = _kept_table(study, frame)
         tables = [*([kept] if len(kept.frame) else []), *tables]
     keys = ['setting', 'law', 'against', 'test_distribution', 'metric']
-    families = sum(
-        len(rows.dropna(subset='p').drop_duplicates(keys)) for rows in (frame, calibrated)
-    )
+    families = sum(len(rows.dropna(subset='p').drop_duplicates(keys)) for rows in (frame, scaled))
     errors = comparison.expected_errors(0, families, comparison.level(study))
-    explained = _CALIBRATED if len(calibrated) else ''
+    explained = _SCALED if len(scaled) else ''
     notes = list(filter(None, [' '.join(others), explained, errors]))
     badges = counted(_judged(study, question, frame)['verdict'], (BETTER, WORSE, SAME, UNDECIDED))
     return Content(first, tables, _figures(study, question, frame), notes, badges)
