@@ -336,6 +336,7 @@ class AnswersTest(absltest.TestCase):
         'missing': 'missing',
         'labels': 'parameters',
         'dropout': 'settings',
+        'mean': 'averaged',
     }
 
     def test_the_text_repeats_what_the_reports_answer(self):
@@ -346,9 +347,35 @@ class AnswersTest(absltest.TestCase):
         for folder in folders:
             name = self._ASKED[folder.name.removeprefix('remedy_answers-')]
             with self.subTest(folder.name):
+                if name == 'averaged':
+                    continue  # Of predictions, which results/ has not; see below.
                 [section] = [s for s in questions.SECTIONS if s.name == f'remedies-{name}']
                 headline = section.build(_study(folder)).headline
                 self.assertTrue(headline in _TEXT, headline)
+
+    def test_the_text_repeats_what_is_told_of_means_of_predictions(self):
+        folder = _ROOT / 'results' / 'remedy_answers-mean'
+        frames = [
+            pd.read_csv(folder / f'questions_averaged{of}.csv.gz', keep_default_na=False)
+            for of in ('', '_scaled')
+        ]
+        study = _study(folder)
+        told = questions.QUESTIONS[-1].tell(study, *frames)
+        for sentence in told[:4]:
+            self.assertTrue(sentence in _TEXT, sentence)
+        of_two = frames[1][frames[1]['against'] == contrasts.MEAN_TO_TWO]
+        of_two = of_two[of_two['metric'] == 'mse']
+        self.assertLen(of_two, 20)
+        self.assertNotIn(places.BETTER, set(of_two['verdict']))
+        # The tables are of these networks: their errors alone are in results.csv, too.
+        alone = frames[0][(frames[0]['against'] == contrasts.ALONE) & (frames[0]['metric'] == 'mse')]
+        for law, task in (('missing', 'std'), ('tail', 'disc_radius')):
+            values = study.values('cnn', f'{task}-{law}-lds', 'u1_10', 'mse')
+            spec = study.conditions[f'{task}-{law}-lds'].train.spec
+            [row] = alone[
+                (alone['setting'] == task) & (alone['law'] == spec) & (alone['what'] == 'lds')
+            ].to_dict('records')
+            self.assertAlmostEqual(row['first_mean'], values.mean(), delta=1e-5 * values.mean())
 
     def _assert_best_told(self, study, rows, best):
         """The text has of each row that `best` has the least ratio, and its interval."""
@@ -378,6 +405,25 @@ class AnswersTest(absltest.TestCase):
         self.assertIn('6 the same within the margin', note)
         self.assertTrue(note in _TEXT.replace('*', ''), note)
 
+    def test_the_text_says_how_much_measured_targets_change(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-labels')
+        found, _ = places.places(study)
+        for predictor, digits, said in (
+            ('cnn', 3, ' times as large'),
+            ('cnn_scaled', 4, ' times)'),
+        ):
+            rows = contrasts.table(study, contrasts.parameters(study, found, predictor))
+            rows = rows[(rows['metric'] == 'mse') & (rows['against'] == 'relabel=False')]
+            worse = rows[rows['verdict'] == places.WORSE]
+            mixed = worse['what'].str.contains('smoter|target')
+            self.assertTrue(len(worse) == 6 and mixed.all())
+            low, high = (number(end, digits) for end in (worse['ratio'].min(), worse['ratio'].max()))
+            told = f'{low} to {high}{said}'
+            self.assertTrue(told in _TEXT, told)
+            others = rows[rows['verdict'] != places.WORSE]['ratio']
+            self.assertBetween(others.min(), 0.94, 1)
+            self.assertLess(others.max(), 1)
+
     def test_where_targets_are_missing_nothing_is_left_of_what_helps(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-missing')
         [table] = [t for t in leaderboard.SECTION.build(study).tables if t.name.endswith('answers')]
@@ -398,6 +444,12 @@ class AnswersTest(absltest.TestCase):
         self.assertEqual(plain['better'].sum(), 0)
         self._assert_best_told(study, rows[rows['better'] > 0], 'balanced_mse')
         self.assertLen(rows, 4)
+        # What hurts less with dropout is no cure.
+        found, _ = places.places(study)
+        own = contrasts.table(study, contrasts.settings(study, found))
+        less = own[(own['metric'] == 'mse') & (own['verdict'] == places.BETTER)]
+        self.assertEqual(list(less['what']).count('log_target'), 2)
+        self.assertTrue((less[less['what'] == 'log_target']['first_mean'] > 1).all())
 
 
 if __name__ == '__main__':
