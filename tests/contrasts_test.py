@@ -1,5 +1,7 @@
 """Tests of imbreg_jax.analysis.contrasts: which pairs are asked about, and what is found."""
 
+import pathlib
+
 import numpy as np
 import pandas as pd
 from absl.testing import absltest
@@ -111,6 +113,22 @@ class ContrastsTest(absltest.TestCase):
         logs = np.log(values['lds() 0.5']) - np.log(values['none 0.5'])
         logs -= np.log(values['lds() 0.0']) - np.log(values['none 0.0'])
         self.assertAlmostEqual(row['ratio'], np.exp(logs.mean()), places=12)
+
+    def test_what_networks_have_not_learnt_imbalance_cannot_cost(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        bias = {'': 0.1, 'lds()': 0.3}
+        leaderboard_test.write(
+            folder, leaderboard_test.grid(tuple(bias)), lambda own: bias[own['remedy']]
+        )
+        path = folder / 'results.csv'
+        frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
+        constant = frame[(frame['predictor'] == 'cnn') & (frame['metric'] == 'mse')]
+        frame = pd.concat([frame, constant.assign(predictor='best_constant', value=1.0)])
+        frame.to_csv(path, index=False)
+        simulated_study.seal(folder)
+        study = loading.load([folder])
+        self.assertEqual(contrasts.unlearnt(study), ['lds (std)'])
+        self.assertEqual(set(table(study, 'laws')['what']), {'no remedy'})
 
     def test_settings_are_held_against_the_references_whatever_its_law_has(self):
         conditions = {

@@ -336,6 +336,7 @@ class AnswersTest(absltest.TestCase):
         'missing': 'missing',
         'labels': 'parameters',
         'dropout': 'settings',
+        'symmetry': 'laws',
         'mean': 'averaged',
     }
 
@@ -368,7 +369,9 @@ class AnswersTest(absltest.TestCase):
         self.assertLen(of_two, 20)
         self.assertNotIn(places.BETTER, set(of_two['verdict']))
         # The tables are of these networks: their errors alone are in results.csv, too.
-        alone = frames[0][(frames[0]['against'] == contrasts.ALONE) & (frames[0]['metric'] == 'mse')]
+        alone = frames[0][
+            (frames[0]['against'] == contrasts.ALONE) & (frames[0]['metric'] == 'mse')
+        ]
         for law, task in (('missing', 'std'), ('tail', 'disc_radius')):
             values = study.values('cnn', f'{task}-{law}-lds', 'u1_10', 'mse')
             spec = study.conditions[f'{task}-{law}-lds'].train.spec
@@ -417,7 +420,9 @@ class AnswersTest(absltest.TestCase):
             worse = rows[rows['verdict'] == places.WORSE]
             mixed = worse['what'].str.contains('smoter|target')
             self.assertTrue(len(worse) == 6 and mixed.all())
-            low, high = (number(end, digits) for end in (worse['ratio'].min(), worse['ratio'].max()))
+            low, high = (
+                number(end, digits) for end in (worse['ratio'].min(), worse['ratio'].max())
+            )
             told = f'{low} to {high}{said}'
             self.assertTrue(told in _TEXT, told)
             others = rows[rows['verdict'] != places.WORSE]['ratio']
@@ -434,6 +439,25 @@ class AnswersTest(absltest.TestCase):
         left = left[left['test_distribution'] == 'u1_10']
         self.assertLen(left, 14)
         self.assertNotIn(places.BETTER, set(left['verdict']))
+
+    def test_the_text_says_for_which_task_a_symmetry_makes_imbalance_irrelevant(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-symmetry')
+        shown = {}
+        for predictor in ('cnn', 'cnn_scaled'):
+            rows = contrasts.table(study, contrasts.laws(study, (), predictor), True)
+            rows = rows[rows['metric'] == 'mse']
+            self.assertTrue((rows[rows['setting'] == 'disc_radius']['verdict'] == 'worse').all())
+            own = rows[rows['verdict'] == places.SAME]['what'].str.partition(', ')[0]
+            shown[predictor] = own.value_counts().to_dict()
+        self.assertEqual(shown['cnn'], {'homogeneous': 2, 'scale_augmentation': 2})
+        self.assertEqual(shown['cnn_scaled'], shown['cnn'] | {'no remedy': 2})
+        pays = rows[rows['setting'] == 'disc_radius']['ratio']
+        told = f'each {number(pays.min(), 3)} to {number(pays.max(), 3)} times the MSE'
+        self.assertTrue(told in _TEXT, told)
+        self.assertEqual(
+            contrasts.unlearnt(study),
+            [f'no remedy, normalization = {kind} (std)' for kind in ('layer', 'input')],
+        )
 
     def test_without_dropout_nothing_is_shown_to_help(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-dropout')

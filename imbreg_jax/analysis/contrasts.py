@@ -179,13 +179,49 @@ def _told(place: Place, named: tuple[str, ...], key: str) -> bool:
 
 
 def laws(study: FinishedStudy, found: Sequence[Place] = (), predictor: str = 'cnn') -> list[Row]:
-    """Returns each law against the reference's test law under the same remedy and setting."""
+    """Returns each law against the reference's test law under the same remedy and setting.
+
+    But where networks under that law have not learnt, which imbalance cannot cost; see `unlearnt`.
+    """
     del found
     test = dose_response.reference_test(study)
-    balanced = study.test_distributions[test].spec
-    names = study.remedy_labels
+    return [
+        _row(
+            study, (task, spec), what, study.labels[test], (name, balanced), test, metric,
+            (task, what), predictor,
+        )
+        for task, what, balanced, others in _by_law(study)
+        if _learnt(study, balanced, test)
+        for spec, name in others.items()
+        for metric in RANKED
+    ]  # fmt: skip
+
+
+def unlearnt(study: FinishedStudy) -> list[str]:
+    """Returns remedies and settings whose networks, trained under the test law, have not learnt.
+
+    They err no less than the constant that is best for their training targets.
+    """
+    test = dose_response.reference_test(study)
+    return [
+        f'{what} ({task})' for task, what, balanced, _ in _by_law(study)
+        if not _learnt(study, balanced, test)
+    ]  # fmt: skip
+
+
+def _learnt(study: FinishedStudy, name: str, test: str) -> bool:
+    constant = study.values('best_constant', name, test, 'mse')
+    return not len(constant) or study.values('cnn', name, test, 'mse').mean() < constant.mean()
+
+
+def _by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str, str]]]:
+    """Returns conditions alike in all but the law: task, what they are, that of the test law.
+
+    And those of other laws, by spec.
+    """
+    balanced = study.test_distributions[dose_response.reference_test(study)].spec
+    names, groups = study.remedy_labels, []
     every = {name: own for name, own in comparison.settings(study).items() if name in study.trained}
-    rows = []
     for task in dict.fromkeys(own.get(TASK) for own in every.values()):
         fields = {name: own for name, own in every.items() if own.get(TASK) == task}
         rest = [change for change in comparison.changes(fields) if comparison.LAW not in change]
@@ -205,16 +241,9 @@ def laws(study: FinishedStudy, found: Sequence[Place] = (), predictor: str = 'cn
                 for change, value in zip(rest, values, strict=True)
             ]
             what = ', '.join(told) or remedy_names.NO_REMEDY
-            rows += [
-                _row(
-                    study, (str(task or ''), spec), what, study.labels[test],
-                    (name, specs[balanced]), test, metric, (task, what), predictor,
-                )
-                for spec, name in reversed(specs.items())
-                if spec != balanced
-                for metric in RANKED
-            ]  # fmt: skip
-    return rows
+            others = {s: name for s, name in reversed(specs.items()) if s != balanced}
+            groups.append((str(task or ''), what, specs[balanced], others))
+    return groups
 
 
 def settings(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn') -> list[Row]:

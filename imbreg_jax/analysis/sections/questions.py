@@ -164,6 +164,14 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> li
     named = ', '.join(always[:3])
     more = f' and {len(always) - 3} more' if len(always) > 3 else ''
     every = f'It is under every law with {named}{more}.' if always else 'With none is it under all.'
+    idle = contrasts.unlearnt(study)
+    if idle:
+        rest = f' and {len(idle) - 3} more' if len(idle) > 3 else ''
+        every += (
+            f' Not counted are {", ".join(idle[:3])}{rest}, whose networks err under '
+            f'{own["against"].iloc[0]} no less than the best constant: what they have not learnt, '
+            'imbalance cannot cost.'
+        )
     percent = _of(study, frame, 'mape')
     if len(percent):
         irrelevant = (percent['verdict'] == SAME).sum()
