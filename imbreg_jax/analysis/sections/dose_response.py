@@ -520,17 +520,18 @@ def _costs_sentence(study: FinishedStudy, frame: pd.DataFrame, metric: str) -> s
 
     if len(shown):
         most = shown.loc[shown['ratio'].idxmax()]
-        extremes = (
-            f'Imbalance is shown to cost most with {told(most)}; of the largest ratios of each the '
-            f'least is that with {told(least)}.'
-        )
+        extremes = f'Imbalance is shown to cost most with {told(most)}'
+        if len(dearest) > 1:
+            extremes += f'; of the largest ratios of each the least is that with {told(least)}'
+        extremes += '.'
     else:
         most = learnt.loc[learnt['ratio'].idxmax()]
         extremes = f'No ratio is shown to be above 1; the largest is that with {told(most)}.'
+    plural = 's' if len(dearest) > 1 else ''
     return (
-        f'of {learnt["group"].nunique()} ratios of {metric} under each law to that under '
-        f'{reference}, {counted(learnt[learnt["low"] > 1 + margin])} have an interval above '
-        f'{1 + margin:g}, and {counted(_same(study, learnt))} are the same within the margin. '
+        f'of {len(dearest)} ratio{plural} of {metric} under each law to that under {reference}, '
+        f'{counted(learnt[learnt["low"] > 1 + margin])} have an interval above {1 + margin:g}, and '
+        f'{counted(_same(study, learnt))} are the same within the margin. '
         + extremes
         + (
             f' Not counted are networks with {enumerated(idle)}, which err under {reference} no '
