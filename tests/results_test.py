@@ -318,6 +318,16 @@ class RemediesTest(absltest.TestCase):
         text = ' '.join(documents.page('README.md').split())
         self.assertIn(said.format(*left['disc_radius']), text)
 
+    def test_the_readme_says_where_imbalance_costs_anything_without_a_remedy(self):
+        worse = {}
+        for task in ('std', 'disc_radius'):
+            shown = _study(_ROOT / 'results' / f'remedies-{task}')
+            rows = contrasts.table(shown, contrasts.laws(shown), True)
+            plain = rows[(rows['metric'] == 'mse') & (rows['what'] == 'no remedy')]
+            self.assertLen(plain, 3)
+            worse[task] = sorted(plain[plain['verdict'] == places.WORSE]['law'])
+        self.assertEqual(worse, {'std': [], 'disc_radius': ['normal(5.5, 1)', 'uniform(1, 5)']})
+
     def _assert_told(self, table):
         _assert_rows(self, table)
         for row in table.frame[table.frame['best'] != ''].to_dict('records'):
