@@ -191,7 +191,7 @@ def laws(study: FinishedStudy, found: Sequence[Place] = (), predictor: str = 'cn
             (task, what), predictor,
         )
         for task, what, balanced, others in _by_law(study)
-        if _learnt(study, balanced, test)
+        if study.learnt(balanced, test, 'mse')
         for spec, name in others.items()
         for metric in RANKED
     ]  # fmt: skip
@@ -205,13 +205,8 @@ def unlearnt(study: FinishedStudy) -> list[str]:
     test = dose_response.reference_test(study)
     return [
         f'{what} ({task})' for task, what, balanced, _ in _by_law(study)
-        if not _learnt(study, balanced, test)
+        if not study.learnt(balanced, test, 'mse')
     ]  # fmt: skip
-
-
-def _learnt(study: FinishedStudy, name: str, test: str) -> bool:
-    constant = study.values('best_constant', name, test, 'mse')
-    return not len(constant) or study.values('cnn', name, test, 'mse').mean() < constant.mean()
 
 
 def _by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str, str]]]:
@@ -219,6 +214,12 @@ def _by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str, str]]]:
 
     And those of other laws, by spec.
     """
+    if 'by_law' not in study.memo:
+        study.memo['by_law'] = _grouped_by_law(study)
+    return study.memo['by_law']
+
+
+def _grouped_by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str, str]]]:
     balanced = study.test_distributions[dose_response.reference_test(study)].spec
     names, groups = study.remedy_labels, []
     every = {name: own for name, own in comparison.settings(study).items() if name in study.trained}

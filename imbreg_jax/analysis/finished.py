@@ -249,6 +249,15 @@ class FinishedStudy:
         order = np.argsort(repeat, kind='stable')
         return self.of_data_sets(pd.Series(value[order], index=repeat[order]))
 
+    def learnt(self, condition: str, test: str, metric: str) -> bool:
+        """Whether a condition's networks err less than the best constant for their targets.
+
+        They count as having learnt where no such constant is known.
+        """
+        constant = self.values('best_constant', condition, test, metric)
+        own = self.values('cnn', condition, test, metric)
+        return not len(constant) or bool(own.mean() < constant.mean())
+
     @property
     def folds(self) -> int:
         """How many repeats share a data set in cross-validation; 0 where each has its own."""

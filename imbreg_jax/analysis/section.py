@@ -178,11 +178,12 @@ class Section:
     build: Callable[[FinishedStudy], Content]
 
 
-def listed(parts: Sequence[str], what: str = '', glue: str = ', ') -> str:
-    """Returns the first of many parts of a sentence, and how many more there are."""
-    if len(parts) <= MOST_NAMED:
+def listed(parts: Sequence[str], what: str = '', glue: str = ', ', most: int = 0) -> str:
+    """Returns the first of many parts of a sentence, or `most`, and how many more there are."""
+    most = most or MOST_NAMED
+    if len(parts) <= most:
         return glue.join(parts)
-    return glue.join([*parts[:MOST_NAMED], f'and {len(parts) - MOST_NAMED:,} more {what}'.rstrip()])
+    return glue.join([*parts[:most], f'and {len(parts) - most:,} more {what}'.rstrip()])
 
 
 def enumerated(labels: Sequence[str]) -> str:

@@ -551,9 +551,7 @@ def unlearnt(study: FinishedStudy, frame: pd.DataFrame) -> list[str]:
     """
     found = []
     for row in frame[frame['reference'].astype(bool)].to_dict('records'):
-        place = row['condition'], row['test_distribution'], row['metric']
-        constant = study.values('best_constant', *place)
-        if len(constant) and not row['mean'] < constant.mean():
+        if not study.learnt(row['condition'], row['test_distribution'], row['metric']):
             found.append(row['group'])
     return list(dict.fromkeys(found))
 

@@ -21,7 +21,16 @@ from imbreg_jax.analysis import (
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, counted, only
+from imbreg_jax.analysis.section import (
+    Column,
+    Content,
+    Figure,
+    Section,
+    Table,
+    counted,
+    listed,
+    only,
+)
 from imbreg_jax.analysis.sections.comparisons import NEEDED
 from imbreg_jax.study.settings import remedy_of
 
@@ -478,8 +487,7 @@ def _farthest(rows: pd.DataFrame, verdict: str) -> dict[str, int]:
 def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, str]) -> str:
     totals = rows['remedy'].value_counts()
     parts = [f'{names[remedy]} ({count} of {totals[remedy]})' for remedy, count in counted.items()]
-    more = len(parts) - _MOST_SAID
-    return ', '.join([*parts[:_MOST_SAID], *([f'and {more} more'] if more > 0 else [])])
+    return listed(parts, most=_MOST_SAID)
 
 
 def _passes(spec: str) -> int:

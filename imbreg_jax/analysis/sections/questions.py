@@ -20,9 +20,19 @@ from imbreg_jax.analysis import (
 from imbreg_jax.analysis.canvas import Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
-from imbreg_jax.analysis.section import Column, Content, Figure, Section, Table, counted, only
+from imbreg_jax.analysis.section import (
+    Column,
+    Content,
+    Figure,
+    Section,
+    Table,
+    counted,
+    listed,
+    only,
+)
 from imbreg_jax.analysis.sections.comparisons import NEEDED
 
+_MOST_SAID = 3
 # More would be too narrow to read beside one another, or too long.
 _MOST_PANELS, _MOST_ROWS = 3, 40
 # Characters of a line beside a row, and of all its lines.
@@ -161,14 +171,13 @@ def _laws(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> li
     first += f'; {_ONCE}, in {(left["verdict"] == SAME).sum():,}.' if len(left) else '.'
     groups = own.groupby(['setting', 'what'], sort=False)['verdict']
     always = [f'{what} ({task})' for (task, what), kinds in groups if (kinds == SAME).all()]
-    named = ', '.join(always[:3])
-    more = f' and {len(always) - 3} more' if len(always) > 3 else ''
-    every = f'It is under every law with {named}{more}.' if always else 'With none is it under all.'
+    every = 'With none is it under all.'
+    if always:
+        every = f'It is under every law with {listed(always, most=_MOST_SAID)}.'
     idle = contrasts.unlearnt(study)
     if idle:
-        rest = f' and {len(idle) - 3} more' if len(idle) > 3 else ''
         every += (
-            f' Not counted are {", ".join(idle[:3])}{rest}, whose networks err under '
+            f' Not counted are {listed(idle, most=_MOST_SAID)}, whose networks err under '
             f'{own["against"].iloc[0]} no less than the best constant: what they have not learnt, '
             'imbalance cannot cost.'
         )
