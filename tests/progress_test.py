@@ -23,7 +23,7 @@ from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for it
 
 class ProgressTest(kept_study.TestCase):
     def test_epochs_that_were_edited_are_refused(self):
-        self.abandon(Engine, 'train_chunk', lambda _, __, epoch, ___: epoch == 1)
+        self.abandon(Engine, 'train_chunk', lambda _, __, epoch, *___: epoch == 1)
         path = self.workdir / 'checkpoints' / 'epochs.jsonl'
         path.write_bytes(path.read_bytes().replace(b'"repeat": 1', b'"repeat": 0', 1))
         with self.assertRaisesRegex(CheckpointError, 'epochs.jsonl, which it needs, is damaged'):

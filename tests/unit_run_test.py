@@ -37,8 +37,9 @@ class UnitRunTest(kept_study.TestCase):
                 except Stopped:
                     self.assertEqual((self.workdir / '.lock').read_text(), '')
             self.assertLess(starts, 10)
-        # Two epochs of two chunks, each in a process of its own, so to speak; then the rest.
-        self.assertEqual(starts, 5)
+        # Two epochs of two chunks, the first step apart, each in a process of its own, so to speak;
+        # then the rest.
+        self.assertEqual(starts, 6)
         self.assert_same_results()
 
     def test_a_stop_while_networks_are_evaluated_loses_only_their_evaluation(self):

@@ -74,9 +74,8 @@ class UnitRun:
         last_saved = time.monotonic()
         while epoch < epochs:
             with _profiled(profile if len(self._chunks) == 1 else None):
-                state, loss = self._train_chunk(state, epoch, step)
+                state, loss, step = self._train_chunk(state, epoch, step)
             losses = losses + loss
-            step = engine.next_step(step)
             self.display.trained(
                 per_step * self._chunks[-1][1],
                 epoch + step / per_epoch,
@@ -112,18 +111,26 @@ class UnitRun:
 
     def _train_chunk(
         self, state: TrainState, epoch: int, step: int
-    ) -> tuple[TrainState, np.ndarray]:
-        """Trains a chunk, and counts what it took; `state` is donated."""
+    ) -> tuple[TrainState, np.ndarray, int]:
+        """Trains a chunk, and counts what it took; `state` is donated.
+
+        A unit's first is of one step, which compiles all others: so that who waits sees early that
+        it trains, and how fast.
+
+        Returns:
+          the state, the sums [runs] of losses, and the step after the last.
+        """
         began = time.monotonic()
-        state, loss = self.engine.train_chunk(state, epoch, step)
+        stop = 1 if epoch == step == 0 else self.engine.next_step(step)
+        state, loss = self.engine.train_chunk(state, epoch, step, stop)
         losses = self.engine.axis.fetch(loss)
-        self._chunks.append((time.monotonic() - began, self.engine.next_step(step) - step))
+        self._chunks.append((time.monotonic() - began, stop - step))
         if len(self._chunks) == 2:
             # The first chunk's time is mostly compilation; the next one tells how much.
             (first, first_steps), (second, second_steps) = self._chunks
             trained = second * first_steps / second_steps
             self.progress.compile_seconds += max(0.0, first - trained)
-        return state, losses
+        return state, losses, stop
 
     def _record(self, state: TrainState, epoch: int, losses: np.ndarray | None) -> None:
         """Adds an epoch's row of every run."""

@@ -200,30 +200,38 @@ class Engine:
         """Every run's state before training."""
         return self.programs.initialize((), (self.run_data, self.lessons.tables), (), self.shared)
 
-    def train_chunk(self, state: TrainState, epoch: int, step: int) -> tuple[TrainState, Any]:
+    def train_chunk(
+        self, state: TrainState, epoch: int, step: int, stop: int | None = None
+    ) -> tuple[TrainState, Any]:
         """Trains every run through one chunk of an epoch.
 
         Args:
           state: donated.
           epoch: which epoch, from 0; it decides the shuffle.
           step: the first step of the chunk in its epoch, from 0.
+          stop: the step after its last; None is `next_step`, and it is no later.
 
         Returns:
           the state after it, and the sum [runs] of the steps' losses, on the device.
         """
-        given = self.chunk_arguments(epoch, step)
+        given = self.chunk_arguments(epoch, step, stop)
         if step == 0 and self._redraws(epoch):
             state = self.programs.redraw(state, (self.run_data, self.lessons), (), given[-1])
         return self.programs.chunk(state, *given)
 
-    def chunk_arguments(self, epoch: int, step: int) -> tuple[Any, Any, Any]:
+    def chunk_arguments(
+        self, epoch: int, step: int, stop: int | None = None
+    ) -> tuple[Any, Any, Any]:
         """What `Programs.chunk` takes beside a state, for the chunk from this step on."""
-        shared = self.shared | {'epoch': np.int32(epoch), 'step': np.int32(step)}
+        stop = self.next_step(step) if stop is None else stop
+        shared = self.shared | {
+            'epoch': np.int32(epoch), 'step': np.int32(step), 'stop': np.int32(stop),
+        }  # fmt: skip
         return (self.run_data, self.lessons, self._order(epoch)), self.resident, shared
 
     def next_step(self, step: int) -> int:
         """The first step of the chunk after this one; the number of an epoch's steps, if none."""
-        return min(step + self.chunk_steps, self.steps_per_epoch)
+        return min((step // self.chunk_steps + 1) * self.chunk_steps, self.steps_per_epoch)
 
     def end_epoch(self, state: TrainState, epoch: int) -> TrainState:
         """Does what a remedy does at an epoch's end; `state` is donated."""

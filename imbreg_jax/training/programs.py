@@ -200,7 +200,7 @@ class Programs:
         batch = self.learner.training.batch_size
         at = place(run, device, shared)
         first = shared['step']
-        steps = jnp.minimum(self.chunk_steps, self.steps_per_epoch - first)
+        steps = jnp.minimum(self.chunk_steps, shared['stop'] - first)
         number = shared['epoch']
         epoch = Epoch(number, lessons.layer_rates[number], lessons.weighted[number])
 
@@ -213,7 +213,7 @@ class Programs:
             )  # fmt: skip
             return state, losses.at[i].set(loss)
 
-        # A loop of as many steps as there are, so that a shorter last chunk is the same program.
+        # A loop of as many steps as there are, so that a shorter chunk is the same program.
         losses = jnp.zeros(self.chunk_steps)
         state, losses = lax.fori_loop(0, steps, one, (state, losses))
         return state, jnp.sum(losses)
