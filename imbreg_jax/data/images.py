@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from imbreg_jax.data import pixel_laws
+from imbreg_jax.data import pixel_laws, threefry
 
 # Images drawn at once when a whole split is walked through: enough to keep a
 # device busy, small enough (5 MB at 52x52) to stay out of the memory plan.
@@ -43,8 +43,10 @@ def noise(
       [n, size, size] float32; image i depends on (key, i) only.
     """
 
+    whole = threefry.written_out(key)
+
     def draw_one(index):
-        return draw(jax.random.fold_in(key, index), (size, size))
+        return draw(jax.random.fold_in(whole, index), (size, size))
 
     return apart(jax.vmap(draw_one), key if root is None else root, indices)
 
