@@ -1,5 +1,6 @@
 """Tests of results/: what README.md and docs/ say of the committed values, they say."""
 
+import functools
 import gzip
 import json
 import pathlib
@@ -23,6 +24,8 @@ from imbreg_jax.data.tasks import TASKS
 
 _ROOT = documents.ROOT
 _TEXT = ' '.join(documents.TEXT.split())
+# The tasks of `configs/remedies.py`.
+_REMEDIED = ('std', 'disc_radius', 'needle_angle')
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
@@ -33,6 +36,12 @@ def _study(folder: pathlib.Path) -> FinishedStudy:
     """
     parts = [folder] if (folder / 'config.json').exists() else sorted(folder.glob('*/'))
     return loading.joined([p.name for p in parts], [_part(p) for p in parts], parts)
+
+
+@functools.cache
+def _remedies(task: str) -> FinishedStudy:
+    """What `configs/remedies.py` trained of a task."""
+    return _study(_ROOT / 'results' / f'remedies-{task}')
 
 
 def _part(folder: pathlib.Path) -> tuple:
@@ -290,54 +299,69 @@ def _assert_rows(test: absltest.TestCase, table: Table) -> None:
 
 class RemediesTest(absltest.TestCase):
     def test_the_text_repeats_what_the_report_says_of_remedies(self):
-        for folder in sorted((_ROOT / 'results').glob('*remedies-*')):
-            whole = folder.name.startswith('remedies-')
-            study = _study(folder)
+        for task in _REMEDIED:
+            study = _remedies(task)
             for section in (leaderboard.SECTION, *questions.SECTIONS):
                 # What is averaged are predictions, which results/ has not.
                 if section.name == 'remedies-averaged' or not section.applies(study):
                     continue
-                with self.subTest(f'{folder.name}: {section.name}'):
+                with self.subTest(f'{task}: {section.name}'):
                     content = section.build(study)
                     self.assertTrue(content.headline in _TEXT, content.headline)
                     for table in content.tables:
                         if table.name == 'leaderboard_answers':
                             _assert_rows(self, table)
-                            if whole:
-                                self._assert_told(table)
                             self.assertIn('once every network’s predictions', content.notes[0])
                             self.assertIn(content.notes[0], _TEXT)
 
+    def test_the_readme_has_each_tasks_answer_under_each_law(self):
+        cells: dict[str, list[str]] = {}
+        for task in _REMEDIED:
+            study = _remedies(task)
+            labels = {c.train.spec: c.train.label for c in study.conditions.values()}
+            tables = {table.name: table for table in leaderboard.SECTION.build(study).tables}
+            for row in tables['leaderboard_answers'].frame.to_dict('records'):
+                cells.setdefault(labels[row['law']], []).append(self._cell(row))
+        self.assertLen(cells, 4)
+        for law, told in cells.items():
+            self.assertIn(f'| {law} | {" | ".join(told)} |', documents.page('README.md'))
+
+    def _cell(self, row):
+        if not row['better']:
+            return f'none of {row["compared"]}'
+        name = row['condition'].rpartition('-')[2]
+        return (
+            f'{row["better"]} of {row["compared"]}; {name}: {number(row["ratio"])} '
+            f'({interval(row["low"], row["high"])})'
+        )
+
     def test_the_readme_says_what_is_left_of_gains_up_to_a_factor(self):
         left = {}
-        for task in ('std', 'disc_radius'):
-            shown = _study(_ROOT / 'results' / f'remedies-{task}')
+        for task in _REMEDIED:
+            shown = _remedies(task)
             found, _ = places.places(shown)
             frame = places.table(shown, found, places.ranks(shown, found))
             rows = places.scaled(shown, found, frame, 'u1_10', 'mse')
             left[task] = int((rows['verdict'] == places.BETTER).sum()), len(rows)
         self.assertEqual(left['std'][0], 0)
-        said = 'none of these gains is shown any more; of the radius {} of {} still are'
+        said = (
+            'none of the gains of the standard deviation is shown any more; of the radius {} of {} '
+            'still are, of the angle {} of {}'
+        )
         text = ' '.join(documents.page('README.md').split())
-        self.assertIn(said.format(*left['disc_radius']), text)
+        self.assertIn(said.format(*left['disc_radius'], *left['needle_angle']), text)
 
     def test_the_readme_says_where_imbalance_costs_anything_without_a_remedy(self):
         worse = {}
-        for task in ('std', 'disc_radius'):
-            shown = _study(_ROOT / 'results' / f'remedies-{task}')
+        for task in _REMEDIED:
+            shown = _remedies(task)
             rows = contrasts.table(shown, contrasts.laws(shown), True)
             plain = rows[(rows['metric'] == 'mse') & (rows['what'] == 'no remedy')]
             self.assertLen(plain, 3)
             worse[task] = sorted(plain[plain['verdict'] == places.WORSE]['law'])
-        self.assertEqual(worse, {'std': [], 'disc_radius': ['normal(5.5, 1)', 'uniform(1, 5)']})
-
-    def _assert_told(self, table):
-        for row in table.frame[table.frame['best'] != ''].to_dict('records'):
-            said = (
-                f'{row["answer"]} ({number(row["ratio"])} times the MSE, '
-                f'{interval(row["low"], row["high"])} for all {row["compared"]} at once)'
-            )
-            self.assertIn(said, ' '.join(documents.page('README.md').split()))
+        dear = ['normal(5.5, 1)', 'uniform(1, 5)']
+        every = ['cut(exponential(1, 2), 1, 10)', *dear]
+        self.assertEqual(worse, {'std': [], 'disc_radius': dear, 'needle_angle': every})
 
 
 class AnswersTest(absltest.TestCase):

@@ -42,7 +42,6 @@ def noise(
     Returns:
       [n, size, size] float32; image i depends on (key, i) only.
     """
-
     whole = threefry.written_out(key)
 
     def draw_one(index):

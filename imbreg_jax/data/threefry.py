@@ -42,7 +42,7 @@ def _random_bits(key: jax.Array, width: int, shape: tuple[int, ...]) -> jax.Arra
     return first ^ second
 
 
-def _fold_in(key: jax.Array, data: jax.Array) -> jax.Array:
+def _fold_in(key: jax.Array, data: jax.Array | int) -> jax.Array:
     low = jnp.asarray(data, jnp.uint32)
     return jnp.stack(_hash(key, jnp.zeros_like(low), low))
 
