@@ -345,13 +345,13 @@ class RemediesTest(absltest.TestCase):
             left[task] = int((rows['verdict'] == places.BETTER).sum()), len(rows)
         self.assertEqual(left['std'][0], 0)
         said = (
-            'none of the gains of the standard deviation is shown any more; of the radius {} of {} '
-            'still are, of the angle {} of {}'
+            'none of its gains is shown any more; of the radius {} of {} still are, of the angle '
+            '{} of {}'
         )
         text = ' '.join(documents.page('README.md').split())
         self.assertIn(said.format(*left['disc_radius'], *left['needle_angle']), text)
 
-    def test_the_readme_says_where_imbalance_costs_anything_without_a_remedy(self):
+    def test_the_readme_says_where_imbalance_costs_anything_with_a_remedy_or_without(self):
         worse = {}
         for task in _REMEDIED:
             shown = _remedies(task)
@@ -359,6 +359,10 @@ class RemediesTest(absltest.TestCase):
             plain = rows[(rows['metric'] == 'mse') & (rows['what'] == 'no remedy')]
             self.assertLen(plain, 3)
             worse[task] = sorted(plain[plain['verdict'] == places.WORSE]['law'])
+            if task != 'std':
+                told = {s.name: s for s in questions.SECTIONS}['remedies-laws'].build(shown)
+                self.assertIn('in 0 of 66 cases, without a remedy in 0 of 3', told.headline)
+        self.assertIn('(0 of 66 cases each)', documents.page('README.md'))
         dear = ['normal(5.5, 1)', 'uniform(1, 5)']
         every = ['cut(exponential(1, 2), 1, 10)', *dear]
         self.assertEqual(worse, {'std': [], 'disc_radius': dear, 'needle_angle': every})
