@@ -101,6 +101,12 @@ class CommandsTest(absltest.TestCase):
         found = commands.divided(said, 17.5)
         self.assertEqual(list(found.parts.values()), [2.0, 1.0, 3.0, 4.0, 4.0, 3.5])
         self.assertEqual((found.first_step, sum(found.parts.values())), (6.0, found.seconds))
+        several = [(when, f'program 1 of 2, {line}') for when, line in said[1:-1]]
+        several += [(11.0, 'program 2 of 2, compiling…'), (12.0, 'program 2 of 2, evaluating…')]
+        found = commands.divided([said[0], *several, said[-1]], 17.5)
+        self.assertEqual(list(found.parts.values()), [2.0, 1.0, 3.0, 4.0, 1.0, 3.0, 3.5])
+        self.assertEqual(list(found.parts)[-2], commands.OTHERS)
+        self.assertEqual(found.first_step, 6.0)
         report = commands.divided([], 2.0)
         self.assertEqual(report, (2.0, {commands.STARTING: 2.0}, None))
 

@@ -4,6 +4,7 @@ A command says on standard error what it does next (`runner.display`); when each
 comes is when the part before it ended.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ PARTS = {
     'making the report': 'reporting',
 }
 STARTING = 'starting'
+# What follows the first program, to the report.
+OTHERS = 'its other programs'
 
 
 class Timed(NamedTuple):
@@ -70,7 +73,12 @@ def divided(said: Iterable[tuple[float, str]], seconds: float) -> Timed:
     at, part, first_step = 0.0, STARTING, None
     parts = {STARTING: 0.0}
     for when, line in said:
-        begun = next((name for words, name in PARTS.items() if line.startswith(f'{words}…')), None)
+        # Of several programs only the first says all that it does.
+        program = re.match(r'program (\d+) of \d+, ', line)
+        text = line[program.end() :] if program else line
+        begun = next((name for words, name in PARTS.items() if text.startswith(f'{words}…')), None)
+        if program and int(program[1]) > 1:
+            begun = OTHERS
         if begun is None:
             continue
         parts[part] += when - at
