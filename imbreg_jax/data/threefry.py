@@ -1,9 +1,9 @@
 """Threefry-2x32 as JAX has it, bit for bit, with its rounds written out.
 
 To XLA:CPU JAX gives the rounds as a loop, each turn of which goes through memory; written out they
-are one pass over what is drawn, together with what is made of the bits. That takes longer to
-compile for each use, so it is for keys of which much is drawn. Salmon and others, *Parallel random
-numbers: as easy as 1, 2, 3* (2011), section 4.2; tests hold it against JAX's own.
+are one pass over what is drawn, together with what is made of the bits. It is for keys of which
+much is drawn; those of dropout gain nothing by it. Salmon and others, *Parallel random numbers: as
+easy as 1, 2, 3* (2011), section 4.2; tests hold it against JAX's own.
 """
 
 import jax
