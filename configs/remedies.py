@@ -6,7 +6,8 @@
     ./launch.sh --config=configs/remedies.py:std/inverse/rates     # at three learning rates each
     ./launch.sh --config=configs/remedies.py:std//other_rates      # at two of them, see below
     ./launch.sh --config=configs/remedies.py:std/fds/rates,alone   # without no remedy, see below
-    ./launch.sh --config=configs/remedies.py:std/fds/rate_triple,normal,tail   # some laws
+    ./launch.sh --config=configs/remedies.py:std/fds/rates,normal,tail   # some laws
+    ./launch.sh --config=configs/remedies.py:std/tail-fds-rate_triple,normal-none-rate_third
     python -m imbreg_jax.main --config=configs/remedies.py
 
 Time: some two hours a task on 2 CPU cores, twice that with `other_rates`, three times with `rates`;
@@ -25,9 +26,9 @@ a part without either has not trained, so that the first answer need not wait fo
 remedy that is not trained beside no remedy is compared as well, but for its time.
 
 A choice takes fewer repeats than a comparison: with `other_rates` and `--config.repeats=2` the
-leaderboard chooses on these two, and says in its column of rates what is left to be trained:
-`rate_third` or `rate_triple` of some remedies under some laws, with `--config.first_repeat=2` and
-`--config.repeats=8`.
+leaderboard chooses on these two, and names the conditions it chose that have fewer repeats than
+others. These alone are left to be trained, with `--config.first_repeat=2` and `--config.repeats=8`:
+in place of a remedy may stand a condition, as `law-remedy-rate`.
 
 The remedies are those that `imbreg_jax.remedies` has, so one that is added is compared here. All
 have one budget, the steps of one pass over 50,000 images, taken over 10,000, at the task's own rate
@@ -65,9 +66,8 @@ ALONE = 'alone'
 # What is asked for -> ending of a condition's name -> factor on its task's learning rate.
 ONE_RATE = {'': 1.0}
 OTHER_RATES = {'-rate_third': 1 / 3, '-rate_triple': 3.0}
-RATES = {'rates': {**ONE_RATE, **OTHER_RATES}, 'other_rates': OTHER_RATES} | {
-    ending.strip('-'): {ending: factor} for ending, factor in OTHER_RATES.items()
-}
+EVERY_RATE = {**ONE_RATE, **OTHER_RATES}
+RATES = {'rates': EVERY_RATE, 'other_rates': OTHER_RATES}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {
@@ -81,8 +81,11 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     """Every task with every remedy, or some, as 'tasks/remedies/how', of which each may be empty.
 
     Args:
-      choice: names of tasks, of remedies, and of one of `RATES`, of `LAWS` and `ALONE`, separated
-        by commas.
+      choice: names of tasks; of remedies, or of conditions without the task, which are trained
+        alone; and of one of `RATES`, of `LAWS` and `ALONE`; separated by commas.
+
+    Raises:
+      ValueError: a choice that is none of these.
     """
     tasks, remedies, how = [*choice.split('/'), '', '', ''][:3]
     chosen = set(filter(None, how.split(',')))
@@ -95,23 +98,40 @@ def get_config(choice: str = '') -> ml_collections.ConfigDict:
     laws = [law for law in LAWS if law in chosen] or list(LAWS)
     rates = RATES[asked.pop()] if asked else ONE_RATE
     names = tasks.split(',') if tasks else list(TASKS)
-    methods = remedies.split(',') if remedies else list(REMEDIES)
+    listed = remedies.split(',') if remedies else list(REMEDIES)
+    single = [_parts(name) for name in listed if '-' in name]
+    methods = [name for name in listed if '-' not in name]
+    if methods and ALONE not in chosen:
+        methods.insert(0, NONE)
     config = common()
     parts = [part.replace(',', '-') for part in (tasks, remedies, how) if part]
     config.name = naming.shortened('-'.join(['remedies', *parts]))
     every = {
-        f'{task}-{law}-{method}{rate}': _condition(task, law, method, factor)
+        f'{task}-{law}-{method}{rate}': _condition(task, law, method, EVERY_RATE[rate])
         for task in names
-        for law in laws
-        for method in ([] if ALONE in chosen else [NONE]) + methods
-        for rate, factor in rates.items()
+        for law, method, rate in [
+            *((law, method, rate) for law in laws for method in methods for rate in rates),
+            *single,
+        ]
     }
     config.conditions = {
         name: fields for name, fields in every.items() if not fields['remedy'] or acts(fields)
     }
-    if ALONE not in chosen:
+    if NONE in methods:
         config.analysis.reference = next(iter(config.conditions))
     return config
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Returns law, remedy and ending of a condition's name without its task."""
+    law, method, *rate = name.split('-')
+    ending = '-'.join(['', *rate])
+    if law not in LAWS or not method or ending not in EVERY_RATE:
+        raise ValueError(
+            f'{name!r} is no condition: one is LAW-REMEDY, with {" or ".join(OTHER_RATES)} behind '
+            f'it or nothing, and LAW one of {", ".join(LAWS)}'
+        )
+    return law, method, ending
 
 
 def _condition(task: str, law: str, method: str, factor: float) -> dict[str, Any]:

@@ -134,21 +134,29 @@ class ConfigsTest(parameterized.TestCase):
             {c.training.learning_rate for c in first.conditions},
             {c.training.learning_rate for c in second.conditions},
         )
-        # What a choice leaves to be trained is some laws at one of the rates.
-        left = _study('remedies', ':std/inverse/rate_triple,tail,missing')
+        of_laws = _study('remedies', ':std/inverse/other_rates,tail,missing')
         self.assertEqual(
-            [c.name for c in left.conditions],
-            [
-                f'std-{law}-{remedy}-rate_triple'
-                for law in ('missing', 'tail')
-                for remedy in ('none', 'inverse')
-            ],
+            [c.name for c in of_laws.conditions],
+            [c.name for c in others.conditions if c.name.split('-')[1] in ('missing', 'tail')],
         )
-        for condition in left.conditions:
-            self.assertEqual(condition.training, first.condition(condition.name).training)
+        # What a choice leaves to be trained is some conditions, which are the same ones alone.
+        left = ['tail-inverse-rate_triple', 'normal-none-rate_third', 'missing-inverse']
+        single = _study('remedies', f':std/{",".join(left)}')
+        self.assertEqual([c.name for c in single.conditions], [f'std-{name}' for name in left])
+        for condition in (*of_laws.conditions, *single.conditions):
+            self.assertEqual(condition, first.condition(condition.name))
+        both = _study('remedies', ':std/wercs,tail-inverse-rate_triple')
+        self.assertContainsSubset(
+            {'std-normal-none', 'std-normal-wercs', 'std-tail-inverse-rate_triple'},
+            {c.name for c in both.conditions},
+        )
+        self.assertNotIn('std-tail-inverse', {c.name for c in both.conditions})
         for fault in (':std/inverse/rate', ':std/inverse/rates/alone', ':std//rates,other_rates'):
             with self.assertRaisesRegex(ValueError, 'is none of its choices'):
                 _study('remedies', fault)
+        for fault in ('long-inverse', 'tail-inverse-rate_double', 'rate_triple-inverse', 'tail-'):
+            with self.assertRaisesRegex(ValueError, 'is no condition|there is no remedy'):
+                _study('remedies', f':std/{fault}')
 
     def test_a_remedy_that_refuses_a_laws_targets_is_left_out_of_it_alone(self):
         @remedies.register

@@ -13,6 +13,7 @@ from scipy import stats
 
 import simulated_study
 from imbreg_jax.analysis import leaderboard, loading, remedy_names, statistics
+from imbreg_jax.analysis.sections import leaderboard as section
 
 _RATE = leaderboard.RATE
 _KEY = ['remedy', 'law', 'test_distribution', 'metric']
@@ -192,6 +193,8 @@ class LeaderboardTest(parameterized.TestCase):
             self.assertEqual(entry.condition, f'{entry.remedy or "none"} {entry.rate}')
             self.assertEqual(entry.tried, (1e-4, 1e-3, 1e-2))
         self.assertEqual(set(self._table(study)['rates_tried']), {3})
+        self.assertEqual(leaderboard.at_ends([place]), (0, 1, 2))
+        self.assertEmpty(leaderboard.unfinished(study))
 
     def test_rates_are_chosen_over_the_repeats_that_all_were_tried_in(self):
         folders, validation = [], {'none': (1.0, 9.0), 'inverse()': (3.0, 0.1)}
@@ -209,9 +212,16 @@ class LeaderboardTest(parameterized.TestCase):
             row['validation_mse'] = validation[name][row['repeat'] >= 2]
         path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), 'utf-8')
         simulated_study.seal(folders[0])
-        ((place,), _) = leaderboard.places(loading.load(folders))
+        study = loading.load(folders)
+        ((place,), _) = leaderboard.places(study)
         # Over all of their repeats both would be the other.
         self.assertEqual([entry.rate for entry in place.entries], [1e-3, 1e-2])
+        # What is left to be trained is the chosen one that has two repeats of four.
+        left = [('inverse() 0.01', 2, 4, ('',))]
+        self.assertEqual([*leaderboard.unfinished(study).itertuples(index=False, name=None)], left)
+        content = section.SECTION.build(study)
+        (shown,) = (table for table in content.tables if table.name == 'leaderboard_unfinished')
+        self.assertEqual(shown.frame['chosen_under'].tolist(), ['the training law'])
 
     def _chosen_twice(self, **options):
         """A study at two rates, whose training laws and test law choose others of a remedy."""

@@ -61,7 +61,7 @@ class Entry:
       remedy: its expression; '' is none.
       condition: the condition.
       rate: its learning rate.
-      tried: the rates that it was chosen from.
+      tried: the rates that it was chosen from, ascending.
     """
 
     remedy: str
@@ -261,6 +261,43 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 def _informed(keys: Sequence[str]) -> dict[str, str]:
     return {key: f'informed_{key}' for key in keys}
+
+
+def unfinished(study: FinishedStudy) -> pd.DataFrame:
+    """Returns the conditions that were chosen for their rate and have fewer repeats than others.
+
+    A choice takes fewer repeats than a comparison, so it may be made first and these trained then.
+
+    Returns:
+      A row per condition, in the order of the study: condition, repeats (how many were trained),
+      most (how many of the condition that has most), chosen_under (the laws on whose validation
+      images it was chosen: '' is the training law, others are of `informed_tests`).
+    """
+    trained = collections.Counter(condition for condition, _ in study.runs)
+    under: dict[str, list[str]] = {}
+    for law in ('', *informed_tests(study)):
+        for place in places(study, law)[0]:
+            for entry in place.entries:
+                if len(entry.tried) > 1:
+                    under.setdefault(entry.condition, []).append(law)
+    most = max(trained.values(), default=0)
+    rows = [
+        [name, trained[name], most, tuple(under[name])]
+        for name in study.conditions
+        if name in under and trained[name] < most
+    ]
+    return pd.DataFrame(rows, columns=['condition', 'repeats', 'most', 'chosen_under'])
+
+
+def at_ends(found: Sequence[Place]) -> tuple[int, int, int]:
+    """Returns how often the least rate was chosen and how often the greatest, of how many choices.
+
+    Args:
+      found: the places of a choice.
+    """
+    chosen = [entry for place in found for entry in place.entries if len(entry.tried) > 1]
+    least, greatest = (sum(entry.rate == entry.tried[end] for entry in chosen) for end in (0, -1))
+    return least, greatest, len(chosen)
 
 
 def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:

@@ -367,6 +367,28 @@ def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str,
     return Table('leaderboard_answers', 'Which remedy helps, by task and law', rows, columns, notes)
 
 
+def _unfinished_table(study: FinishedStudy) -> list[Table]:
+    """The conditions that are left to be trained, if there are any."""
+    rows = leaderboard.unfinished(study)
+    if not len(rows):
+        return []
+    laws = {'': 'the training law', **study.labels}
+    told = [', '.join(laws[law] for law in under) for under in rows['chosen_under']]
+    columns = [
+        Column('condition', 'condition'),
+        Column('repeats', 'repeats', formats.COUNT),
+        Column('most', 'of', formats.COUNT),
+        Column('chosen_under', 'chosen on images of'),
+    ]
+    notes = [
+        'Their rate was chosen on repeats that all rates were tried in, and they are compared in '
+        'fewer than others. Train their other repeats (`first_repeat`), and report all together.'
+    ]
+    title = 'Chosen rates that have fewer repeats than others'
+    rows = rows.assign(chosen_under=told)
+    return [Table('leaderboard_unfinished', title, rows, columns, notes)]
+
+
 def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
     laws = {c.train.spec: c.train.label for c in study.conditions.values()}
     rows = frame.sort_values(['setting', 'law', 'test_distribution', 'metric'], kind='stable')
@@ -516,8 +538,23 @@ def _on_informed(frame: pd.DataFrame) -> str:
     return text
 
 
+def _on_ends(found: Sequence[leaderboard.Place]) -> str:
+    """Says how often a choice fell on an end of what it was made from."""
+    least, greatest, of = leaderboard.at_ends(found)
+    if not least + greatest:
+        return ''
+    return (
+        f' Of {of:,} choices {greatest:,} are the greatest rate tried and {least:,} the least: of '
+        'these, one farther out might be better still.'
+    )
+
+
 def _notes(
-    study: FinishedStudy, frame: pd.DataFrame, lone: Sequence[str], names: Mapping[str, str]
+    study: FinishedStudy,
+    found: Sequence[leaderboard.Place],
+    frame: pd.DataFrame,
+    lone: Sequence[str],
+    names: Mapping[str, str],
 ) -> list[str]:
     level = comparison.level(study)
     tested = frame.dropna(subset='p')[['setting', 'law', 'test_distribution', 'metric']]
@@ -539,7 +576,7 @@ def _notes(
         notes.append(
             f'Of up to {most} learning rates each remedy, and no remedy, has the one of its least '
             'mean validation error under its training law at the last epoch (metrics.jsonl, '
-            f'{leaderboard.CRITERION}), chosen before anything is compared.'
+            f'{leaderboard.CRITERION}), chosen before anything is compared.' + _on_ends(found)
         )
     if _INFORMED in frame:
         notes.append(_on_informed(frame))
@@ -609,13 +646,17 @@ def _build(study: FinishedStudy) -> Content:
         _answers_table(study, helping, names),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
+        *_unfinished_table(study),
         _law_table(study, frame, names),
     ]
     return Content(
         _headline(study, frame, test, metric, names),
         tables,
         _figures(study, frame, test, metric, names),
-        [*_beyond_a_factor(study, found, frame, test, metric), *_notes(study, frame, lone, names)],
+        [
+            *_beyond_a_factor(study, found, frame, test, metric),
+            *_notes(study, found, frame, lone, names),
+        ],
         counted(
             (own := _of(frame, test, metric))['verdict'][~own['balanced'].astype(bool)],
             (BETTER, WORSE, SAME, UNDECIDED),
