@@ -92,6 +92,33 @@ class ContrastsTest(absltest.TestCase):
         self.assertLen(table(study, 'laws').groupby('what'), 2)
         self.assertEmpty(table(study, 'missing'))
 
+    def test_each_law_has_the_rate_that_was_chosen_for_its_networks(self):
+        best = {('', 'u1_10'): 1e-3, ('a()', 'u1_10'): 1e-2, ('', 'u1_5'): 1e-2}
+        conditions = {
+            f'{law} {r or "none"} {rate}': leaderboard_test.of(
+                r, law, training__learning_rate=rate
+            )
+            for law in ('u1_10', 'u1_5')
+            for r in ('', 'a()')
+            for rate in (1e-3, 1e-2)
+        }
+
+        def validation(own):
+            wanted = best.get((own['remedy'], own['train_distribution']), 1e-3)
+            return 1.0 if own[leaderboard.RATE] == wanted else 2.0
+
+        study = self._study(conditions, validation=validation)
+        frame = table(study, 'laws')
+        frame = frame[frame['metric'] == 'mse'].set_index('what')
+        self.assertEqual(list(frame.index), ['no remedy', 'a'])
+        for what, first, second in (
+            ('no remedy', 'u1_5 none 0.01', 'u1_10 none 0.001'),
+            ('a', 'u1_5 a() 0.001', 'u1_10 a() 0.01'),
+        ):
+            own, balanced = (study.values('cnn', n, 'u1_10', 'mse') for n in (first, second))
+            wanted = np.exp(np.mean(np.log(own / balanced)))
+            self.assertAlmostEqual(frame.loc[what, 'ratio'], wanted)
+
     def test_settings_compare_what_a_remedy_gives(self):
         conditions = {
             f'{remedy or "none"} {rate}': leaderboard_test.of(

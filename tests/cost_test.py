@@ -1,5 +1,6 @@
 """What remedies are said to cost beside no remedy."""
 
+import dataclasses
 import math
 import pathlib
 
@@ -47,8 +48,10 @@ class CostTest(absltest.TestCase):
         of = leaderboard_test.of
         first = {'none': (of(), 100, 10.0), 'a': (of('a()'), 100, 15.0)}
         study = self._study(first, {'b': (of('b()'), 300, 99.0)})
-        self.assertEqual(cost.relative(study, 'a', 'none'), (1.0, 1.5))
-        passes, time = cost.relative(study, 'b', 'none')
+        ((place,), _) = leaderboard.places(study)
+        none, a, b = place.entries
+        self.assertEqual(cost.relative(study, a, none), (1.0, 1.5))
+        passes, time = cost.relative(study, b, none)
         self.assertEqual(passes, 3.0)
         self.assertTrue(math.isnan(time))
 
@@ -56,7 +59,22 @@ class CostTest(absltest.TestCase):
         root = self.create_tempdir().full_path
         study = leaderboard_test.write(root, leaderboard_test.grid(('', 'a()')), repeats=1)
         self.assertFalse(cost.known(study))
-        self.assertTrue(np.isnan(cost.relative(study, 'u1_5 a()', 'u1_5 none')).all())
+        none, a = leaderboard.places(study)[0][1].entries
+        self.assertTrue(np.isnan(cost.relative(study, a, none)).all())
+
+    def test_a_time_is_of_one_rate_whichever_was_chosen(self):
+        of, rate = leaderboard_test.of, 'training__learning_rate'
+        first = {'none': (of(**{rate: 1e-3}), 100, 10.0), 'a': (of('a()', **{rate: 1e-3}), 100, 15)}
+        second = {
+            'none 2': (of(**{rate: 1e-2}), 100, 99.0),
+            'a 2': (of('a()', **{rate: 1e-2}), 100, 99.0),
+        }
+        study = self._study(first, second)
+        ((place,), _) = leaderboard.places(study)
+        none, a = place.entries
+        apart = dataclasses.replace(a, condition='a 2')
+        self.assertEqual(a.conditions, ('a', 'a 2'))
+        self.assertEqual(cost.relative(study, apart, none), (1.0, 1.5))
 
 
 if __name__ == '__main__':

@@ -225,16 +225,25 @@ def _grouped_by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str,
     every = {name: own for name, own in comparison.settings(study).items() if name in study.trained}
     for task in dict.fromkeys(own.get(TASK) for own in every.values()):
         fields = {name: own for name, own in every.items() if own.get(TASK) == task}
-        rest = [change for change in comparison.changes(fields) if comparison.LAW not in change]
+        changes = comparison.changes(fields)
+        rated = leaderboard.of_rate(changes)
+        rest = [c for c in changes if comparison.LAW not in c and c != rated]
         # The remedy first: a label that is shortened keeps both of its ends.
         rest.sort(key=lambda change: REMEDY not in change)
         alike: dict[tuple, list[str]] = {}
         for name, own in fields.items():
             alike.setdefault(tuple(comparison.chosen(own, c) for c in rest), []).append(name)
         for values, members in alike.items():
-            specs = {study.conditions[name].train.spec: name for name in reversed(members)}
-            if balanced not in specs:
+            of_law: dict[str, list[str]] = {}
+            for name in members:
+                of_law.setdefault(study.conditions[name].train.spec, []).append(name)
+            if balanced not in of_law:
                 continue
+            # As the leaderboard has them: each at the rate that was chosen for it.
+            specs = {
+                spec: leaderboard.chosen(study, fields, own).condition
+                for spec, own in of_law.items()
+            }
             told = [
                 names[str(study.conditions[members[0]].settings.get(REMEDY) or '')]
                 if REMEDY in change
@@ -242,7 +251,7 @@ def _grouped_by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str,
                 for change, value in zip(rest, values, strict=True)
             ]
             what = ', '.join(told) or remedy_names.NO_REMEDY
-            others = {s: name for s, name in reversed(specs.items()) if s != balanced}
+            others = {spec: name for spec, name in specs.items() if spec != balanced}
             groups.append((str(task or ''), what, specs[balanced], others))
     return groups
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.leaderboard import Place
+from imbreg_jax.analysis.leaderboard import Entry, Place
 
 
 def known(study: FinishedStudy) -> bool:
@@ -20,25 +20,30 @@ def known(study: FinishedStudy) -> bool:
     return any(_conditions(header) for header in study.headers)
 
 
-def relative(study: FinishedStudy, condition: str, none: str) -> tuple[float, float]:
-    """Returns what a repeat of a condition takes, in those of another, all members counted.
+def relative(study: FinishedStudy, own: Entry, none: Entry) -> tuple[float, float]:
+    """Returns what a repeat of a remedy takes, in those of no remedy, all members counted.
 
     Args:
       study: the loaded study.
-      condition: what is weighed.
+      own: what is weighed.
       none: what it is weighed against.
 
     Returns:
       Image passes, wherever both were trained; and seconds, in the first workdir in which both
-      were; NaN where that is not known.
+      were, at any rate that both were tried at, which changes neither; NaN where that is not known.
     """
     held = [_conditions(header) for header in study.headers]
     passes = [
-        next((own[name].get('images') for own in held if name in own), None)
-        for name in (condition, none)
+        next((of[name].get('images') for of in held for name in e.conditions if name in of), None)
+        for e in (own, none)
     ]
-    together = [own for own in held if condition in own and none in own]
-    times = [_ratio(own[condition].get('seconds'), own[none].get('seconds')) for own in together]
+    partners = [
+        (of[first], of[second])
+        for of in held
+        for first, second in zip(own.conditions, none.conditions, strict=True)
+        if first in of and second in of
+    ]
+    times = [_ratio(first.get('seconds'), second.get('seconds')) for first, second in partners]
     return _ratio(*passes), next((time for time in times if math.isfinite(time)), math.nan)
 
 
@@ -50,7 +55,7 @@ def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
       geometric mean over laws of which it is known.
     """
     rows = [
-        (place.setting, entry.remedy, *np.log(relative(study, entry.condition, none.condition)))
+        (place.setting, entry.remedy, *np.log(relative(study, entry, none)))
         for place in found
         for none in place.entries[:1]
         for entry in place.entries

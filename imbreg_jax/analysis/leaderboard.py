@@ -62,12 +62,14 @@ class Entry:
       condition: the condition.
       rate: its learning rate.
       tried: the rates that it was chosen from, ascending.
+      conditions: the conditions at these rates, in their order.
     """
 
     remedy: str
     condition: str
     rate: float
     tried: tuple[float, ...]
+    conditions: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[
     # A rate at which all repeats diverged was tried as well.
     lost = {condition for condition, _ in study.diverged}
     every = {n: own for n, own in settings.items() if n in lost or n in study.trained}
-    errors = _validation(study, chosen_under)
+    choose = functools.partial(chosen, study, every, chosen_under=chosen_under)
     of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
     for name, own in every.items():
         of_task.setdefault(own.get(TASK), {})[name] = own
@@ -117,7 +119,7 @@ def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[
     for task, fields in of_task.items():
         # A task's own: what differs between tasks, such as their budgets, is no change here.
         changes = comparison.changes(fields)
-        rated = next((c for c in changes if RATE in c and REMEDY not in c), ())
+        rated = of_rate(changes)
         # What always changes with the remedy is another change all the same.
         rest = [tuple(f for f in c if f != REMEDY) for c in changes if c != rated]
         rest = [c for c in rest if c]
@@ -127,7 +129,7 @@ def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[
             alike.setdefault(key, {}).setdefault(_remedy(own), []).append(name)
         telling = [c for c in rest if comparison.LAW not in c]
         for names in alike.values():
-            entries = [_entry(study, every, *item, errors) for item in names.items()]
+            entries = [choose(own) for own in names.values()]
             none = next((entry for entry in entries if not entry.remedy), None)
             fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
             kept = {entry.remedy for entry in fair}
@@ -150,23 +152,36 @@ def _remedy(own: Mapping[str, Any]) -> str:
     return str(own.get(REMEDY) or '')
 
 
-def _entry(
+def of_rate(changes: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Returns the one of `comparison.changes` that a rate is chosen along, () if there is none."""
+    return next((change for change in changes if RATE in change and REMEDY not in change), ())
+
+
+def chosen(
     study: FinishedStudy,
-    fields: Mapping[str, Mapping[str, Any]],
-    remedy: str,
+    fields: Mapping[str, Mapping[str, Hashable]],
     names: Sequence[str],
-    errors: Mapping[str, pd.Series],
+    chosen_under: str = '',
 ) -> Entry:
-    """Returns that of a remedy's conditions which `_least` has of them, one for each rate."""
+    """Returns which of the conditions of a remedy, or of none, stands for it.
+
+    Args:
+      study: the loaded study.
+      fields: condition -> its settings.
+      names: the conditions, alike in everything but the rate.
+      chosen_under: see `places`.
+    """
     rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
     # Of conditions that differ in nothing but the name the first stands for all.
     tried: dict[float, str] = {}
     for name, rate in rates.items():
         tried.setdefault(rate, name)
+    ascending = sorted(tried)
     name = names[0]
     if len(tried) > 1:
-        name = _least(study, list(tried.values()), errors)
-    return Entry(remedy, name, rates[name], tuple(sorted(tried)))
+        name = _least(study, list(tried.values()), _validation(study, chosen_under))
+    conditions = tuple(tried[rate] for rate in ascending)
+    return Entry(_remedy(fields[name]), name, rates[name], tuple(ascending), conditions)
 
 
 def _least(study: FinishedStudy, names: Sequence[str], errors: Mapping[str, pd.Series]) -> str:
@@ -188,6 +203,13 @@ def _least(study: FinishedStudy, names: Sequence[str], errors: Mapping[str, pd.S
 
 
 def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, pd.Series]:
+    key = 'validation', chosen_under
+    if key not in study.memo:
+        study.memo[key] = _held(study, chosen_under)
+    return study.memo[key]
+
+
+def _held(study: FinishedStudy, chosen_under: str) -> dict[str, pd.Series]:
     """Returns condition -> errors after training of its networks that did not diverge, by repeat.
 
     From results.csv where that has them, which of an ensemble is the error of its mean prediction;
