@@ -159,7 +159,7 @@ def of_rate(changes: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 def chosen(
     study: FinishedStudy,
-    fields: Mapping[str, Mapping[str, Hashable]],
+    fields: Mapping[str, Mapping[str, Any]],
     names: Sequence[str],
     chosen_under: str = '',
 ) -> Entry:
