@@ -95,9 +95,7 @@ class ContrastsTest(absltest.TestCase):
     def test_each_law_has_the_rate_that_was_chosen_for_its_networks(self):
         best = {('', 'u1_10'): 1e-3, ('a()', 'u1_10'): 1e-2, ('', 'u1_5'): 1e-2}
         conditions = {
-            f'{law} {r or "none"} {rate}': leaderboard_test.of(
-                r, law, training__learning_rate=rate
-            )
+            f'{law} {r or "none"} {rate}': leaderboard_test.of(r, law, training__learning_rate=rate)
             for law in ('u1_10', 'u1_5')
             for r in ('', 'a()')
             for rate in (1e-3, 1e-2)
