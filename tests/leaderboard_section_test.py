@@ -142,7 +142,11 @@ class LeaderboardSectionTest(absltest.TestCase):
             main = table.headings.index('ratio')
             self.assertEqual(values, [row[main].key for row in table.rows() if row[main].key])
             self.assertNotEmpty(values)
+        answers = _named(content, 'leaderboard_answers_informed')
+        self.assertIn('of the test law', answers.title)
+        self.assertEqual(list(answers.frame['best']), ['a()'])
         plain = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=1))
+        self.assertNotIn('leaderboard_answers_informed', [table.name for table in plain.tables])
         self.assertNotIn('rarely at hand', ' '.join(plain.notes))
         for table in plain.tables:
             self.assertNotIn('ratio, test law’s rate', table.headings)

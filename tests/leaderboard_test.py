@@ -253,7 +253,7 @@ class LeaderboardTest(parameterized.TestCase):
             place = leaderboard.places(study, law)[0][1]
             self.assertEqual([entry.rate for entry in place.entries], [1e-3, rate])
         before = self._table(study)
-        frame, sums = leaderboard.informed(study, before)
+        frame, sums, helping = leaderboard.informed(study, before)
         pd.testing.assert_frame_equal(frame[before.columns], before)
         rows = frame[frame['metric'] == 'mse'].set_index(['law', 'remedy'])
         changed = rows.loc['uniform(1, 5)', 'inverse()']
@@ -274,6 +274,12 @@ class LeaderboardTest(parameterized.TestCase):
         (row,) = sums[sums['remedy'] == 'inverse()'].to_dict('records')
         self.assertEqual((row['informed_better'], row['informed_worse']), (1, 0))
         self.assertAlmostEqual(row['informed_ratio'], changed['informed_ratio'])
+        told = helping.set_index('law')
+        self.assertEqual(
+            told['best'].to_dict(), {'uniform(1, 10)': '', 'uniform(1, 5)': 'inverse()'}
+        )
+        self.assertEqual(told.loc['uniform(1, 5)', 'condition'], 'u1_5 inverse() 0.01')
+        self.assertEqual(told.loc['uniform(1, 5)', 'ratio'], changed['informed_ratio'])
 
     def test_nothing_stands_beside_where_the_test_law_chose_nothing(self):
         for study in (
@@ -281,9 +287,10 @@ class LeaderboardTest(parameterized.TestCase):
             self._chosen_twice(selection=None),
         ):
             frame = self._table(study)
-            found, sums = leaderboard.informed(study, frame)
+            found, sums, helping = leaderboard.informed(study, frame)
             self.assertIs(found, frame)
             self.assertEmpty(sums)
+            self.assertEmpty(helping)
 
     def test_parts_of_a_study_are_one_leaderboard_though_one_alone_has_no_remedy(self):
         whole = grid(('', 'a()', 'b()'))

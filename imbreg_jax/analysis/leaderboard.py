@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -247,38 +247,50 @@ INFORMED = ('ratio', 'low', 'high', 'verdict', 'rate', 'source')
 _SUMMED = ('ratio', 'low', 'high', 'better', 'worse', 'source')
 
 
-def informed(study: FinishedStudy, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+class Informed(NamedTuple):
+    """What remedies come to at the rates of least error on validation images of the test law.
+
+    Attributes:
+      table: `table` with `INFORMED` columns beside its own, NaN or '' where nothing is known; as it
+        came where nothing was chosen, and then the others are empty.
+      summary: a row per setting, remedy and `informed_tests`: setting, remedy, test_distribution,
+        then, as `summary` has them of MSE or of the first metric there is, informed_ratio,
+        informed_low, informed_high, informed_better, informed_worse, informed_source.
+      answers: `answers` of the same metric on each of `informed_tests`, with test_distribution.
+    """
+
+    table: pd.DataFrame
+    summary: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def informed(study: FinishedStudy, frame: pd.DataFrame) -> Informed:
     """Compares remedies at the rates of least error on validation images of the test law.
 
     Args:
       study: the loaded study.
       frame: its `table`.
-
-    Returns:
-      The table with `INFORMED` columns beside its own, NaN or '' where nothing is known; and a row
-      per setting, remedy and `informed_tests`: setting, remedy, test_distribution, then, as
-      `summary` has them of MSE or of the first metric there is, informed_ratio, informed_low,
-      informed_high, informed_better, informed_worse, informed_source. The former is as it came and
-      the latter empty where nothing was chosen.
     """
-    empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
     tests = informed_tests(study)
     if not tests or not (frame['rates_tried'] > 1).any():
-        return frame, empty
+        empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
+        return Informed(frame, empty, empty)
     keys = [*_KEYS, 'remedy']
-    parts, sums = [], []
+    parts, sums, helping = [], [], []
     for test in tests:
         found, _ = places(study, test)
         own = table(dataclasses.replace(study, test_distributions={
             test: study.test_distributions[test]}), found, {})  # fmt: skip
         parts.append(own[[*keys, *INFORMED]])
-        rows = summary(study, found, own, {}, test, own['metric'].iloc[0])
+        metric = own['metric'].iloc[0]
+        helping.append(answers(study, found, own, test, metric).assign(test_distribution=test))
+        rows = summary(study, found, own, {}, test, metric)
         rows = rows[['setting', 'remedy', *_SUMMED]].rename(columns=_informed(_SUMMED))
         sums.append(rows.assign(test_distribution=test))
     beside = pd.concat(parts).rename(columns=_informed(INFORMED))
     merged = frame.merge(beside, how='left', on=keys, validate='one_to_one')
     merged['informed_verdict'] = merged['informed_verdict'].fillna('')
-    return merged, pd.concat(sums, ignore_index=True)
+    return Informed(merged, *(pd.concat(rows, ignore_index=True) for rows in (sums, helping)))
 
 
 def _informed(keys: Sequence[str]) -> dict[str, str]:

@@ -269,6 +269,7 @@ _RANK_NOTE = (
 
 
 _INFORMED = 'informed_ratio'
+_AT_RATE = ', each at the rate that validation images of the test law choose'
 
 
 def _cost_source(_: dict[str, Any]) -> str:
@@ -347,7 +348,10 @@ def answer(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return f'{row["better"]} help, {best} with the least ratio' if more else f'{best} alone helps'
 
 
-def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str]) -> Table:
+def _answers_table(
+    study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str], at_rate: str = ''
+) -> Table:
+    """Returns the answers, where `at_rate` says whose rates they are at if not the main ones."""
     laws = {c.train.spec: c.train.label for c in study.conditions.values()}
     rows = rows.assign(answer=[answer(row, names) for row in rows.to_dict('records')])
     columns = [
@@ -364,7 +368,9 @@ def _answers_table(study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str,
         'as the best of many, so its interval is one that holds for all remedies of the row at '
         'once (Student’s t, Bonferroni), wider than that of the same ratio elsewhere.'
     ]
-    return Table('leaderboard_answers', 'Which remedy helps, by task and law', rows, columns, notes)
+    title = f'Which remedy helps, by task and law{at_rate}'
+    name = 'leaderboard_answers' + ('_informed' if at_rate else '')
+    return Table(name, title, rows, columns, notes)
 
 
 def _unfinished_table(study: FinishedStudy) -> list[Table]:
@@ -635,8 +641,11 @@ def _build(study: FinishedStudy) -> Content:
         return Content('No remedy and no network beside it has an error that is finite.', [])
     metric = frame['metric'].iloc[0]
     rows = leaderboard.summary(study, found, frame, made, test, metric)
-    frame, sums = leaderboard.informed(study, frame)
-    sums = sums[sums['test_distribution'] == test].drop(columns='test_distribution')
+    frame, sums, others = leaderboard.informed(study, frame)
+    sums, others = (
+        rows[rows['test_distribution'] == test].drop(columns='test_distribution')
+        for rows in (sums, others)
+    )
     if cost.known(study):
         rows = rows.merge(cost.table(study, found), how='left', on=['setting', 'remedy'])
     if len(sums):
@@ -644,6 +653,7 @@ def _build(study: FinishedStudy) -> Content:
     helping = leaderboard.answers(study, found, frame, test, metric)
     tables = [
         _answers_table(study, helping, names),
+        *([_answers_table(study, others, names, _AT_RATE)] if len(others) else []),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
         *_unfinished_table(study),
