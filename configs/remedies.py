@@ -23,7 +23,8 @@ one study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on see
 condition alone, so all parts would train the same ones of no remedy: parts of a task after its
 first leave them out with `alone`, and have the same rates. `other_rates` are those of `rates` that
 a part without either has not trained, so that the first answer need not wait for the choice. A
-remedy that is not trained beside no remedy is compared as well, but for its time.
+remedy that is not trained beside no remedy is compared as well, but for its time. `farther_rates`, nine times the task's, is for a task on which
+many choices fell on three times.
 
 A choice takes fewer repeats than a comparison: with `other_rates` and `--config.repeats=2` the
 leaderboard chooses on these two, and names the conditions it chose that have fewer repeats than
@@ -66,8 +67,13 @@ ALONE = 'alone'
 # What is asked for -> ending of a condition's name -> factor on its task's learning rate.
 ONE_RATE = {'': 1.0}
 OTHER_RATES = {'-rate_third': 1 / 3, '-rate_triple': 3.0}
-EVERY_RATE = {**ONE_RATE, **OTHER_RATES}
-RATES = {'rates': EVERY_RATE, 'other_rates': OTHER_RATES}
+FARTHER_RATES = {'-rate_ninefold': 9.0}
+EVERY_RATE = {**ONE_RATE, **OTHER_RATES, **FARTHER_RATES}
+RATES = {
+    'rates': {**ONE_RATE, **OTHER_RATES},
+    'other_rates': OTHER_RATES,
+    'farther_rates': FARTHER_RATES,
+}
 # Name of a remedy -> its expression, where its defaults are not what is to be compared; a dict has
 # those of laws whose targets want other parameters, such as points of relevance by hand.
 EXPRESSIONS: dict[str, str | dict[str, str]] = {
@@ -128,7 +134,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     ending = '-'.join(['', *rate])
     if law not in LAWS or not method or ending not in EVERY_RATE:
         raise ValueError(
-            f'{name!r} is no condition: one is LAW-REMEDY, with {" or ".join(OTHER_RATES)} behind '
+            f'{name!r} is no condition: one is LAW-REMEDY, with {" or ".join(filter(None, EVERY_RATE))} behind '
             f'it or nothing, and LAW one of {", ".join(LAWS)}'
         )
     return law, method, ending
