@@ -133,9 +133,10 @@ def _parts(name: str) -> tuple[str, str, str]:
     law, method, *rate = name.split('-')
     ending = '-'.join(['', *rate])
     if law not in LAWS or not method or ending not in EVERY_RATE:
+        endings = ' or '.join(filter(None, EVERY_RATE))
         raise ValueError(
-            f'{name!r} is no condition: one is LAW-REMEDY, with {" or ".join(filter(None, EVERY_RATE))} behind '
-            f'it or nothing, and LAW one of {", ".join(LAWS)}'
+            f'{name!r} is no condition: one is LAW-REMEDY, with {endings} behind it or nothing, '
+            f'and LAW one of {", ".join(LAWS)}'
         )
     return law, method, ending
 

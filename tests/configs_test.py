@@ -139,6 +139,14 @@ class ConfigsTest(parameterized.TestCase):
             [c.name for c in of_laws.conditions],
             [c.name for c in others.conditions if c.name.split('-')[1] in ('missing', 'tail')],
         )
+        farther = _study('remedies', ':std/inverse/farther_rates')
+        self.assertEqual(
+            [c.name for c in farther.conditions],
+            [f'{c.name}-rate_ninefold' for c in plain.conditions],
+        )
+        for condition, own in zip(farther.conditions, plain.conditions, strict=True):
+            rate = condition.training.learning_rate
+            self.assertAlmostEqual(rate, 9 * own.training.learning_rate)
         # What a choice leaves to be trained is some conditions, which are the same ones alone.
         left = ['tail-inverse-rate_triple', 'normal-none-rate_third', 'missing-inverse']
         single = _study('remedies', f':std/{",".join(left)}')
