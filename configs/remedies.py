@@ -22,9 +22,9 @@ The whole may be cut into parts by task, remedy and rate, and their workdirs rep
 one study: `python -m imbreg_jax.report --workdir=DIR,DIR`. Networks hang on seed, repeat and
 condition alone, so all parts would train the same ones of no remedy: parts of a task after its
 first leave them out with `alone`, and have the same rates. `other_rates` are those of `rates` that
-a part without either has not trained, so that the first answer need not wait for the choice. A
-remedy that is not trained beside no remedy is compared as well, but for its time. `farther_rates`, nine times the task's, is for a task on which
-many choices fell on three times.
+a part without either has not trained, so that the first answer need not wait for the choice, and
+`farther_rates`, nine times the task's, are for a task on which many choices fell on three times. A
+remedy that is not trained beside no remedy is compared as well, but for its time.
 
 A choice takes fewer repeats than a comparison: with `other_rates` and `--config.repeats=2` the
 leaderboard chooses on these two, and names the conditions it chose that have fewer repeats than
