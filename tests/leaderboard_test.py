@@ -222,6 +222,7 @@ class LeaderboardTest(parameterized.TestCase):
         content = section.SECTION.build(study)
         (shown,) = (table for table in content.tables if table.name == 'leaderboard_unfinished')
         self.assertEqual(shown.frame['chosen_under'].tolist(), ['the training law'])
+        self.assertStartsWith(content.notes[0], 'Not to be read yet: 1 of the conditions')
 
     def _chosen_twice(self, **options):
         """A study at two rates, whose training laws and test law choose others of a remedy."""

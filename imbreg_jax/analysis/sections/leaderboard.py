@@ -544,6 +544,19 @@ def _on_informed(frame: pd.DataFrame) -> str:
     return text
 
 
+def _on_unfinished(study: FinishedStudy) -> list[str]:
+    """Says that what is compared may be of few repeats alone."""
+    left = leaderboard.unfinished(study)
+    if not len(left):
+        return []
+    least, most = left['repeats'].min(), left['most'].iloc[0]
+    return [
+        f'Not to be read yet: {len(left):,} of the conditions whose rate was chosen have fewer '
+        f'repeats than the {most:,} of others, {least:,} at the least, and what is compared with '
+        'them has no more pairs. The table of chosen rates names them.'
+    ]
+
+
 def _on_ends(found: Sequence[leaderboard.Place]) -> str:
     """Says how often a choice fell on an end of what it was made from."""
     least, greatest, of = leaderboard.at_ends(found)
@@ -581,8 +594,8 @@ def _notes(
         most = int(frame['rates_tried'].max())
         notes.append(
             f'Of up to {most} learning rates each remedy, and no remedy, has the one of its least '
-            'mean validation error under its training law at the last epoch (metrics.jsonl, '
-            f'{leaderboard.CRITERION}), chosen before anything is compared.' + _on_ends(found)
+            'mean validation error under its training law at the last epoch '
+            f'({leaderboard.CRITERION}), chosen before anything is compared.' + _on_ends(found)
         )
     if _INFORMED in frame:
         notes.append(_on_informed(frame))
@@ -664,6 +677,7 @@ def _build(study: FinishedStudy) -> Content:
         tables,
         _figures(study, frame, test, metric, names),
         [
+            *_on_unfinished(study),
             *_beyond_a_factor(study, found, frame, test, metric),
             *_notes(study, found, frame, lone, names),
         ],
