@@ -219,6 +219,12 @@ class LeaderboardTest(parameterized.TestCase):
         # What is left to be trained is the chosen one that has two repeats of four.
         left = [('inverse() 0.01', 2, 4, ('',))]
         self.assertEqual([*leaderboard.unfinished(study).itertuples(index=False, name=None)], left)
+        # More repeats of another task leave nothing of this one.
+        elsewhere = {f'far {r}': of(r, task__name='mean') for r in ('', 'inverse()')}
+        folders.append(pathlib.Path(self.create_tempdir().full_path))
+        write(folders[-1], elsewhere, repeats=6)
+        more = leaderboard.unfinished(loading.load(folders))
+        self.assertEqual([*more.itertuples(index=False, name=None)], left)
         content = section.SECTION.build(study)
         (shown,) = (table for table in content.tables if table.name == 'leaderboard_unfinished')
         self.assertEqual(shown.frame['chosen_under'].tolist(), ['the training law'])

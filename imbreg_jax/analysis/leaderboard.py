@@ -303,23 +303,19 @@ def unfinished(study: FinishedStudy) -> pd.DataFrame:
     A choice takes fewer repeats than a comparison, so it may be made first and these trained then.
 
     Returns:
-      A row per condition, in the order of the study: condition, repeats (how many were trained),
-      most (how many of the condition that has most), chosen_under (the laws on whose validation
-      images it was chosen: '' is the training law, others are of `informed_tests`).
+      A row per condition: condition, repeats (how many were trained), most (how many of the one
+      that has most at its place), chosen_under (the laws on whose validation images it was chosen:
+      '' is the training law, others are of `informed_tests`).
     """
     trained = collections.Counter(condition for condition, _ in study.runs)
-    under: dict[str, list[str]] = {}
+    under: dict[tuple[str, int], list[str]] = {}
     for law in ('', *informed_tests(study)):
         for place in places(study, law)[0]:
+            most = max(trained[name] for entry in place.entries for name in entry.conditions)
             for entry in place.entries:
-                if len(entry.tried) > 1:
-                    under.setdefault(entry.condition, []).append(law)
-    most = max(trained.values(), default=0)
-    rows = [
-        [name, trained[name], most, tuple(under[name])]
-        for name in study.conditions
-        if name in under and trained[name] < most
-    ]
+                if len(entry.tried) > 1 and trained[entry.condition] < most:
+                    under.setdefault((entry.condition, most), []).append(law)
+    rows = [[name, trained[name], most, tuple(laws)] for (name, most), laws in under.items()]
     return pd.DataFrame(rows, columns=['condition', 'repeats', 'most', 'chosen_under'])
 
 
@@ -329,9 +325,9 @@ def at_ends(found: Sequence[Place]) -> tuple[int, int, int]:
     Args:
       found: the places of a choice.
     """
-    chosen = [entry for place in found for entry in place.entries if len(entry.tried) > 1]
-    least, greatest = (sum(entry.rate == entry.tried[end] for entry in chosen) for end in (0, -1))
-    return least, greatest, len(chosen)
+    made = [entry for place in found for entry in place.entries if len(entry.tried) > 1]
+    least, greatest = (sum(entry.rate == entry.tried[end] for entry in made) for end in (0, -1))
+    return least, greatest, len(made)
 
 
 def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:

@@ -549,7 +549,7 @@ def _on_unfinished(study: FinishedStudy) -> list[str]:
     left = leaderboard.unfinished(study)
     if not len(left):
         return []
-    least, most = left['repeats'].min(), left['most'].iloc[0]
+    least, most = left['repeats'].min(), left['most'].max()
     return [
         f'Not to be read yet: {len(left):,} of the conditions whose rate was chosen have fewer '
         f'repeats than the {most:,} of others, {least:,} at the least, and what is compared with '
