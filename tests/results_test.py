@@ -24,17 +24,21 @@ from imbreg_jax.data.tasks import TASKS
 
 _ROOT = documents.ROOT
 _TEXT = ' '.join(documents.TEXT.split())
-# The tasks of `configs/remedies.py`.
+# The tasks of `configs/remedies.py`, and those of which other rates were tried.
 _REMEDIED = ('std', 'disc_radius', 'needle_angle')
+_RATED = tuple(t for t in _REMEDIED if (_ROOT / 'results' / f'remedy_rates-{t}').exists())
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
-def _study(folder: pathlib.Path) -> FinishedStudy:
+def _study(*folders: pathlib.Path) -> FinishedStudy:
     """A study as its config and results alone tell it, without the arrays of its runs.
 
     One that was trained in parts has a folder for each.
     """
-    parts = [folder] if (folder / 'config.json').exists() else sorted(folder.glob('*/'))
+    parts = []
+    for folder in folders:
+        whole = (folder / 'config.json').exists()
+        parts += [folder] if whole else sorted(folder.glob('*/'))
     return loading.joined([p.name for p in parts], [_part(p) for p in parts], parts)
 
 
@@ -42,6 +46,12 @@ def _study(folder: pathlib.Path) -> FinishedStudy:
 def _remedies(task: str) -> FinishedStudy:
     """What `configs/remedies.py` trained of a task."""
     return _study(_ROOT / 'results' / f'remedies-{task}')
+
+
+@functools.cache
+def _tuned(task: str) -> FinishedStudy:
+    """The same, and at other learning rates, of which each has the one that is chosen for it."""
+    return _study(*(_ROOT / 'results' / f'{kind}-{task}' for kind in ('remedies', 'remedy_rates')))
 
 
 def _part(folder: pathlib.Path) -> tuple:
@@ -299,20 +309,27 @@ def _assert_rows(test: absltest.TestCase, table: Table) -> None:
 
 class RemediesTest(absltest.TestCase):
     def test_the_text_repeats_what_the_report_says_of_remedies(self):
-        for task in _REMEDIED:
-            study = _remedies(task)
-            for section in (leaderboard.SECTION, *questions.SECTIONS):
-                # What is averaged are predictions, which results/ has not.
-                if section.name == 'remedies-averaged' or not section.applies(study):
-                    continue
-                with self.subTest(f'{task}: {section.name}'):
-                    content = section.build(study)
-                    self.assertTrue(content.headline in _TEXT, content.headline)
-                    for table in content.tables:
-                        if table.name == 'leaderboard_answers':
-                            _assert_rows(self, table)
-                            self.assertIn('once every network’s predictions', content.notes[0])
-                            self.assertIn(content.notes[0], _TEXT)
+        self.assertIn('std', _RATED)
+        for study, tasks in ((_remedies, _REMEDIED), (_tuned, _RATED)):
+            for task in tasks:
+                self._assert_told(study(task), f'{study.__name__} {task}')
+
+    def _assert_told(self, study, which):
+        for section in (leaderboard.SECTION, *questions.SECTIONS):
+            # What is averaged are predictions, which results/ has not.
+            if section.name == 'remedies-averaged' or not section.applies(study):
+                continue
+            with self.subTest(f'{which}: {section.name}'):
+                content = section.build(study)
+                self.assertTrue(content.headline in _TEXT, content.headline)
+                for table in content.tables:
+                    if table.name in ('leaderboard_answers', 'leaderboard_answers_informed'):
+                        _assert_rows(self, table)
+                # What is left of gains at the best factor, how often a choice fell on an end and
+                # both choices agree, and that something is not trained to the end.
+                wanted = r'Of [\d,]+ (ratios|choices) .*|Both choose .*|Not to be read yet: .*'
+                for told in filter(None, (re.search(wanted, note) for note in content.notes)):
+                    self.assertTrue(told.group() in _TEXT, told.group())
 
     def test_the_readme_has_each_tasks_answer_under_each_law(self):
         cells: dict[str, list[str]] = {}
@@ -350,6 +367,25 @@ class RemediesTest(absltest.TestCase):
         )
         text = ' '.join(documents.page('README.md').split())
         self.assertIn(said.format(*left['disc_radius'], *left['needle_angle']), text)
+
+    def test_the_readme_says_what_is_left_at_chosen_rates(self):
+        shown = _tuned('std')
+        found, _ = places.places(shown)
+        self.assertEmpty(places.unfinished(shown))
+        for place in found:
+            self.assertLen(place.entries[0].tried, 4)
+            self.assertEqual(place.entries[0].rate, place.entries[0].tried[2])
+        frame = places.table(shown, found, places.ranks(shown, found))
+        rows = places.answers(shown, found, frame, 'u1_10', 'mse')
+        left = places.scaled(shown, found, frame, 'u1_10', 'mse')
+        self.assertNotIn(places.BETTER, set(left['verdict']))
+        text = ' '.join(documents.page('README.md').split())
+        ends = ' to '.join(number(f(rows['ratio'].astype(float))) for f in (min, max))
+        for told in (
+            f'{rows["better"].min()} to {rows["better"].max()} help it',
+            f'at best with {ends} times the MSE, and again none of {len(left)} gains is shown',
+        ):
+            self.assertIn(told, text)
 
     def test_the_readme_says_where_imbalance_costs_anything_with_a_remedy_or_without(self):
         worse = {}
