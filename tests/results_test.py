@@ -24,9 +24,9 @@ from imbreg_jax.data.tasks import TASKS
 
 _ROOT = documents.ROOT
 _TEXT = ' '.join(documents.TEXT.split())
-# The tasks of `configs/remedies.py`, and those of which other rates were tried.
+# The tasks of `configs/remedies.py`, and those whose chosen rates were trained to the end.
 _REMEDIED = ('std', 'disc_radius', 'needle_angle')
-_RATED = tuple(t for t in _REMEDIED if (_ROOT / 'results' / f'remedy_rates-{t}').exists())
+_RATED = ('std',)
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
@@ -309,7 +309,6 @@ def _assert_rows(test: absltest.TestCase, table: Table) -> None:
 
 class RemediesTest(absltest.TestCase):
     def test_the_text_repeats_what_the_report_says_of_remedies(self):
-        self.assertIn('std', _RATED)
         for study, tasks in ((_remedies, _REMEDIED), (_tuned, _RATED)):
             for task in tasks:
                 self._assert_told(study(task), f'{study.__name__} {task}')
