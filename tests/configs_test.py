@@ -146,7 +146,7 @@ class ConfigsTest(parameterized.TestCase):
         )
         for condition, own in zip(farther.conditions, plain.conditions, strict=True):
             rate = condition.training.learning_rate
-            self.assertAlmostEqual(rate, 9 * own.training.learning_rate)
+            np.testing.assert_allclose(rate, 9 * own.training.learning_rate)
         # What a choice leaves to be trained is some conditions, which are the same ones alone.
         left = ['tail-inverse-rate_triple', 'normal-none-rate_third', 'missing-inverse']
         single = _study('remedies', f':std/{",".join(left)}')

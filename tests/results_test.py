@@ -324,6 +324,7 @@ class RemediesTest(absltest.TestCase):
                 for table in content.tables:
                     if table.name in ('leaderboard_answers', 'leaderboard_answers_informed'):
                         _assert_rows(self, table)
+                        self.assertIn('once every network’s predictions', content.notes[0])
                 # What is left of gains at the best factor, how often a choice fell on an end and
                 # both choices agree, and that something is not trained to the end.
                 wanted = r'Of [\d,]+ (ratios|choices) .*|Both choose .*|Not to be read yet: .*'
@@ -351,13 +352,16 @@ class RemediesTest(absltest.TestCase):
             f'({interval(row["low"], row["high"])})'
         )
 
+    def _answers_and_left(self, shown):
+        """What helps under each law, and what is left of each gain up to a factor."""
+        found, _ = places.places(shown)
+        frame = places.table(shown, found, places.ranks(shown, found))
+        return [f(shown, found, frame, 'u1_10', 'mse') for f in (places.answers, places.scaled)]
+
     def test_the_readme_says_what_is_left_of_gains_up_to_a_factor(self):
         left = {}
         for task in _REMEDIED:
-            shown = _remedies(task)
-            found, _ = places.places(shown)
-            frame = places.table(shown, found, places.ranks(shown, found))
-            rows = places.scaled(shown, found, frame, 'u1_10', 'mse')
+            _, rows = self._answers_and_left(_remedies(task))
             left[task] = int((rows['verdict'] == places.BETTER).sum()), len(rows)
         self.assertEqual(left['std'][0], 0)
         said = (
@@ -374,9 +378,7 @@ class RemediesTest(absltest.TestCase):
         for place in found:
             self.assertLen(place.entries[0].tried, 4)
             self.assertEqual(place.entries[0].rate, place.entries[0].tried[2])
-        frame = places.table(shown, found, places.ranks(shown, found))
-        rows = places.answers(shown, found, frame, 'u1_10', 'mse')
-        left = places.scaled(shown, found, frame, 'u1_10', 'mse')
+        rows, left = self._answers_and_left(shown)
         self.assertNotIn(places.BETTER, set(left['verdict']))
         text = ' '.join(documents.page('README.md').split())
         ends = ' to '.join(number(f(rows['ratio'].astype(float))) for f in (min, max))

@@ -373,11 +373,8 @@ def _answers_table(
     return Table(name, title, rows, columns, notes)
 
 
-def _unfinished_table(study: FinishedStudy) -> list[Table]:
-    """The conditions that are left to be trained, if there are any."""
-    rows = leaderboard.unfinished(study)
-    if not len(rows):
-        return []
+def _unfinished_table(study: FinishedStudy, rows: pd.DataFrame) -> Table:
+    """The conditions that are left to be trained, as `leaderboard.unfinished` has them."""
     laws = {'': 'the training law', **study.labels}
     told = [', '.join(laws[law] for law in under) for under in rows['chosen_under']]
     columns = [
@@ -392,7 +389,7 @@ def _unfinished_table(study: FinishedStudy) -> list[Table]:
     ]
     title = 'Chosen rates that have fewer repeats than others'
     rows = rows.assign(chosen_under=told)
-    return [Table('leaderboard_unfinished', title, rows, columns, notes)]
+    return Table('leaderboard_unfinished', title, rows, columns, notes)
 
 
 def _law_table(study: FinishedStudy, frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
@@ -544,17 +541,14 @@ def _on_informed(frame: pd.DataFrame) -> str:
     return text
 
 
-def _on_unfinished(study: FinishedStudy) -> list[str]:
+def _on_unfinished(left: pd.DataFrame) -> str:
     """Says that what is compared may be of few repeats alone."""
-    left = leaderboard.unfinished(study)
-    if not len(left):
-        return []
     least, most = left['repeats'].min(), left['most'].max()
-    return [
+    return (
         f'Not to be read yet: {len(left):,} of the conditions whose rate was chosen have fewer '
         f'repeats than the {most:,} of others, {least:,} at the least, and what is compared with '
         'them has no more pairs. The table of chosen rates names them.'
-    ]
+    )
 
 
 def _on_ends(found: Sequence[leaderboard.Place]) -> str:
@@ -664,12 +658,13 @@ def _build(study: FinishedStudy) -> Content:
     if len(sums):
         rows = rows.merge(sums, how='left', on=['setting', 'remedy'])
     helping = leaderboard.answers(study, found, frame, test, metric)
+    left = leaderboard.unfinished(study)
     tables = [
         _answers_table(study, helping, names),
         *([_answers_table(study, others, names, _AT_RATE)] if len(others) else []),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
-        *_unfinished_table(study),
+        *([_unfinished_table(study, left)] if len(left) else []),
         _law_table(study, frame, names),
     ]
     return Content(
@@ -677,7 +672,7 @@ def _build(study: FinishedStudy) -> Content:
         tables,
         _figures(study, frame, test, metric, names),
         [
-            *_on_unfinished(study),
+            *([_on_unfinished(left)] if len(left) else []),
             *_beyond_a_factor(study, found, frame, test, metric),
             *_notes(study, found, frame, lone, names),
         ],
