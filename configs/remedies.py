@@ -80,6 +80,10 @@ EXPRESSIONS: dict[str, str | dict[str, str]] = {
     # Half of their default: they would cost as much as all other remedies of their program.
     'ensemble': 'ensemble(size=5)',
     'rebagg': 'rebagg(size=5)',
+    # Only where they are named: as fine as the published bins, which are of a range of ages.
+    'fds_fine': 'fds(bins=100)',
+    'vir_fine': 'vir(bins=100)',
+    'uvote_fine': 'uvote(bins=100)',
 }
 
 

@@ -25,14 +25,26 @@ class InverseTest(absltest.TestCase):
         np.testing.assert_allclose(root, np.sqrt(raw) / np.sqrt(raw).mean(), rtol=1e-12)
 
     def test_counts_are_clipped(self):
-        targets = np.concatenate([np.full(9000, 0.5), np.full(2, 1.5), np.full(998, 2.5)])
-        found = inverse.weights(targets, bins=3)
-        limits = np.array([0.08 * 10_000, 0.0004 * 10_000, 800])
-        np.testing.assert_allclose(found[[0, 9000, -1]] / found[0], limits[0] / limits, rtol=1e-12)
+        counts = np.array([9000, 2, 998])
+        of_images = [0, 9000, -1]
+        # Of 20 bins each may hold five times as many as of 100, here of as many images.
+        for bins, limits in {100: (4, 800), 20: (20, 4000), 50: (8, 1600)}.items():
+            targets = np.repeat([0, bins / 2, bins], counts)
+            found = inverse.weights(targets, bins)[of_images]
+            wanted = limits[1] / np.clip(counts, *limits)
+            np.testing.assert_allclose(found / found[0], wanted, rtol=1e-12)
         published = inverse.weights(targets, bins=3, variant='published')
         np.testing.assert_allclose(
-            published[[0, 9000, -1]] / published[0], 1000 / np.array([1000, 5, 998]), rtol=1e-12
+            published[of_images] / published[0], 1000 / np.array([1000, 5, 998]), rtol=1e-12
         )
+
+    def test_limits_leave_weights_of_few_bins_as_they_are(self):
+        normal = np.random.default_rng(0).normal(5.5, 1, 10_000)
+        for bins in (10, 20, 50, 100, 200):
+            free = inverse.weights(normal, bins, low=1e-9, high=1.0)
+            found = inverse.weights(normal, bins)
+            dense = abs(normal - 5.5) < 2
+            np.testing.assert_allclose((found / found.min())[dense], (free / free.min())[dense])
 
     def test_published_are_the_repositorys(self):
         counts = np.array(_AGES['counts'])

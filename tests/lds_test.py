@@ -55,8 +55,8 @@ class WeightsTest(parameterized.TestCase):
         found = lds.weights(targets, 4, 'triangular', 3)
         root = smooth**-0.5
         np.testing.assert_allclose(found, root / root.mean(), rtol=1e-12)
-        # Limits are shares of all images: 2.1 and 2.8 of the 7.
-        found = lds.weights(targets, 4, 'triangular', 3, power=1.0, low=0.3, high=0.4)
+        # Limits of 4 bins are 25 times those of 100: 2.1 and 2.8 of the 7.
+        found = lds.weights(targets, 4, 'triangular', 3, power=1.0, low=0.012, high=0.016)
         limited = 1 / np.array([2.8] * 4 + [2.1] * 3)
         np.testing.assert_allclose(found, limited / limited.mean(), rtol=1e-12)
 

@@ -21,11 +21,14 @@ from imbreg_jax.training.remedy import Remedy
 # What the repository clips counts to. Its ages have 12,208 images in about a hundred bins
 # (AgeDB-DIR), of which the defaults of `low`, `high` and `bins` are the same shares.
 PUBLISHED_LOW, PUBLISHED_HIGH = 5, 1000
+# Bins that `low` and `high` are shares for. Of fewer bins each holds as much more: limits that do
+# not grow with them would make all weights of twenty bins the same.
+BINS = 100
 
 
 def weights(
     targets: ArrayLike,
-    bins: int = 100,
+    bins: int = BINS,
     power: float = 1.0,
     low: float = 0.0004,
     high: float = 0.08,
@@ -37,8 +40,8 @@ def weights(
       targets: [N] training targets.
       bins: evenly spaced from the least to the greatest target.
       power: of the count that weights fall with: 1 for inverse, 0.5 for square-root-inverse.
-      low: where power is 1, a bin counts at least as this share of the images …
-      high: … and at most as this one.
+      low: where power is 1, a bin of 100 counts at least as this share of the images …
+      high: … and at most as this one; a bin of fewer as one that is as much greater.
       variant: 'paper', or 'published' for the repository's absolute limits of 5 and 1000 images.
 
     Returns:
@@ -66,8 +69,8 @@ def tempered(counts: np.ndarray, power: float, low: float, high: float, variant:
         return counts**power
     if variant == 'published':
         return np.clip(counts, PUBLISHED_LOW, PUBLISHED_HIGH)
-    total = counts.sum()
-    return np.clip(counts, low * total, high * total)
+    total, more = counts.sum(), BINS / len(counts)
+    return np.clip(counts, low * more * total, high * more * total)
 
 
 def inverted(counts: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -81,10 +84,14 @@ def inverted(counts: np.ndarray, places: np.ndarray) -> np.ndarray:
 class Inverse(Remedy):
     """Inverse (or, with power 0.5, square-root-inverse) weights; see `weights`."""
 
-    bins: int = field(100, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
+    bins: int = field(BINS, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
     power: float = field(1.0, number(0.0, 1.0, open_low=True), 'power of the count', TABLE)
-    low: float = field(0.0004, number(0.0, 1.0, open_low=True), 'least share of a bin', TABLE)
-    high: float = field(0.08, number(0.0, 1.0, open_low=True), 'greatest share of a bin', TABLE)
+    low: float = field(
+        0.0004, number(0.0, 1.0, open_low=True), 'least share of a bin, of 100 bins', TABLE
+    )
+    high: float = field(
+        0.08, number(0.0, 1.0, open_low=True), 'greatest share of a bin, of 100 bins', TABLE
+    )
     variant: str = field('paper', one_of('paper', 'published'), 'limits of the counts', TABLE)
 
     name = 'inverse'

@@ -68,8 +68,8 @@ def weights(
       size: of the kernel, an odd number of bins.
       sigma: of the kernel, in bins.
       power: of the count that weights fall with: 1 for inverse, 0.5 for square-root-inverse.
-      low: where power is 1, a bin counts at least as this share of the images …
-      high: … and at most as this one.
+      low: where power is 1, a bin of 100 counts at least as this share of the images …
+      high: … and at most as this one; a bin of fewer as one that is as much greater.
       variant: 'paper', or 'published' for what the repository does otherwise, see above.
 
     Returns:
@@ -114,8 +114,12 @@ class LDS(Remedy):
     size: int = field(5, integer(1, 9_999), 'bins that count, an odd number', TABLE)
     sigma: float = field(2.0, positive(1e4), 'width of the kernel, in bins', TABLE)
     power: float = field(0.5, number(0.0, 1.0, open_low=True), 'power of the count', TABLE)
-    low: float = field(0.0004, number(0.0, 1.0, open_low=True), 'least share of a bin', TABLE)
-    high: float = field(0.08, number(0.0, 1.0, open_low=True), 'greatest share of a bin', TABLE)
+    low: float = field(
+        0.0004, number(0.0, 1.0, open_low=True), 'least share of a bin, of 100 bins', TABLE
+    )
+    high: float = field(
+        0.08, number(0.0, 1.0, open_low=True), 'greatest share of a bin, of 100 bins', TABLE
+    )
     variant: str = field('paper', one_of('paper', 'published'), 'kernel, ends and order', TABLE)
 
     name = 'lds'
