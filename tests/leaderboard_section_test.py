@@ -83,6 +83,59 @@ class LeaderboardSectionTest(absltest.TestCase):
         np.testing.assert_allclose(np.log([missing['low'], missing['high']]), wanted)
         self.assertAlmostEqual(missing['ratio'], np.exp(logs.mean()))
 
+    def test_every_test_law_has_an_answer_and_harm_counts_on_each(self):
+        study = self._study(
+            leaderboard_test.grid(_BIASES), _bias, test_distributions=('u1_10', 'u1_5')
+        )
+        table = _named(section.SECTION.build(study), 'leaderboard_answers')
+        places = table.frame[['law', 'test_distribution', 'better', 'worse']].values.tolist()
+        # On U(1, 5) what was trained on it is what has no imbalance.
+        whole, part = 'uniform(1, 10)', 'uniform(1, 5)'
+        self.assertEqual(
+            places,
+            [[whole, 'u1_10', 0, 0], [part, 'u1_10', 1, 1],
+             [whole, 'u1_5', 0, 0], [part, 'u1_5', 1, 1]],
+        )  # fmt: skip
+        for row in table.rows():
+            self.assertIn(row[table.headings.index('tested on')].text, ('U(1, 10)', 'U(1, 5)'))
+
+    def test_a_gain_within_the_margin_is_told_as_such(self):
+        names = {'a()': 'a', 'b()': 'b'}
+        for better, slight, expected in (
+            (0, 0, 'nothing is shown to help'),
+            (1, 0, 'a alone helps'),
+            (1, 1, 'a alone helps, by less than the margin'),
+            (3, 0, '3 help, a with the least ratio'),
+            (3, 2, '3 help, 2 by less than the margin, a with the least ratio'),
+        ):
+            row = {'best': 'a()' if better else '', 'better': better, 'slight': slight}
+            self.assertEqual(section.answer(row, names), expected)
+        # Errors go with the square of what a network's predictions are away from the target.
+        biases = {'': 0.1, 'a()': 0.099, 'b()': 0.08}
+        study = self._study(
+            leaderboard_test.grid(biases, ('u1_5',)), lambda own: biases[own['remedy']], repeats=20
+        )
+        (row,) = _named(section.SECTION.build(study), 'leaderboard_answers').frame.to_dict(
+            'records'
+        )
+        self.assertEqual(row['answer'], '2 help, 1 by less than the margin, b with the least ratio')
+        self.assertGreater(row['detectable'], 1)
+
+    def test_what_a_factor_hid_is_told_beside_what_it_was(self):
+        content = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), _bias))
+        (said,) = (note for note in content.notes if 'the one factor that fits' in note)
+        scaled = _named(content, 'leaderboard_answers_scaled').frame
+        self.assertEqual(scaled['better'].sum(), 0)
+        self.assertStartsWith(said, 'Of 1 ratios of MSE on U(1, 10) that are better, once every')
+        self.assertEndsWith(said, '1 the same within the margin. Of 3 others none are better then.')
+
+    def test_says_where_sign_flips_can_show_nothing(self):
+        for repeats, told in ((5, True), (8, False)):
+            study = self._study(leaderboard_test.grid(_BIASES), _bias, repeats=repeats)
+            said = ' '.join(section.SECTION.build(study).notes)
+            # Two remedies, all signs alike: 2 · 2 / 2^n.
+            self.assertEqual('Sign flips of 5 repeats cannot show' in said, told, repeats)
+
     def test_what_is_better_here_and_worse_there_is_on_neither_side(self):
         conditions = leaderboard_test.grid(('', 'a()'), ('u1_5', 'n5_5_1'))
         study = self._study(
@@ -112,7 +165,13 @@ class LeaderboardSectionTest(absltest.TestCase):
     def test_every_number_says_where_it_is_from(self):
         study = self._study(leaderboard_test.grid(_BIASES), _bias, strata=leaderboard_test.strata)
         content = section.SECTION.build(study)
-        names = ['leaderboard_answers', 'leaderboard', 'neutrality', 'leaderboard_by_law']
+        names = [
+            'leaderboard_answers',
+            'leaderboard_answers_scaled',
+            'leaderboard',
+            'neutrality',
+            'leaderboard_by_law',
+        ]
         self.assertEqual([table.name for table in content.tables], names)
         for table in content.tables:
             self.assertNotEmpty(table.frame)

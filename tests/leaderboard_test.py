@@ -558,25 +558,48 @@ class LeaderboardTest(parameterized.TestCase):
     def test_a_remedy_is_called_what_tells_it_apart(self, specs, expected):
         self.assertEqual(remedy_names.labels(specs), dict(zip(specs, expected, strict=True)))
 
-    def test_a_gain_that_is_a_factor_is_gone_once_all_have_their_best(self):
-        bias = {'': 0.4, 'huber()': 0.1, 'fds()': 0.1}
+    def test_up_to_a_factor_a_gain_may_be_gone_and_another_appear(self):
+        bias = {'': 0.4, 'huber()': 0.1, 'fds()': 0.1, 'lds()': 0.4, 'conr()': 0.9}
         workdir = self.create_tempdir().full_path
         write(workdir, grid(tuple(bias), ('u1_10',)), lambda own: bias[own['remedy']])
         path = pathlib.Path(workdir) / 'results.csv'
         frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
-        # What one of them gives is more than that.
+        # What some of them give is more than a factor, and one of these is no better with it.
         left = (frame['predictor'] == 'cnn_scaled') & (frame['metric'] == 'mse')
         noise = 1 + 0.01 * np.random.default_rng(0).random(left.sum())
         frame.loc[left, 'value'] = noise * np.where(
-            frame.loc[left, 'condition'].str.contains('fds'), 0.05, 0.1
+            frame.loc[left, 'condition'].str.contains('fds|lds'), 0.05, 0.1
         )
         frame.to_csv(path, index=False)
         simulated_study.seal(pathlib.Path(workdir))
         study = loading.load([pathlib.Path(workdir)])
         found, _ = leaderboard.places(study)
         left = leaderboard.scaled(study, found, self._table(study), 'u1_10', 'mse')
-        shown = dict(zip(left['remedy'], left['verdict'], strict=True))
-        self.assertEqual(shown, {'huber()': leaderboard.SAME, 'fds()': leaderboard.BETTER})
+        shown = dict(
+            zip(left['remedy'], zip(left['before'], left['verdict'], strict=True), strict=True)
+        )
+        better, same = leaderboard.BETTER, leaderboard.SAME
+        expected = {'huber()': (better, same), 'fds()': (better, better)}
+        self.assertEqual({name: shown[name] for name in expected}, expected)
+        self.assertEqual([shown[name][1] for name in ('lds()', 'conr()')], [better, same])
+        self.assertNotIn(better, [shown[name][0] for name in ('lds()', 'conr()')])
+        # As a table of the networks so scaled has it.
+        values = {
+            name: study.values('cnn_scaled', f'u1_10 {name or "none"}', 'u1_10', 'mse')
+            for name in bias
+        }
+        for row in left.to_dict('records'):
+            logs = np.log(values[row['remedy']] / values[''])
+            np.testing.assert_allclose(row['ratio'], np.exp(logs.mean()))
+            np.testing.assert_allclose(row['p'], stats.ttest_1samp(logs, 0).pvalue)
+        np.testing.assert_allclose(left['holm_p'], statistics.holm(left['p'].to_numpy(float)))
+        (answer,) = leaderboard.answers(study, found, left, 'u1_10', 'mse', 'cnn_scaled').to_dict(
+            'records'
+        )
+        self.assertEqual((answer['compared'], answer['better'], answer['same']), (4, 2, 2))
+        logs = np.log(values[answer['best']] / values[''])
+        wanted = stats.t.interval(1 - 0.05 / 4, len(logs) - 1, logs.mean(), stats.sem(logs))
+        np.testing.assert_allclose(np.log([answer['low'], answer['high']]), wanted)
         none = leaderboard.scaled(study, found, self._table(study), 'u1_10', 'mpe')
         self.assertEmpty(none)
 

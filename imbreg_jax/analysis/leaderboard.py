@@ -256,7 +256,7 @@ class Informed(NamedTuple):
       summary: a row per setting, remedy and `informed_tests`: setting, remedy, test_distribution,
         then, as `summary` has them of MSE or of the first metric there is, informed_ratio,
         informed_low, informed_high, informed_better, informed_worse, informed_source.
-      answers: `answers` of the same metric on each of `informed_tests`, with test_distribution.
+      answers: `answers` of the same metric on each of `informed_tests`.
     """
 
     table: pd.DataFrame
@@ -283,7 +283,7 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> Informed:
             test: study.test_distributions[test]}), found, {})  # fmt: skip
         parts.append(own[[*keys, *INFORMED]])
         metric = own['metric'].iloc[0]
-        helping.append(answers(study, found, own, test, metric).assign(test_distribution=test))
+        helping.append(answers(study, found, own, test, metric))
         rows = summary(study, found, own, {}, test, metric)
         rows = rows[['setting', 'remedy', *_SUMMED]].rename(columns=_informed(_SUMMED))
         sums.append(rows.assign(test_distribution=test))
@@ -334,7 +334,7 @@ def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:
     """Returns how often both choices are the same rate, by whether the law is the test law.
 
     Args:
-      frame: the table that `informed` returned.
+      frame: the table that `informed` returned, or some of its rows.
 
     Returns:
       Whether training has the test law -> (how often the same, of how many), a choice being that of
@@ -625,7 +625,12 @@ def summary(
 
 
 def answers(
-    study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
+    study: FinishedStudy,
+    found: Sequence[Place],
+    frame: pd.DataFrame,
+    test: str,
+    metric: str,
+    predictor: str = 'cnn',
 ) -> pd.DataFrame:
     """Returns whether anything helps at each place, and what has the least ratio there.
 
@@ -636,14 +641,17 @@ def answers(
     Args:
       study: the loaded study.
       found: its `places`.
-      frame: their `table`.
+      frame: their `table`, or of 'cnn_scaled' what `scaled` returned.
       test: a test law.
       metric: an error.
+      predictor: whose ratios the frame has.
 
     Returns:
-      A row per place: setting, law, compared (how many remedies are), better, worse, same,
-      undecided (how many, by verdict), best (the remedy; '' where none is shown to help), of it
-      condition, ratio, low and high, NaN or '' where there is none; source.
+      A row per place: setting, law, test_distribution, compared (how many remedies are), better,
+      worse, same, undecided (how many, by verdict), slight (how many of the better are shown to be
+      so by less than the margin), detectable (the median over remedies of the ratio that so many
+      repeats could have shown), best (the remedy; '' where none is shown to help), of it condition,
+      ratio, low and high, NaN or '' where there is none; source.
     """
     own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
     rows = []
@@ -651,19 +659,21 @@ def answers(
         here = (own['setting'] == place.setting) & (own['law'] == place.law)
         part = own[here & (own['remedy'] != '')]
         counts = part['verdict'].value_counts()
-        row: dict[str, Any] = {'setting': place.setting, 'law': place.law, 'compared': len(part)}
+        row: dict[str, Any] = {'setting': place.setting, 'law': place.law}
+        row |= {'test_distribution': test, 'compared': len(part)}
         row |= {key: counts.get(verdict, 0) for key, verdict in COUNTED.items()}
+        helping = part[part['verdict'] == BETTER]
+        within = helping['holm_same_p'].astype(float) < comparison.level(study)
+        row |= {'slight': int(within.sum()), 'detectable': part['detectable'].median()}
         row |= {'best': '', 'condition': '', 'ratio': math.nan, 'low': math.nan, 'high': math.nan}
         row['source'] = (
-            f'results.csv: predictor=cnn, test_distribution={test}, metric={metric}, conditions '
-            f'{", ".join(entry.condition for entry in place.entries)}'
+            f'results.csv: predictor={predictor}, test_distribution={test}, metric={metric}, '
+            f'conditions {", ".join(entry.condition for entry in place.entries)}'
         )
-        helping = part[part['verdict'] == BETTER]
         if len(helping):
             best = helping.loc[helping['ratio'].astype(float).idxmin()]
-            logs = _log_ratio(
-                study, best['condition'], place.entries[0].condition, test, metric
-            ).to_numpy()
+            both = best['condition'], place.entries[0].condition
+            logs = _log_ratio(study, *both, test, metric, predictor).to_numpy()
             level = comparison.level(study) / len(part)
             low, high = statistics.mean_interval(logs, 1 - level)
             row |= {'best': best['remedy'], 'condition': best['condition'], 'ratio': best['ratio']}
@@ -675,12 +685,13 @@ def answers(
 def scaled(
     study: FinishedStudy, found: Sequence[Place], frame: pd.DataFrame, test: str, metric: str
 ) -> pd.DataFrame:
-    """Returns what is left of each gain up to a factor.
+    """Compares each remedy with no remedy once more, up to a factor.
 
     A remedy may help by no more than a common factor on predictions, such as dropout takes from
-    them, which imbalance has no part in. So each network's predictions are multiplied by the factor
-    that fits its test images best: one that fits validation images of the training law would undo
-    a remedy wherever the best factor is another there.
+    them, which imbalance has no part in; and what else it gives may be hidden by how that factor
+    spreads. So each network's predictions are multiplied by the factor that fits its test images
+    best: one that fits validation images of the training law would undo a remedy wherever the best
+    factor is another there.
 
     Args:
       study: the loaded study.
@@ -690,38 +701,44 @@ def scaled(
       metric: an error.
 
     Returns:
-      The rows of `table` whose verdict is better, under this test law and metric, with ratio,
-      holm_p, holm_same_p of the networks so scaled, Holm-corrected together, and as verdict what
-      these show, the same within the margin before how small a difference.
+      The rows of `table` of remedies under this test law and metric, with ratio, low, high, p,
+      same_p, holm_p, holm_same_p of the networks so scaled, as verdict what these show, the same
+      within the margin before how small a difference, and as before their verdict in `table`. None
+      where a network has no such values.
     """
     own = frame[(frame['test_distribution'] == test) & (frame['metric'] == metric)]
-    own = own[own['verdict'] == BETTER]
+    own = own[own['remedy'] != '']
     none = {(place.setting, place.law): place.entries[0].condition for place in found}
+    partners = [none[place] for place in zip(own['setting'], own['law'], strict=True)]
     pairs = []
-    for row in own.to_dict('records'):
-        names = row['condition'], none[row['setting'], row['law']]
+    for names in zip(own['condition'], partners, strict=True):
         errors = [study.values('cnn_scaled', name, test, metric) for name in names]
         first, second = finished.joint(errors)[1]
         pairs.append((first, second))
     if not all(first.size for first, _ in pairs):
-        return own.iloc[:0]
+        return own.iloc[:0].assign(before='')
+    sizes = own.groupby(_KEYS)['remedy'].transform('size')
     compared = statistics.compare_many(
         pairs,
         margin=comparison.margin(study),
         level=comparison.level(study),
-        tests=[len(pairs)] * len(pairs),
+        tests=list(sizes),
         seed=study.option('seed', 0),
     )
-    shown = list(map(comparison.columns, compared))
-    own = own.assign(ratio=[columns['effect'] for columns in shown])
+    shown = pd.DataFrame(map(comparison.columns, compared), index=own.index)
+    shown = shown.rename(columns={'effect': 'ratio'})
+    anew = [name for name in own.columns if name in shown.columns]
+    own = own.assign(before=own['verdict'], **{name: shown[name] for name in anew})
     for p in ('p', 'same_p'):
-        own[f'holm_{p}'] = statistics.holm([columns[p] for columns in shown])
+        own[f'holm_{p}'] = own.astype({p: float}).groupby(_KEYS)[p].transform(statistics.holm)
     return own.assign(verdict=verdicts(own, comparison.level(study), neutral=True))
 
 
-def _log_ratio(study: FinishedStudy, first: str, second: str, test: str, metric: str) -> pd.Series:
+def _log_ratio(
+    study: FinishedStudy, first: str, second: str, test: str, metric: str, predictor: str = 'cnn'
+) -> pd.Series:
     shared, (own, base) = finished.joint(
-        [study.values('cnn', name, test, metric) for name in (first, second)]
+        [study.values(predictor, name, test, metric) for name in (first, second)]
     )
     with np.errstate(all='ignore'):
         return pd.Series(np.log(own) - np.log(base), index=shared)

@@ -17,6 +17,7 @@ from imbreg_jax.analysis import (
     leaderboard,
     look,
     marks,
+    statistics,
 )
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
@@ -343,34 +344,47 @@ def answer(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Returns what is said of a row of `leaderboard.answers`."""
     if not row['best']:
         return 'nothing is shown to help'
-    best = names[row['best']]
-    more = row['better'] > 1
-    return f'{row["better"]} help, {best} with the least ratio' if more else f'{best} alone helps'
+    best, slight = names[row['best']], row['slight']
+    if row['better'] == 1:
+        return f'{best} alone helps' + (', by less than the margin' if slight else '')
+    within = f', {slight} by less than the margin' if slight else ''
+    return f'{row["better"]} help{within}, {best} with the least ratio'
+
+
+_AT_FACTOR = ', each network at its best factor'
 
 
 def _answers_table(
-    study: FinishedStudy, rows: pd.DataFrame, names: Mapping[str, str], at_rate: str = ''
+    study: FinishedStudy,
+    rows: pd.DataFrame,
+    names: Mapping[str, str],
+    name: str = '',
+    how: str = '',
 ) -> Table:
-    """Returns the answers, where `at_rate` says whose rates they are at if not the main ones."""
+    """Returns the answers; `how` says whose ratios they are, `name` the same in a word."""
     laws = {c.train.spec: c.train.label for c in study.conditions.values()}
     rows = rows.assign(answer=[answer(row, names) for row in rows.to_dict('records')])
     columns = [
         Column('setting', 'task'),
         Column('law', 'trained on', labels=laws),
+        Column('test_distribution', 'tested on', labels=study.labels),
         Column('answer', 'answer'),
         Column('ratio', 'ratio', formats.NUMBER, 'source'),
         Column(('low', 'high'), 'interval of all at once', formats.INTERVAL, 'source'),
         Column('compared', 'remedies', formats.COUNT, 'source'),
         *(Column(key, key, formats.COUNT, 'source') for key in leaderboard.COUNTED),
+        Column('detectable', 'could have shown', formats.NUMBER, 'source'),
     ]
     notes = [
         'Which of those that are shown to be better has the least ratio to no remedy. It is chosen '
         'as the best of many, so its interval is one that holds for all remedies of the row at '
-        'once (Student’s t, Bonferroni), wider than that of the same ratio elsewhere.'
+        'once (Student’s t, Bonferroni), wider than that of the same ratio elsewhere.',
+        'Could have shown: the ratio, or its inverse, that so many repeats show with a power of '
+        f'{100 * statistics.POWER:g} %, by the strictest step of Holm’s correction; the median '
+        'over remedies. That nothing is shown to help means little where it is large.',
     ]
-    title = f'Which remedy helps, by task and law{at_rate}'
-    name = 'leaderboard_answers' + ('_informed' if at_rate else '')
-    return Table(name, title, rows, columns, notes)
+    title = f'Which remedy helps, by task and law{how}'
+    return Table('_'.join(filter(None, ('leaderboard_answers', name))), title, rows, columns, notes)
 
 
 def _unfinished_table(study: FinishedStudy, rows: pd.DataFrame) -> Table:
@@ -525,7 +539,7 @@ def _passes(spec: str) -> int:
 
 
 def _on_informed(frame: pd.DataFrame) -> str:
-    """Says what either choice of the rate assumes, and how often they agree."""
+    """Says what either choice of the rate assumes, and how often they agree on a test law."""
     counts = leaderboard.same_rate(frame)
     (same, of), (even, of_even) = counts[False], counts[True]
     text = (
@@ -566,6 +580,7 @@ def _notes(
     study: FinishedStudy,
     found: Sequence[leaderboard.Place],
     frame: pd.DataFrame,
+    test: str,
     lone: Sequence[str],
     names: Mapping[str, str],
 ) -> list[str]:
@@ -575,6 +590,7 @@ def _notes(
         'Each remedy is compared with no remedy, under the same law and in conditions alike in '
         'everything else, paired by repeat.',
         comparison.expected_errors(0, len(tested.drop_duplicates()), level),
+        _on_sign_flips(frame, level),
     ]
     passes = {names[remedy]: _passes(remedy) for remedy in frame['remedy'].unique()}
     dear = [f'{name} {count:,}' for name, count in passes.items() if count > 1]
@@ -592,7 +608,7 @@ def _notes(
             f'({leaderboard.CRITERION}), chosen before anything is compared.' + _on_ends(found)
         )
     if _INFORMED in frame:
-        notes.append(_on_informed(frame))
+        notes.append(_on_informed(frame[frame['test_distribution'] == test]))
     sure = leaderboard.sure_winners(frame[frame['metric'] == leaderboard.RANKED[0]])
     if len(sure):
         notes.append(f'A sure first in {len(sure):,} rankings; see the table by law.')
@@ -608,21 +624,37 @@ def _notes(
     return list(filter(None, notes))
 
 
+def _on_sign_flips(frame: pd.DataFrame, level: float) -> str:
+    """Says where so few repeats could not show a difference by sign flips alone."""
+    tested = frame.dropna(subset='p')
+    sizes = tested.groupby(['setting', 'law', 'test_distribution', 'metric'])['p'].transform('size')
+    # All of the signs alike, one way or the other.
+    least = sizes * 2.0 ** (1 - tested['repeats'])
+    if not len(tested) or (least < level).all():
+        return ''
+    return (
+        f'Sign flips of {tested["repeats"].min():,} repeats cannot show a difference of one of '
+        f'{sizes.max():,} remedies once Holm’s correction has run over all; verdicts are of '
+        'Student’s t, and stand on it.'
+    )
+
+
 def _beyond_a_factor(
-    study: FinishedStudy,
-    found: Sequence[leaderboard.Place],
-    frame: pd.DataFrame,
-    test: str,
-    metric: str,
+    study: FinishedStudy, left: pd.DataFrame, test: str, metric: str, names: Mapping[str, str]
 ) -> list[str]:
-    """Says how many gains are more than a common factor on predictions."""
-    left = leaderboard.scaled(study, found, frame, test, metric)
+    """Says how many gains are more than a common factor on predictions, and what it hid."""
     if not len(left):
         return []
-    counts = left['verdict'].value_counts()
+    what = f'ratios of {comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
+    scaled = (
+        'once every network’s predictions are multiplied by the one factor that fits these images '
+        'best, with and without a remedy'
+    )
+    gained = left['before'] == BETTER
+    counts, others = left[gained]['verdict'].value_counts(), left[~gained]
     told = ', '.join(
-        f'{counts[verdict]} {what}'
-        for verdict, what in (
+        f'{counts[verdict]} {word}'
+        for verdict, word in (
             (BETTER, 'better still'),
             (SAME, 'the same within the margin'),
             (WORSE, 'worse'),
@@ -630,12 +662,13 @@ def _beyond_a_factor(
         )
         if verdict in counts
     )
-    what = f'{comparison.METRIC_NAMES[metric]} on {study.labels[test]}'
-    return [
-        f'Of {len(left)} ratios of {what} that are better, once every network’s predictions are '
-        f'multiplied by the one factor that fits these images best, with and without a remedy: '
-        f'{told}.'
-    ]
+    found = f'Of {gained.sum()} {what} that are better, {scaled}: {told}. ' if told else ''
+    if len(others):
+        hidden = _farthest(others, BETTER)
+        which = f': {_said(hidden, left, names)}' if hidden else ''
+        of = f'Of {len(others)} others' if told else f'Of {len(others)} {what}, {scaled},'
+        found += f'{of} {sum(hidden.values()) or "none"} are better then{which}.'
+    return [found.strip()]
 
 
 def _build(study: FinishedStudy) -> Content:
@@ -649,19 +682,21 @@ def _build(study: FinishedStudy) -> Content:
     metric = frame['metric'].iloc[0]
     rows = leaderboard.summary(study, found, frame, made, test, metric)
     frame, sums, others = leaderboard.informed(study, frame)
-    sums, others = (
-        rows[rows['test_distribution'] == test].drop(columns='test_distribution')
-        for rows in (sums, others)
-    )
+    sums, others = (rows[rows['test_distribution'] == test] for rows in (sums, others))
+    sums = sums.drop(columns='test_distribution')
     if cost.known(study):
         rows = rows.merge(cost.table(study, found), how='left', on=['setting', 'remedy'])
     if len(sums):
         rows = rows.merge(sums, how='left', on=['setting', 'remedy'])
-    helping = leaderboard.answers(study, found, frame, test, metric)
+    tests = sorted(study.test_distributions, key=lambda name: name != test)
+    helping = pd.concat([leaderboard.answers(study, found, frame, t, metric) for t in tests])
+    scaled = leaderboard.scaled(study, found, frame, test, metric)
+    beyond = leaderboard.answers(study, found, scaled, test, metric, 'cnn_scaled')
     left = leaderboard.unfinished(study)
     tables = [
         _answers_table(study, helping, names),
-        *([_answers_table(study, others, names, _AT_RATE)] if len(others) else []),
+        *([_answers_table(study, others, names, 'informed', _AT_RATE)] if len(others) else []),
+        *([_answers_table(study, beyond, names, 'scaled', _AT_FACTOR)] if len(scaled) else []),
         _summary_table(study, rows, test, metric, names),
         _neutrality_table(study, frame, names),
         *([_unfinished_table(study, left)] if len(left) else []),
@@ -673,8 +708,8 @@ def _build(study: FinishedStudy) -> Content:
         _figures(study, frame, test, metric, names),
         [
             *([_on_unfinished(left)] if len(left) else []),
-            *_beyond_a_factor(study, found, frame, test, metric),
-            *_notes(study, found, frame, lone, names),
+            *_beyond_a_factor(study, scaled, test, metric, names),
+            *_notes(study, found, frame, test, lone, names),
         ],
         counted(
             (own := _of(frame, test, metric))['verdict'][~own['balanced'].astype(bool)],
