@@ -241,6 +241,11 @@ class BalancedMSE(OwnLoss):
     name = 'balanced_mse'
 
     @property
+    def sees_targets(self) -> bool:
+        """Not in the form bmc, to which the batch's own targets are the law."""
+        return self.variant != 'bmc'
+
+    @property
     def logarithms(self) -> bool:  # type: ignore[override]
         """In the space 'log'."""
         return self.space == 'log'

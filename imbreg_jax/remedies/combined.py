@@ -47,7 +47,7 @@ def combine(parts: Sequence[Remedy]) -> Remedy:
         raise ValueError(f'{" and ".join(recipes)} do not go together: each makes a training set')
     for name in (part.name for part in parts if part.varies):
         for part in parts:
-            if type(part).tables is not Remedy.tables and not _resamples(part):
+            if part.sees_targets and not _resamples(part):
                 raise ValueError(
                     f'{name} and {part.name} do not go together: {part.name} looks at the training '
                     f'targets, and {name} has others in each step'
@@ -138,6 +138,11 @@ class Combined(Remedy):
     def least_epochs(self) -> int:  # type: ignore[override]
         """Of a training that all parts can act on."""
         return max(part.least_epochs for part in self.parts)
+
+    @property
+    def sees_targets(self) -> bool:
+        """Whether any part makes its tables of the targets."""
+        return any(part.sees_targets for part in self.parts)
 
     @property
     def sees_images(self) -> bool:  # type: ignore[override]

@@ -143,6 +143,11 @@ class Remedy:
     # --- what it is -----------------------------------------------------------------------------
 
     @property
+    def sees_targets(self) -> bool:
+        """Whether it looks at the training targets, which it makes its tables of."""
+        return type(self).tables is not Remedy.tables
+
+    @property
     def spec(self) -> str:
         """The canonical expression, with every parameter: the remedy's identity."""
         parts = [f'{part}={getattr(self, part)!r}' for part in declared(type(self))]
