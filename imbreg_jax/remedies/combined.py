@@ -194,8 +194,10 @@ class Combined(Remedy):
         """Weights multiplied and brought to mean 1; a training set of one part; the parts' own."""
         made: dict[str, np.ndarray] = {}
         weights = np.ones(len(targets))
-        # The others look at the training set that resampling made.
-        for part in sorted(self.parts, key=_resamples, reverse=True):
+        # The others look at the training set that resampling made, with what they have to know of
+        # the one before it.
+        parts = [part.fitted(targets) for part in self.parts]
+        for part in sorted(parts, key=_resamples, reverse=True):
             tables: Any = part.tables
             seen = (images,) if part.sees_images else ()
             found = tables(targets, law, generator, *seen)

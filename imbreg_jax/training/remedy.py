@@ -202,6 +202,17 @@ class Remedy:
 
     # --- on the host ----------------------------------------------------------------------------
 
+    def fitted(self, targets: np.ndarray) -> Remedy:
+        """Itself, knowing what it has to know of training targets [N] before any are resampled.
+
+        Beside a remedy that resamples, its tables are of what that one made of these.
+
+        Raises:
+          ValueError: with a sentence, where it can do nothing with these targets.
+        """
+        del targets
+        return self
+
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
