@@ -222,7 +222,8 @@ class BalancedMSE(OwnLoss):
 
     With space 'log' the output is the target's logarithm, and the prediction its exponential.
     Learnable noise is trained beside the network, by an Adam of its own with a constant rate, as
-    the repository does it.
+    the repository does it, and at its rate, 0.01 (`sigma_lr`). That is for noise of 1 or more; of
+    the 0.2 here a step is a twentieth or so.
     """
 
     variant: str = field('bmc', one_of(*_FORMS), 'which form of the loss', CODE)
