@@ -41,6 +41,16 @@ class RandomUnderTest(absltest.TestCase):
         self.assertLen(found, 100)
         self.assertLen(np.unique(found), 17)
 
+    def test_the_default_leaves_of_normal_targets_what_is_claimed(self):
+        def kept(seed, *most):
+            targets = np.random.default_rng(seed).normal(5.5, 1.0, 10_000)
+            return random_under.kept_of_bins(resampling.of_bins(targets, 20), *most).sum()
+
+        self.assertBetween(np.median([kept(seed, 0.0) for seed in range(40)]), 38, 57)
+        # They scatter by 34 from seed to seed: three standard errors.
+        mean = np.mean([kept(seed) for seed in range(40)])
+        self.assertAlmostEqual(mean, 780, delta=3 * 34 / np.sqrt(40))
+
 
 if __name__ == '__main__':
     absltest.main()

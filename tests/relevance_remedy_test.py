@@ -47,6 +47,24 @@ class RelevanceTest(absltest.TestCase):
             found = relevance.Relevance(**given).tables(targets, None, None)['weights']
             np.testing.assert_array_equal(found, relevance.weights(targets, **given))
 
+    def test_fitted_it_has_the_points_of_those_targets_whatever_it_weighs(self):
+        targets = 1 + np.random.default_rng(0).exponential(2.0, 5000)
+        even = np.linspace(1, 10, 500)
+        for given in ({}, {'floor': 0.3, 'sides': 'high'}, {'reach': 2.5}, {'adjusted': True}):
+            method = relevance.Relevance(**given)
+            fitted = method.fitted(targets)
+            np.testing.assert_array_equal(
+                *(each.tables(targets, None, None)['weights'] for each in (fitted, method))
+            )
+            given.pop('floor', None)
+            points = relevance_lib.control_points(targets, **given)
+            wanted = relevance.weights(even, points, method.floor)
+            np.testing.assert_array_equal(fitted.tables(even, None, None)['weights'], wanted)
+        by_hand = relevance.Relevance(points=((1.0, 0.0), (5.0, 1.0)))
+        self.assertEqual(by_hand.fitted(targets), by_hand)
+        with self.assertRaisesRegex(ValueError, 'give control points by hand'):
+            relevance.Relevance().fitted(even)
+
     def test_effective_numbers_of_images_are_those_that_are_claimed(self):
         """66 and 47 percent of 50,000; of Kish's number, which scatters less than a percent."""
         generator = np.random.default_rng(0)

@@ -1,6 +1,8 @@
 """Tests of imbreg_jax.remedies: what expressions name, and what several are together."""
 
 import dataclasses
+import itertools
+import pathlib
 import textwrap
 
 import flax.linen as nn
@@ -11,7 +13,11 @@ from absl.testing import absltest, parameterized
 
 from imbreg_jax import remedies, study
 from imbreg_jax.remedies.registry import REMEDIES
+from imbreg_jax.study import relevance as relevance_lib
 from imbreg_jax.study.fields import declared
+from imbreg_jax.training.remedy import COMMON, RECIPE
+
+_FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 
 
 def _tables(spec, targets, seed=0):
@@ -193,6 +199,19 @@ class CombinedTest(absltest.TestCase):
         wanted = remedies.inverse.weights(alone['target'].astype(float))
         np.testing.assert_allclose(found['weights'], wanted, rtol=1e-6)
 
+    def test_relevance_is_by_the_targets_before_resampling(self):
+        targets = _skewed()
+        points = relevance_lib.control_points(targets)
+        for other in ('random_over', 'random_under', 'gaussian_noise', 'rebagg', 'wercs'):
+            alone = _tables(other, targets)
+            made = alone['target'].astype(float) if 'target' in alone else targets[alone['first']]
+            wanted = remedies.relevance.weights(made, points)
+            for spec in (f'{other} + relevance', f'relevance + {other}'):
+                with self.subTest(spec):
+                    found = _tables(spec, targets)
+                    np.testing.assert_array_equal(found['first'], alone['first'])
+                    np.testing.assert_allclose(found['weights'], wanted, rtol=1e-12)
+
     def test_two_of_a_kind_are_refused(self):
         for method, words in (('loss', 'a loss of its own'), ('map_features', 'a map of features')):
             kinds = []
@@ -244,6 +263,65 @@ class CombinedTest(absltest.TestCase):
         self.assertCountEqual(tables, ['weights', 'fds.bin'])
         state = both.start(4, {name: jnp.asarray(v) for name, v in tables.items()})
         self.assertEqual(state['fds'].mean.shape, (5, 4))
+
+
+class PairsTest(absltest.TestCase):
+    """What a config accepts makes its tables too, not only then to find that it cannot."""
+
+    # About as few as the rarest of a normal law's targets allow.
+    COUNT = 2500
+
+    class Images:
+        """Small ones, of noise in proportion to their targets."""
+
+        def __init__(self, targets):
+            pixels = np.random.default_rng(1).normal(size=(len(targets), 2, 2, 1))
+            self.images = np.float32(targets[:, None, None, None] * pixels)
+
+        def __getitem__(self, index):
+            return self.images[index]
+
+        def measured(self, recipe, index):
+            return self.images[recipe['first'][index]].std((1, 2, 3))
+
+    def _resolved(self, law, spec):
+        """The remedy under this law, or None where it is refused."""
+        config = study.default_config()
+        config.train_distribution, config.remedy = law, spec
+        config.training.epochs, config.data.train_size = 5, self.COUNT
+        try:
+            return study.resolve(config).conditions[0].remedy
+        except study.ConfigError:
+            return None
+
+    def test_of_those_that_look_at_training_targets(self):
+        # Any other makes no tables, so that those of a pair with it are those of one of these.
+        seeing = [name for name in REMEDIES if remedies.parse(name).sees_targets]
+        seeing += [f'balanced_mse(variant={variant!r})' for variant in ('gai', 'bni')]
+        config = study.load_config_file(f'{_FOLDER}/remedies.py:std/inverse')
+        laws = {fields['train_distribution'] for fields in config.conditions.values()}
+        self.assertLen(laws, 4)
+        made = dict.fromkeys(laws, 0)
+        for law in sorted(laws):
+            known = study.parse(law)
+            targets = known.ppf(np.random.default_rng(0).uniform(size=self.COUNT))
+            images = self.Images(targets)
+            for pair in itertools.combinations_with_replacement(seeing, 2):
+                spec = ' + '.join(dict.fromkeys(pair))
+                remedy = self._resolved(law, spec)
+                if remedy is None:
+                    continue
+                with self.subTest(f'{spec} under {law}'):
+                    seen = (images,) if remedy.sees_images else ()
+                    found = remedy.tables(targets, known, np.random.default_rng(0), *seen)
+                    for name in found.keys() & {*COMMON, *RECIPE}:
+                        self.assertLen(found[name], self.COUNT, name)
+                    weights = found.get('weights', np.ones(1))
+                    self.assertTrue((weights > 0).all())
+                    np.testing.assert_allclose(weights.mean(), 1.0)
+                    made[law] += 1
+        # More than each by itself.
+        self.assertGreater(min(made.values()), len(seeing))
 
 
 if __name__ == '__main__':

@@ -89,15 +89,30 @@ class RefusalTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, 'low = 3.0; it must be below its high, 2.0'):
             remedies.parse('scale_augmentation(low=3.0, high=2.0)')
 
-    @parameterized.parameters('inverse', 'fds', 'balanced_mse(variant="gai")')
+    @parameterized.parameters(
+        'inverse', 'fds', 'balanced_mse(variant="gai")', 'balanced_mse(variant="bni")'
+    )
     def test_of_what_looks_at_training_targets(self, other):
-        with self.assertRaisesRegex(ValueError, 'looks at the training targets'):
-            remedies.parse(f'{other} + scale_augmentation')
+        name = remedies.parse(other).name
+        for spec in (f'{other} + scale_augmentation', f'scale_augmentation + {other}'):
+            with self.assertRaisesRegex(ValueError, f'{name} looks at the training targets'):
+                remedies.parse(spec)
 
     def test_not_of_what_makes_the_training_set_or_a_loss(self):
         found = remedies.parse('gaussian_noise + scale_augmentation + relative_mse')
         self.assertTrue(found.varies)
         self.assertTrue(remedies.parse('scale_augmentation + huber + homogeneous').varies)
+
+    def test_not_of_a_loss_that_looks_at_the_batch_alone(self):
+        for space in ('target', 'log'):
+            spec = f'balanced_mse(space={space!r}) + scale_augmentation'
+            (found,) = small_study.study(remedy=spec).conditions
+            self.assertTrue(found.remedy.varies)
+            self.assertFalse(found.remedy.sees_targets)
+            # What it looks at are the targets that a step has, not those of the training set.
+            self.assertCountEqual(
+                found.remedy.tables(np.linspace(1, 2, 9), None, None), ['weights']
+            )
 
 
 if __name__ == '__main__':

@@ -11,9 +11,10 @@ training targets [N] they make weights, or say which images an epoch is to go th
     goals = resampling.balanced(groups)                                 # images of each bin
     index = random_over.indices(groups, goals, np.random.default_rng()) # [N] int32
 
-Weights beside a resampling are of what it made, `lds.weights(targets[index])`. Losses are of the
-images of a batch, [B], and penalties of their features, [B, F]; with a model of Flax, say, that
-gives both:
+Weights beside a resampling are of what it made, `lds.weights(targets[index])`; those by relevance
+with the control points of the targets before it, of `imbreg_jax.study.relevance`:
+`relevance.weights(targets[index], control_points(targets))`. Losses are of the images of a batch,
+[B], and penalties of their features, [B, F]; with a model of Flax, say, that gives both:
 
     import jax.numpy as jnp
     from imbreg_jax.remedies import balanced_mse, ranksim

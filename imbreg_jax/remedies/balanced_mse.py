@@ -222,7 +222,8 @@ class BalancedMSE(OwnLoss):
 
     With space 'log' the output is the target's logarithm, and the prediction its exponential.
     Learnable noise is trained beside the network, by an Adam of its own with a constant rate, as
-    the repository does it.
+    the repository does it, and at its rate, 0.01 (`sigma_lr`). That is for noise of 1 or more; of
+    the 0.2 here a step is a twentieth or so.
     """
 
     variant: str = field('bmc', one_of(*_FORMS), 'which form of the loss', CODE)
@@ -239,6 +240,11 @@ class BalancedMSE(OwnLoss):
     noise_rate: float = field(0.01, positive(10.0), "Adam's step size of learnable noise", DIAL)
 
     name = 'balanced_mse'
+
+    @property
+    def sees_targets(self) -> bool:
+        """Not in the form bmc, to which the batch's own targets are the law."""
+        return self.variant != 'bmc'
 
     @property
     def logarithms(self) -> bool:  # type: ignore[override]

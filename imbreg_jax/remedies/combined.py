@@ -47,7 +47,7 @@ def combine(parts: Sequence[Remedy]) -> Remedy:
         raise ValueError(f'{" and ".join(recipes)} do not go together: each makes a training set')
     for name in (part.name for part in parts if part.varies):
         for part in parts:
-            if type(part).tables is not Remedy.tables and not _resamples(part):
+            if part.sees_targets and not _resamples(part):
                 raise ValueError(
                     f'{name} and {part.name} do not go together: {part.name} looks at the training '
                     f'targets, and {name} has others in each step'
@@ -140,6 +140,11 @@ class Combined(Remedy):
         return max(part.least_epochs for part in self.parts)
 
     @property
+    def sees_targets(self) -> bool:
+        """Whether any part makes its tables of the targets."""
+        return any(part.sees_targets for part in self.parts)
+
+    @property
     def sees_images(self) -> bool:  # type: ignore[override]
         """Whether any part makes its tables of the images too."""
         return any(part.sees_images for part in self.parts)
@@ -189,8 +194,10 @@ class Combined(Remedy):
         """Weights multiplied and brought to mean 1; a training set of one part; the parts' own."""
         made: dict[str, np.ndarray] = {}
         weights = np.ones(len(targets))
-        # The others look at the training set that resampling made.
-        for part in sorted(self.parts, key=_resamples, reverse=True):
+        # The others look at the training set that resampling made, with what they have to know of
+        # the one before it.
+        parts = [part.fitted(targets) for part in self.parts]
+        for part in sorted(parts, key=_resamples, reverse=True):
             tables: Any = part.tables
             seen = (images,) if part.sees_images else ()
             found = tables(targets, law, generator, *seen)

@@ -75,7 +75,12 @@ def indices(groups: Groups, left: np.ndarray, generator: np.random.Generator) ->
 @register
 @dataclasses.dataclass(frozen=True)
 class RandomUnder(ByGroups):
-    """Random under-sampling, of bins to a number each or of normal images to a share."""
+    """Random under-sampling, of bins to a number each or of normal images to a share.
+
+    Bins keep a tenth of an even share at most, since the smallest has next to nothing: of 10,000
+    targets of N(5.5, 1) some 2, so that 20 bins cut to that have some 40 distinct images, where a
+    tenth leaves some 780. The greater it is, the more bins have fewer, and are rare still.
+    """
 
     share: float = field(
         0.5, number(0.0, 1.0, open_low=True, open_high=True),

@@ -11,7 +11,8 @@ brought to mean 1: a target of no relevance counts `floor` times one that is who
 
 Relevance is where targets are extreme, not where they are rare: of evenly spread targets a box plot
 has none, which is refused, and control points given by hand are a preference that changes training
-on balanced targets too.
+on balanced targets too. Beside a resampling the weights are those of the targets that it made, by
+control points of the targets before it.
 """
 
 from __future__ import annotations
@@ -87,6 +88,18 @@ class Relevance(Remedy):
         super().check(fields, task, law)
         count = fields['data.train_size']
         relevance_lib.check_law(law, count, self.points, self.sides, self.reach, self.adjusted)
+
+    def fitted(self, targets: np.ndarray) -> Relevance:
+        """With the control points of these targets [N].
+
+        A training set that is resampled to be balanced has no extremes of its own: relevance is of
+        what was rare before.
+        """
+        found = relevance_lib.control_points(
+            targets, self.points, self.sides, self.reach, self.adjusted
+        )
+        points = tuple((target, phi) for target, phi in found.tolist())
+        return dataclasses.replace(self, points=points)
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator

@@ -294,7 +294,12 @@ class ByBumps(ByRelevance):
 
 @dataclasses.dataclass(frozen=True)
 class ByGroups(ByBumps):
-    """A remedy that goes by bins of targets or by bumps of relevance."""
+    """A remedy that goes by bins of targets or by bumps of relevance.
+
+    Bins are 20, since resampling fills none that is empty: of 10,000 targets of N(5.5, 1) hardly
+    ever one of 20 is, but of 50 some 2 and of 100 some 8. Of fewer, what is in a bin would be the
+    less even, which resampling leaves as it is.
+    """
 
     by: str = field('bins', one_of('bins', 'relevance'), 'by which images are grouped', TABLE)
     bins: int = field(20, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)

@@ -143,6 +143,11 @@ class Remedy:
     # --- what it is -----------------------------------------------------------------------------
 
     @property
+    def sees_targets(self) -> bool:
+        """Whether it looks at the training targets, which it makes its tables of."""
+        return type(self).tables is not Remedy.tables
+
+    @property
     def spec(self) -> str:
         """The canonical expression, with every parameter: the remedy's identity."""
         parts = [f'{part}={getattr(self, part)!r}' for part in declared(type(self))]
@@ -196,6 +201,17 @@ class Remedy:
             )
 
     # --- on the host ----------------------------------------------------------------------------
+
+    def fitted(self, targets: np.ndarray) -> Remedy:
+        """Itself, knowing what it has to know of training targets [N] before any are resampled.
+
+        Beside a remedy that resamples, its tables are of what that one made of these.
+
+        Raises:
+          ValueError: with a sentence, where it can do nothing with these targets.
+        """
+        del targets
+        return self
 
     def tables(
         self, targets: np.ndarray, law: Distribution, generator: np.random.Generator
