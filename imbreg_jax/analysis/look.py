@@ -158,16 +158,22 @@ def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
     axis.set_minor_locator(ticker.NullLocator())
 
 
+# Of a ratio, those near 1 finer than a decade needs.
+_ROUND = sorted(
+    [c * 10.0**k for k in range(-4, 5) for c in (1, 2, 5)] + [0.7, 0.8, 0.9, 1.1, 1.2, 1.5]
+)
+# Of a narrow panel's width, from one number below it to the next.
+_APART = 0.15
+
+
 def few_ticks(axes: Axes, low: float, high: float) -> None:
-    """Gives a narrow panel 1 and the round numbers nearest to its ends."""
-    candidates = np.array(
-        [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.1, 1.2, 1.5, 2, 5, 10, 20, 50]
-    )
-    inside = candidates[(candidates > low) & (candidates < high)]
-    below, above = inside[inside < 1], inside[inside > 1]
-    far = 0.22 * math.log(high / low)
-    ticks = [t for t in (*below[:1], *above[-1:]) if abs(math.log(t)) > far]
-    axes.xaxis.set_major_locator(ticker.FixedLocator(sorted([*ticks, 1.0])))
+    """Gives a narrow panel 1, the round numbers nearest to its ends, and decades between."""
+    inside = [t for t in _ROUND if low < t < high]
+    ticks = [1.0]
+    for tick in (*inside[:1], *inside[-1:], *(t for t in inside if math.log10(t) % 1 == 0)):
+        if all(abs(math.log(tick / other)) > _APART * math.log(high / low) for other in ticks):
+            ticks.append(tick)
+    axes.xaxis.set_major_locator(ticker.FixedLocator(sorted(ticks)))
 
 
 def ratios_by_row(

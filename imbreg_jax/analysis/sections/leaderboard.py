@@ -143,7 +143,7 @@ def draw_gains(
         colors = {law: style.color for law, style in laws.items()}
         _number_points(axes, own, remedies, sides, colors)
         axes.set_title(canvas.shorten(setting), fontsize=9.5, loc='left')
-        axes.set_ylabel('ratio on the rarest targets')
+        axes.set_ylabel('MAE to no remedy, rarest targets')
         # Which corner is which, at its own end of the axes.
         for (across, up), text in {
             (0.01, 0.01): 'gives to both',
@@ -155,7 +155,7 @@ def draw_gains(
                 across, up, text, transform=axes.transAxes, fontsize=7, color=MUTED, style='italic',
                 ha='left' if across < 0.5 else 'right', va='bottom' if up < 0.5 else 'top',
             )  # fmt: skip
-    grid[-1, 0].set_xlabel('ratio on frequent targets (many-shot)')
+    grid[-1, 0].set_xlabel('MAE to no remedy, frequent targets (many-shot)')
     look.legend(drawing, *grid[:, 0])
     return drawing
 

@@ -118,6 +118,8 @@ _SCALED = (
     'left then is more than a common factor.'
 )
 _SIDES = ((BETTER, 'Most better'), (WORSE, 'Most worse'))
+# What stands in a question's ratio for what all of its rows are held against, where that is one.
+_FIRST = 'first setting'
 
 
 def _missing(study: FinishedStudy, frame: pd.DataFrame, scaled: pd.DataFrame) -> list[str]:
@@ -257,7 +259,7 @@ QUESTIONS = (
     ),
     Question(
         'settings', 'What remedies give, by setting',
-        'ratios of MSE to no remedy, first setting to this', _settings,
+        f'ratios of MSE to no remedy, {_FIRST} to this', _settings,
     ),
     Question(
         'averaged', 'Remedied and plain networks averaged', 'MSE or MAE to no remedy', _averaged
@@ -330,8 +332,11 @@ def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> l
         return []
     panels, names = (list(dict.fromkeys(rows[key])) for key in ('panel', 'row'))
     shown = rows[rows['panel'].isin(panels[:_MOST_PANELS]) & rows['row'].isin(names[:_MOST_ROWS])]
+    ratio = question.ratio
+    if rows['against'].nunique() == 1:
+        ratio = ratio.replace(_FIRST, str(rows['against'].iloc[0]))
     caption = (
-        f'Tested on {study.labels[dose_response.reference_test(study)]}: ratio of {question.ratio},'
+        f'Tested on {study.labels[dose_response.reference_test(study)]}: ratio of {ratio},'
         f' paired by repeat, with its t interval, on a logarithmic axis; {_LEGEND}. '
         + ('Open: alone; filled: averaged. From predictions.npz.' if question.name == 'averaged'
            else 'From results.csv.')
@@ -346,7 +351,7 @@ def _figures(study: FinishedStudy, question: Question, frame: pd.DataFrame) -> l
     laws = look.law_labels(study)
     full = {laws[c.train.spec]: c.train.label for c in study.conditions.values()}
     caption += canvas.shortened_sentence([*((short[n], n) for n in names), *full.items()])
-    draws = functools.partial(draw, study, shown, question.ratio)
+    draws = functools.partial(draw, study, shown, ratio)
     return [Figure(f'questions_{question.name}', question.title, caption, draws)]
 
 
