@@ -5,6 +5,7 @@ share them; so they are compared within one study alone, and never between workd
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,8 +30,8 @@ def relative(study: FinishedStudy, own: Entry, none: Entry) -> tuple[float, floa
       none: what it is weighed against.
 
     Returns:
-      Image passes, wherever both were trained; and seconds, in the first workdir in which both
-      were, at any rate that both were tried at, which changes neither; NaN where that is not known.
+      Image passes, wherever both were trained; and seconds, the median over rates and workdirs in
+      which both were, as a rate changes neither; NaN where that is not known.
     """
     held = [_conditions(header) for header in study.headers]
     passes = [
@@ -44,7 +45,8 @@ def relative(study: FinishedStudy, own: Entry, none: Entry) -> tuple[float, floa
         if first in of and second in of
     ]
     times = [_ratio(first.get('seconds'), second.get('seconds')) for first, second in partners]
-    return _ratio(*passes), next((time for time in times if math.isfinite(time)), math.nan)
+    known = [time for time in times if math.isfinite(time)]
+    return _ratio(*passes), statistics.median(known) if known else math.nan
 
 
 def table(study: FinishedStudy, found: Sequence[Place]) -> pd.DataFrame:
