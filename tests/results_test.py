@@ -28,7 +28,7 @@ _ROOT = documents.ROOT
 _TEXT = ' '.join(documents.TEXT.split())
 # The tasks of `configs/remedies.py`, and those whose chosen rates were trained to the end.
 _REMEDIED = ('std', 'disc_radius', 'needle_angle')
-_RATED = ('std',)
+_RATED = ('std', 'disc_radius')
 _KEY = ['condition', 'predictor', 'repeat', 'test_distribution', 'metric']
 
 
