@@ -122,7 +122,7 @@ class CheckTest(absltest.TestCase):
     def _resolve(self, law, remedy, **fields):
         config = study.default_config()
         config.train_distribution, config.remedy = law, remedy
-        config.update(fields)
+        config.update_from_flattened_dict(fields)
         return study.resolve(config)
 
     def test_a_law_that_a_remedy_can_do_nothing_with_is_refused(self):
@@ -130,6 +130,17 @@ class CheckTest(absltest.TestCase):
             with self.assertRaisesRegex(study.ConfigError, 'config.remedy = .*: 0 of 50000 train'):
                 self._resolve('u1_10', spec)
             self._resolve('n5_5_1', spec)
+
+    def test_batch_normalisation_is_refused_where_features_of_a_pass_are_those_of_training(self):
+        passes = [name for name in REMEDIES if remedies.parse(name).folds]
+        self.assertContainsSubset(['fds', 'vir'], passes)
+        for name in (*passes, 'inverse + fds'):
+            with self.assertRaisesRegex(
+                study.ConfigError, 'config.remedy = .* with model.normalization batch'
+            ):
+                self._resolve('u1_10', name, **{'model.normalization': 'batch'})
+            self._resolve('u1_10', name, **{'model.normalization': 'layer'})
+        self._resolve('u1_10', 'inverse', **{'model.normalization': 'batch'})
 
     def test_by_hand_any_law_will_do(self):
         points = 'points=((1, 1), (5.5, 0), (10, 1))'
