@@ -10,7 +10,7 @@ from absl.testing import absltest
 
 import simulated_study
 from imbreg_jax.analysis import finished, loading
-from imbreg_jax.analysis.sections import warnings
+from imbreg_jax.analysis.sections import shrinkage, warnings
 
 
 class LoadingTest(absltest.TestCase):
@@ -140,6 +140,29 @@ class LoadingTest(absltest.TestCase):
         self.assertEqual(list(guesses.index), [0, 1, 2])
         (said,) = [text for text in warnings.warnings(study) if 'folds' in text]
         self.assertIn('over data sets, of which there are 3;', said)
+
+    def test_moments_of_an_earlier_version_that_are_not_of_the_prediction_are_dropped(self):
+        specs = {
+            'plain': '',
+            'weighted': 'inverse + evidential',
+            'logarithm': 'log_target',
+            'bagged': 'balanced_mse(space="log") + lds',
+            'voted': 'uvote',
+            'of_ones_own': 'not_there_now(a=1)',
+        }
+        folder = self._write(
+            'remedies',
+            conditions={name: {'remedy': spec} for name, spec in specs.items()},
+            networks=dict.fromkeys(specs, (0.9, 0.01, 0.02)),
+        )
+        study = loading.load([folder])
+        having = {name for (name, _), run in study.runs.items() if run.moments}
+        self.assertEqual(having, {'plain', 'weighted', 'of_ones_own'})
+        content = shrinkage.SECTION.build(study)
+        (frame, *_) = (table.frame for table in content.tables)
+        self.assertEqual(set(frame['condition']), having)
+        left_out = ', '.join(study.titles[name] for name in specs if name not in having)
+        self.assertEndsWith(content.notes[-1], f'those of {left_out}.')
 
     def test_conditions_that_differ_in_settings_are_variants(self):
         study = loading.load(

@@ -177,6 +177,31 @@ class ProgramTest(absltest.TestCase):
         self.assertLen(self._programs('', 'fds', 'fds(bins=7)', 'gaussian_noise', 'fds+inverse'), 5)
 
 
+class PredictionTest(parameterized.TestCase):
+    @parameterized.parameters(
+        *REMEDIES,
+        '',
+        'balanced_mse(space="log")',
+        'inverse + evidential',
+        'rrt + log_target',
+        'uvote(heads=5) + lds',
+    )
+    def test_is_the_first_output_where_a_remedy_says_so(self, spec):
+        """Of which moments are: they would be of something else."""
+        remedy = remedies.parse(spec)
+        # So many images that the surest of two heads is not the first for all of them.
+        outputs = np.random.default_rng(0).normal(size=(64, remedy.outputs)).astype(np.float32)
+        is_first = np.array_equal(remedy.predict(jnp.asarray(outputs)), outputs[:, 0])
+        self.assertEqual(remedy.predicts_first, is_first)
+
+    def test_of_ones_own_is_taken_to_be_another(self):
+        class Own(remedies.Remedy):
+            def predict(self, outputs):
+                return 2 * outputs[:, 0]
+
+        self.assertFalse(Own().predicts_first)
+
+
 class CombinedTest(absltest.TestCase):
     def test_weights_multiply_and_have_mean_one(self):
         targets = _skewed()

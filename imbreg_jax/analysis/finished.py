@@ -84,7 +84,8 @@ class Run:
       validation_target: [v] targets of the validation split.
       validation_prediction: [v] predictions.
       calibration_factor: the scale that fits the validation split best.
-      moments: moment name -> value over training images; empty where none were recorded.
+      moments: moment name -> value over training images; empty where none were recorded, and where
+        they are not of what the network predicts.
     """
 
     test_generating: Mapping[str, np.ndarray]

@@ -112,6 +112,7 @@ class Evidential(Remedy):
 
     name = 'evidential'
     outputs = 3
+    predicts_first = True
 
     def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""

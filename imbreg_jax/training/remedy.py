@@ -143,6 +143,14 @@ class Remedy:
     # --- what it is -----------------------------------------------------------------------------
 
     @property
+    def predicts_first(self) -> bool:
+        """Whether its prediction is the network's first output, of which moments are.
+
+        A prediction of its own is taken not to be, unless the remedy says so.
+        """
+        return type(self).predict is Remedy.predict
+
+    @property
     def spec(self) -> str:
         """The canonical expression, with every parameter: the remedy's identity."""
         parts = [f'{part}={getattr(self, part)!r}' for part in declared(type(self))]
