@@ -128,6 +128,26 @@ class ResultsTest(absltest.TestCase):
         self.assertTrue(rows[rows.predictor.isin(lost.predictor)].value.isna().all())
 
 
+class MergeTest(absltest.TestCase):
+    def test_moments_are_those_of_the_prediction_or_missing(self):
+        """Whatever the units have of them, as those of earlier versions do."""
+        kept = ('', 'evidential', 'balanced_mse', 'inverse + fds')
+        lost = ('log_target', 'balanced_mse(space="log")', 'uvote', 'ensemble(size=2)')
+        specs = dict(enumerate((*kept, *lost)))
+        study = small_study.study({f'c{i}': {'remedy': spec} for i, spec in specs.items()})
+        moments = np.arange(len(study.runs) * len(evaluator.MOMENTS), dtype=float)
+        moments = moments.reshape(len(study.runs), -1)
+        other = np.arange(float(len(study.runs)))
+        arrays = {'moments': moments, 'validation_prediction': other, 'best_constant': other}
+        found = assemble.merge(study, [assemble.Outcome(study.runs, arrays)])
+        own = {run.result: row for run, row in zip(study.runs, moments, strict=True)}
+        self.assertLen(found, len(study.results))
+        for result, parts in zip(study.results, found, strict=True):
+            wanted = own[result] if result[0] < len(kept) else np.full_like(moments[0], np.nan)
+            np.testing.assert_array_equal(parts['moments'], wanted, specs[result[0]])
+            self.assertTrue(np.isfinite(parts['best_constant']))
+
+
 class PredictionsTest(absltest.TestCase):
     def test_keep_each_conditions_own_targets(self):
         study = small_study.study({'measured': {}, 'drawn': {'task.target': 'generating'}})

@@ -56,6 +56,19 @@ class DryRunTest(absltest.TestCase):
         self.assertIn(' 13: nothing, as the study has fewer runs', '\n'.join(many))
         self.assertEqual(many[-1], '  and 20 more')
 
+    def test_says_which_data_sets_lack_folds(self):
+        parts = {'data__folds': 3, 'data__validation_size': 12}
+        for repeats, first, wanted in (
+            (3, 0, ()),
+            (2, 0, ('data set 0 lacks repeat 2',)),
+            (3, 1, ('data set 0 lacks repeat 0', 'data set 1 lacks repeats 4, 5')),
+        ):
+            study = small_study.study(repeats=repeats, first_repeat=first, **parts)
+            text = dry_run.text(study, str(self.workdir))
+            self.assertEqual('lacks' in text, bool(wanted))
+            for part in wanted:
+                self.assertIn(part, text)
+
     def test_says_what_is_kept(self):
         for task, text in (
             ('std', 'images cached on the device'),

@@ -73,6 +73,30 @@ class LossTest(absltest.TestCase):
             # However far off, what moves it is the penalty on the prior's alpha.
             self.assertLess(abs(slope[1, 0]), 1.01 * 0.01 * evidential.PRIOR_ALPHA / 2)
 
+    def test_an_output_of_any_size_leaves_a_loss_and_its_slope(self):
+        """Of a scale's below some -104 log(1 + e**x) is 0 in float32."""
+        method = remedies.parse('evidential')
+        targets = jnp.array([1.0, 2.0, 9.0])
+
+        def loss(outputs, sharpness):
+            batch = Batch(
+                None, None, targets, jnp.ones(3), None, outputs[None], 0, (), {},
+                {'strength': 0.01, 'sharpness': sharpness}, None,
+            )  # fmt: skip
+            return method.loss(batch)
+
+        found = jax.jit(jax.value_and_grad(loss))
+        for place, name in enumerate(('location', 'observations', 'scale')):
+            for output in (-1e4, -200.0, -104.0, -80.0, 0.0, 1e4):
+                # One image's location is its target, which leaves it no error.
+                outputs = jnp.array([[1.0, 1.0, 0.5]] * 3).at[:, place].set(output)
+                for sharpness in (0.1, 1.0, 10.0):
+                    value, slope = found(outputs, sharpness)
+                    with self.subTest(f'{name} {output}, sharpness {sharpness}'):
+                        self.assertTrue(np.isfinite(value))
+                        # And so is its square, which Adam takes.
+                        self.assertTrue(np.isfinite(np.square(slope)).all())
+
     def test_refuses_an_objective_that_would_be_of_no_effect(self):
         with self.assertRaisesRegex(
             ConfigError, 'evidential has a loss in the place of the objective'

@@ -30,6 +30,28 @@ class PlacesTest(parameterized.TestCase):
         self.assertCountEqual(held_out, range(count * part))
 
 
+class LackingTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (3, range(6), {0: [], 1: []}),
+        (3, range(2), {0: [2]}),
+        (3, range(1, 4), {0: [0], 1: [4, 5]}),
+        (2, [5, 0, 1, 8], {0: [], 2: [4], 4: [9]}),
+        (2, [], {}),
+    )
+    def test_data_sets_are_told_what_they_lack(self, count, repeats, wanted):
+        self.assertEqual(folds.lacking(count, repeats), wanted)
+        text = folds.told(count, repeats)
+        self.assertEqual(bool(text), any(wanted.values()))
+        for number, own in wanted.items():
+            named = f'data set {number} lacks repeat{"s" if len(own) > 1 else ""} '
+            self.assertEqual(named + ', '.join(map(str, own)) in text, bool(own))
+
+    def test_many_are_one_sentence(self):
+        text = folds.told(2, range(0, 2000, 2))
+        self.assertLess(len(text), 400)
+        self.assertIn('; 996 more lack some: ', text)
+
+
 class DataTest(parameterized.TestCase):
     def _images(self, cached, repeats=6):
         """{split: [repeats, n, ...]} images and targets of a study's repeats."""

@@ -9,8 +9,8 @@ import pandas as pd
 from absl.testing import absltest
 
 import simulated_study
-from imbreg_jax.analysis import finished, loading
-from imbreg_jax.analysis.sections import warnings
+from imbreg_jax.analysis import finished, leaderboard, loading
+from imbreg_jax.analysis.sections import shrinkage, warnings
 
 
 class LoadingTest(absltest.TestCase):
@@ -138,8 +138,68 @@ class LoadingTest(absltest.TestCase):
         self.assertAlmostEqual(found[2], plain[[4, 5]].mean())
         guesses = study.baseline('u1_10', 'u1_10', 'mse')
         self.assertEqual(list(guesses.index), [0, 1, 2])
+        # All folds were trained, so that there is nothing to be trained.
         (said,) = [text for text in warnings.warnings(study) if 'folds' in text]
-        self.assertIn('over data sets, of which there are 3;', said)
+        self.assertIn('over data sets with all of their folds, of which there are 2;', said)
+
+    def test_data_sets_that_lack_folds_are_named_and_do_not_count(self):
+        made = {'conditions': {'u1_10': {}}, 'networks': {'u1_10': (0.9, 0.01, 0.02)}}
+
+        def said(*folders):
+            for folder in folders:
+                header = json.loads((folder / 'config.json').read_text('utf-8'))
+                header['config']['data']['folds'] = 3
+                (folder / 'config.json').write_text(json.dumps(header), encoding='utf-8')
+                simulated_study.seal(folder)
+            study = loading.load(folders)
+            values = study.values('cnn', 'u1_10', 'u1_10', 'mse')
+            self.assertEqual(list(values.index), study.data_sets('u1_10'))
+            return study, [text for text in warnings.warnings(study) if 'folds' in text]
+
+        part = self._write('part', repeats=2, **made)
+        study, texts = said(part)
+        self.assertIn('of which there are 0; with fewer than two,', texts[0])
+        self.assertIn('data set 0 lacks repeat 2: ', texts[1])
+        self.assertEmpty(study.trained)
+        self.assertEmpty(leaderboard.resamples(study)[0])
+        rest = self._write('rest', repeats=5, first_repeat=2, **made)
+        study, texts = said(part, rest)
+        self.assertIn('of which there are 2; curves', texts[0])
+        self.assertIn('data set 2 lacks repeats 7, 8: ', texts[1])
+        np.testing.assert_array_equal(leaderboard.resamples(study)[0], [0, 1])
+        # Another condition has what the first lacks.
+        other = self._write(
+            'other',
+            conditions={'u1_5': {'train_distribution': 'u1_5'}},
+            networks={'u1_5': (0.9, 0.01, 0.02)},
+            repeats=9,
+        )
+        study, texts = said(part, rest, other)
+        self.assertIn('of which there are 2 to 3, by condition; curves', texts[0])
+        self.assertStartsWith(texts[1], f'{study.titles["u1_10"]}: Of its 3 folds data set 2')
+
+    def test_moments_of_an_earlier_version_that_are_not_of_the_prediction_are_dropped(self):
+        specs = {
+            'plain': '',
+            'weighted': 'inverse + evidential',
+            'logarithm': 'log_target',
+            'bagged': 'balanced_mse(space="log") + lds',
+            'voted': 'uvote',
+            'of_ones_own': 'not_there_now(a=1)',
+        }
+        folder = self._write(
+            'remedies',
+            conditions={name: {'remedy': spec} for name, spec in specs.items()},
+            networks=dict.fromkeys(specs, (0.9, 0.01, 0.02)),
+        )
+        study = loading.load([folder])
+        having = {name for (name, _), run in study.runs.items() if run.moments}
+        self.assertEqual(having, {'plain', 'weighted', 'of_ones_own'})
+        content = shrinkage.SECTION.build(study)
+        (frame, *_) = (table.frame for table in content.tables)
+        self.assertEqual(set(frame['condition']), having)
+        left_out = ', '.join(study.titles[name] for name in specs if name not in having)
+        self.assertEndsWith(content.notes[-1], f'those of {left_out}.')
 
     def test_conditions_that_differ_in_settings_are_variants(self):
         study = loading.load(

@@ -63,9 +63,9 @@ def same_features(features: Any, chosen: Any, state: Any, key: Any) -> Any:
 
 
 @functools.cache
-def _network(model: ModelSettings) -> tuple[RegressionCNN, Any, Any]:
+def _network(model: ModelSettings, outputs: int) -> tuple[RegressionCNN, Any, Any]:
     """The network on its plain path, its initialisation and its features, compiled."""
-    made = network_lib.of(model).clone(fold=False)
+    made = network_lib.of(model, outputs=outputs).clone(fold=False)
     return made, jax.jit(made.init), jax.jit(functools.partial(made.apply, method='encode'))
 
 
@@ -104,7 +104,9 @@ def _step(
             outputs = network.apply(
                 {'params': params}, features, dense_dropout_rate, dense_key, method='head'
             )
-            of_views = outputs[:, 0].reshape(len(seen), -1)
+            # [V, B], or [V, B, Q] of a network with several outputs.
+            of_views = outputs.reshape(*seen.shape[:2], -1)
+            of_views = of_views[..., 0] if of_views.shape[-1] == 1 else of_views
             rest = wanted, weights[chosen]
             found = sum(loss(one, *rest, *learned) for one in of_views) / len(seen)
             mapped, encoded = (f.reshape(*seen.shape[:2], -1) for f in (features, encoded))
@@ -135,7 +137,8 @@ def train(
     epochs: int,
     *,
     recipe: Callable[..., tuple[Any, Any]] = lambda pictures, targets: (pictures, targets),
-    weights: np.ndarray | None = None,
+    weights: np.ndarray | Callable[[int], np.ndarray] | None = None,
+    outputs: int = 1,
     loss: Callable[..., Any] = squared_error,
     map_features: Callable[..., Any] = same_features,
     views: Callable[..., Any] = one_view,
@@ -154,12 +157,13 @@ def train(
       study, condition, repeat: which.
       epochs: how many.
       recipe: the training set from the images and their targets.
-      weights: [N] of its images.
-      loss: of outputs, targets and weights [B].
+      weights: [N, ...] of its images, or a function of the epoch to them.
+      outputs: numbers that the network gives for each image (Q).
+      loss: of outputs [B], or [B, Q] of several, targets [B] and weights [B, ...].
       map_features: of features [B, F], the batch's places, the remedy's state and the step's key.
       views: [V, B, ...] of images [B, ...] and a key.
-      penalty: of features [V, B, F], outputs [V, B], targets and weights [B] and features before
-        their map [V, B, F], added to the loss.
+      penalty: of features [V, B, F], outputs [V, B] or [V, B, Q], targets and weights [B] and
+        features before their map [V, B, F], added to the loss.
       fold: the remedy's state after an epoch, from that before and a function of a key to the
         features [N, F] of all images under masks of their own keys.
       state: the remedy's first.
@@ -174,12 +178,11 @@ def train(
       learned, these in the place of the network.
     """
     training, model = condition.training, condition.model
-    network, initialize, encode = _network(model)
+    network, initialize, encode = _network(model, outputs)
     root = randomness.root_key(study.seed)
     key = lambda purpose: purpose_key(root, repeat, purpose)  # noqa: E731
     pictures, targets = recipe(*training_set(study, condition, repeat))
     count = len(targets)
-    data = pictures, targets, jnp.ones(count) if weights is None else jnp.float32(weights)
     optimizer = optimizer or _adam(training.learning_rate)
     params = initialize(key(Purpose.INITIALIZATION), pictures[:1])['params']
     moments = optimizer.init(params)
@@ -195,6 +198,8 @@ def train(
         shuffle = jax.random.fold_in(key(Purpose.SHUFFLE), epoch)
         order = jax.random.permutation(shuffle, count)
         factors = {layer: rates(epoch, layer) for layer in params}
+        held = weights(epoch) if callable(weights) else weights
+        data = pictures, targets, jnp.ones(count) if held is None else jnp.float32(held)
         for number in range(steps):
             chosen = order[number * training.batch_size :][: training.batch_size]
             keys = [

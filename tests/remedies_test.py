@@ -128,7 +128,7 @@ class CheckTest(absltest.TestCase):
     def _resolve(self, law, remedy, **fields):
         config = study.default_config()
         config.train_distribution, config.remedy = law, remedy
-        config.update(fields)
+        config.update_from_flattened_dict(fields)
         return study.resolve(config)
 
     def test_a_law_that_a_remedy_can_do_nothing_with_is_refused(self):
@@ -136,6 +136,17 @@ class CheckTest(absltest.TestCase):
             with self.assertRaisesRegex(study.ConfigError, 'config.remedy = .*: 0 of 50000 train'):
                 self._resolve('u1_10', spec)
             self._resolve('n5_5_1', spec)
+
+    def test_batch_normalisation_is_refused_where_features_of_a_pass_are_those_of_training(self):
+        passes = [name for name in REMEDIES if remedies.parse(name).folds]
+        self.assertContainsSubset(['fds', 'vir'], passes)
+        for name in (*passes, 'inverse + fds'):
+            with self.assertRaisesRegex(
+                study.ConfigError, 'config.remedy = .* with model.normalization batch'
+            ):
+                self._resolve('u1_10', name, **{'model.normalization': 'batch'})
+            self._resolve('u1_10', name, **{'model.normalization': 'layer'})
+        self._resolve('u1_10', 'inverse', **{'model.normalization': 'batch'})
 
     def test_by_hand_any_law_will_do(self):
         points = 'points=((1, 1), (5.5, 0), (10, 1))'
@@ -170,6 +181,31 @@ class ProgramTest(absltest.TestCase):
 
     def test_of_code(self):
         self.assertLen(self._programs('', 'fds', 'fds(bins=7)', 'gaussian_noise', 'fds+inverse'), 5)
+
+
+class PredictionTest(parameterized.TestCase):
+    @parameterized.parameters(
+        *REMEDIES,
+        '',
+        'balanced_mse(space="log")',
+        'inverse + evidential',
+        'rrt + log_target',
+        'uvote(heads=5) + lds',
+    )
+    def test_is_the_first_output_where_a_remedy_says_so(self, spec):
+        """Of which moments are: they would be of something else."""
+        remedy = remedies.parse(spec)
+        # So many images that the surest of two heads is not the first for all of them.
+        outputs = np.random.default_rng(0).normal(size=(64, remedy.outputs)).astype(np.float32)
+        is_first = np.array_equal(remedy.predict(jnp.asarray(outputs)), outputs[:, 0])
+        self.assertEqual(remedy.predicts_first, is_first)
+
+    def test_of_ones_own_is_taken_to_be_another(self):
+        class Own(remedies.Remedy):
+            def predict(self, outputs):
+                return 2 * outputs[:, 0]
+
+        self.assertFalse(Own().predicts_first)
 
 
 class CombinedTest(absltest.TestCase):

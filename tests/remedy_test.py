@@ -9,6 +9,8 @@ import numpy as np
 import optax
 import pytest
 from absl.testing import absltest
+from jax.scipy.stats import laplace
+from jax.scipy.stats import t as student
 
 import plain_training
 import small_study
@@ -31,6 +33,8 @@ _SPECS = {
     'varied': 'scale_augmentation(low=2.0, high=4.0)',
     'noise': 'gaussian_noise(bins=4, perturbation=0.3)',
     'mix': 'smogn(points=((1, 0), (7, 1)), k=2, perturbation=0.3, neighbours="target")',
+    'heads': 'inverse(bins=4, high=1.0) + uvote(heads=3, bins=4, scale_rate=0.5)',
+    'evidence': 'inverse(bins=4, high=1.0) + evidential(strength=0.05, sharpness=0.5)',
 }
 
 
@@ -122,6 +126,39 @@ class RemedyTest(absltest.TestCase):
         # Eight steps of up to its rate, in which it went somewhere.
         self.assertAlmostEqual(found, float(noise), delta=1e-3 * 8 * 0.05)
         self.assertGreater(abs(found - 2.0), 0.1)
+
+    def test_outputs_of_several_heads_with_weights_of_their_own(self):
+        tables = self._tables('heads')
+        of_heads = tables['weights'][:, None] * tables['uvote.head_weights']
+        self.assertGreater(np.ptp(of_heads, axis=0).min(), 0.5)
+
+        def weights(epoch):
+            # Of two epochs the first is the first head's alone.
+            return of_heads * [1.0, (epoch / 2) ** 2, (epoch / 2) ** 2]
+
+        def loss(outputs, targets, weights):
+            found = 0.0
+            for head in range(3):
+                scale = jnp.exp(0.5 * outputs[:, 3 + head])
+                each = -laplace.logpdf(targets, outputs[:, head], scale)
+                found += jnp.mean(weights[:, head] * each)
+            return found
+
+        self._assert_as_plain('heads', outputs=6, weights=weights, loss=loss)
+
+    def test_outputs_that_are_the_parts_of_a_law(self):
+        weights = self._tables('evidence')['weights']
+
+        def loss(outputs, targets, weights):
+            location, count, width = outputs.T
+            observations = weights * (2 * jnp.log1p(jnp.exp(count / 2)) + 2)
+            alpha, beta = 0.3 + observations / 2, 2 * jnp.log1p(jnp.exp(width / 2))
+            scale = jnp.sqrt(beta * (1 + observations) / (observations * alpha))
+            each = -student.logpdf(targets, 2 * alpha, location, scale)
+            evidence = 2 * observations + alpha
+            return jnp.mean(each + 0.05 * jnp.abs(targets - location) * evidence)
+
+        self._assert_as_plain('evidence', outputs=3, weights=weights, loss=loss)
 
     @pytest.mark.slow
     def test_images_and_targets_of_a_step_may_vary(self):

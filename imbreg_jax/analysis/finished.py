@@ -84,7 +84,8 @@ class Run:
       validation_target: [v] targets of the validation split.
       validation_prediction: [v] predictions.
       calibration_factor: the scale that fits the validation split best.
-      moments: moment name -> value over training images; empty where none were recorded.
+      moments: moment name -> value over training images; empty where none were recorded, and where
+        they are not of what the network predicts.
     """
 
     test_generating: Mapping[str, np.ndarray]
@@ -179,8 +180,12 @@ class FinishedStudy:
 
     @property
     def trained(self) -> list[str]:
-        """The conditions that have repeats that count."""
-        return [name for name in self.conditions if name in self._repeats]
+        """The conditions that have repeats that count; of folds, data sets."""
+        return [
+            name
+            for name in self.conditions
+            if name in self._repeats and (not self.folds or self.data_sets(name))
+        ]
 
     @functools.cached_property
     def titles(self) -> Mapping[str, str]:
@@ -274,6 +279,11 @@ class FinishedStudy:
             return values
         groups = values.groupby(values.index // self.folds)
         return groups.mean()[groups.size() == self.folds]
+
+    def data_sets(self, condition: str) -> list[int]:
+        """Returns what has values of `condition`: its repeats, or data sets with all folds."""
+        repeats = self.repeats(condition)
+        return list(self.of_data_sets(pd.Series(1.0, index=pd.Index(repeats, dtype=int))).index)
 
     def baseline(self, condition: str, test: str, metric: str) -> pd.Series:
         """Returns the random guess that the networks of `condition` are held against, by repeat.

@@ -482,10 +482,12 @@ def resamples(study: FinishedStudy) -> tuple[np.ndarray, np.ndarray]:
 
     Where repeats are the folds of data sets, these, as in `FinishedStudy.values`.
     """
-    every = [repeat for name in study.trained for repeat in study.repeats(name)]
-    repeats = np.unique(np.array(every, int) // max(study.folds, 1))
+    every = [number for name in study.trained for number in study.data_sets(name)]
+    repeats = np.unique(np.array(every, int))
     rng = np.random.default_rng([study.option('seed', 0), len(repeats)])
-    share = np.full(len(repeats), 1 / max(len(repeats), 1))
+    if not len(repeats):  # Such as of data sets of which none has all of its folds.
+        return repeats, np.zeros((_RESAMPLES, 0))
+    share = np.full(len(repeats), 1 / len(repeats))
     return repeats, rng.multinomial(len(repeats), share, _RESAMPLES).astype(float)
 
 

@@ -4,6 +4,7 @@ Three single-condition workdirs of the same seed are one study of three conditio
 (seed, repeat) and never on the condition, so their repeats are paired as in a single workdir.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from imbreg_jax.analysis.finished import (
 from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.reader import KEY, AnalysisError, Contents, read
 from imbreg_jax.study.config import completed, flatten
+from imbreg_jax.study.settings import remedy_of
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number; the law is told by itself.
@@ -142,6 +144,22 @@ def _in_reading_order(
     return {each.name: each for each in sorted(conditions.values(), key=rank)}
 
 
+def _predicts_first(condition: Condition) -> bool:
+    """Whether moments, which are of a network's first output, are of what it predicts.
+
+    Earlier versions kept moments where they are not.
+    """
+    spec = str(condition.settings.get('remedy') or '')
+    if not spec:  # For which no remedy needs to be known, nor JAX be loaded.
+        return True
+    try:
+        return bool(remedy_of({'remedy': spec}).predicts_first)
+    except ValueError:
+        # One of somebody's own, which is not there when the report is made: it says so by itself,
+        # as its networks' moments are missing.
+        return True
+
+
 def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:
     """Reads one or several workdirs as one study.
 
@@ -212,7 +230,8 @@ def joined(
                     f'{tests[name].spec}, as in a workdir before it; analyse them apart'
                 )
         for key, run in own.items():
-            runs.setdefault(key, run)
+            known = run.moments and _predicts_first(conditions[key[0]])
+            runs.setdefault(key, run if known else dataclasses.replace(run, moments={}))
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']
     diverged = {(str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()}

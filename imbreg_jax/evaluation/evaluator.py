@@ -145,8 +145,8 @@ class Programs:
     ) -> tuple[jax.Array, jax.Array]:
         """Per training image: target, output without its bias, sum of squared contributions.
 
-        They are of the first output. Masks act after the convolutions, which are computed once.
-        Beside them the image's pixel moments.
+        They are of the first output, whether it is what the remedy predicts or not. Masks act after
+        the convolutions, which are computed once. Beside them the image's pixel moments.
         """
         settings, made = self.study.evaluation, self.learner.network
         count = min(settings.moment_images, self.learner.source.count('train'))

@@ -251,6 +251,11 @@ class BalancedMSE(OwnLoss):
         """In the space 'log'."""
         return self.space == 'log'
 
+    @property
+    def predicts_first(self) -> bool:
+        """But in the space 'log'."""
+        return self.space == 'target'
+
     def __post_init__(self) -> None:
         """Says the noise where none is given, so that it is in the expression."""
         if self.noise == 0:

@@ -155,6 +155,11 @@ class Combined(Remedy):
         return any(part.logarithms for part in self.parts)
 
     @property
+    def predicts_first(self) -> bool:
+        """Whether the prediction of the part that has one is the first output."""
+        return self._one('predict').predicts_first
+
+    @property
     def relabels(self) -> bool:  # type: ignore[override]
         """Whether any part has targets measured."""
         return any(part.relabels for part in self.parts)

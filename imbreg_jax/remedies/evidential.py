@@ -33,6 +33,10 @@ from imbreg_jax.training.remedy import Batch, Remedy
 LEAST_OBSERVATIONS, PRIOR_ALPHA = 2.0, 0.3
 # Of no observations there is no likelihood: the least weight of an image.
 LEAST_WEIGHT = 1e-6
+# Of an output of some -104 or less log(1 + e**x) is 0 in float32, and of no scale there is no
+# likelihood. A likelihood's slope in the location is at most (alpha + 1/2) / sqrt(2 beta), of which
+# Adam takes the square: with this least scale it is finite for alpha up to 10,000.
+LEAST_BETA = 1e-30
 
 
 class Law(NamedTuple):
@@ -42,7 +46,7 @@ class Law(NamedTuple):
       location: [...], of the mean.
       observations: [...] > 0, that the mean is worth.
       alpha, beta: [...] > 0, shape and scale of the variance's inverse gamma law; a weight of 0.7
-        or more leaves alpha above 1.
+        or more leaves alpha above 1, and beta is `LEAST_BETA` at least.
     """
 
     location: jax.Array
@@ -64,7 +68,7 @@ def law(
     location, count, scale = jnp.moveaxis(outputs, -1, 0)
     weights = jnp.maximum(weights, LEAST_WEIGHT)
     observations = weights * (jax.nn.softplus(sharpness * count) / sharpness + LEAST_OBSERVATIONS)
-    beta = jax.nn.softplus(sharpness * scale) / sharpness
+    beta = jnp.maximum(jax.nn.softplus(sharpness * scale) / sharpness, LEAST_BETA)
     return Law(location, observations, PRIOR_ALPHA + observations / 2, beta)
 
 
@@ -108,6 +112,7 @@ class Evidential(Remedy):
 
     name = 'evidential'
     outputs = 3
+    predicts_first = True
 
     def check(self, fields: Mapping[str, Any], task: Any, law: Distribution) -> None:
         """Refuses another objective than the default, which would be of no effect."""

@@ -69,7 +69,11 @@ def order(study: Study) -> Callable[[dict[str, Any]], tuple[int, ...]]:
 
 
 def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarray]]:
-    """The arrays of each of `Study.results`: a network's, or those of an ensemble's members."""
+    """The arrays of each of `Study.results`: a network's, or those of an ensemble's members.
+
+    Moments are of a single network's first output, and there are none (nan) where that is not the
+    prediction, whatever a unit has kept of it.
+    """
     found = {
         run: {name: values[i] for name, values in outcome.arrays.items()}
         for outcome in outcomes
@@ -78,14 +82,20 @@ def merge(study: Study, outcomes: Sequence[Outcome]) -> list[dict[str, np.ndarra
     members: dict[tuple[int, int], list[dict[str, np.ndarray]]] = {}
     for run in study.runs:
         members.setdefault(run.result, []).append(found[run])
-    return [parts[0] if len(parts) == 1 else _averaged(parts) for parts in members.values()]
+    merged = []
+    for (place, _), parts in members.items():
+        arrays = parts[0] if len(parts) == 1 else _averaged(parts)
+        if len(parts) > 1 or not study.conditions[place].remedy.predicts_first:
+            arrays = arrays | {'moments': np.full_like(parts[0]['moments'], np.nan)}
+        merged.append(arrays)
+    return merged
 
 
 def _averaged(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays of an ensemble: the mean prediction, and weights [members, ...].
 
-    It diverged where a member did. Moments are of a single network's output, so that there are none
-    of it (nan). All else is of the training set, and the same for each member.
+    It diverged where a member did. All else but moments, which are a member's, is of the training
+    set, and the same for each member.
     """
     found = dict(parts[0])
     for name in parts[0]:
@@ -94,8 +104,6 @@ def _averaged(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
             found[name] = stacked
         elif name in _PREDICTIONS:
             found[name] = stacked.mean(axis=0, dtype=np.float64).astype(stacked.dtype)
-        elif name == 'moments':
-            found[name] = np.full_like(parts[0][name], np.nan)
         elif name == 'diverged_epoch':
             found[name] = min(stacked[stacked > 0], default=stacked[0])
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from imbreg_jax.compute import backend, units
 from imbreg_jax.compute import plan as plan_lib
+from imbreg_jax.data import folds as folds_lib
 from imbreg_jax.results import merging
 from imbreg_jax.results.workdir import Workdir
 from imbreg_jax.runner import planning, speed
@@ -78,13 +79,15 @@ def _conditions(study: Study) -> str:
     more = f', and {len(names) - _MOST_CONDITIONS} more' if len(names) > _MOST_CONDITIONS else ''
     fields = ('train_distribution', 'remedy', *study.varied)
     differing = [f for f in fields if len({_value(c, f) for c in study.conditions}) > 1]
+    folds = study.conditions[0].data.folds
+    lacking = folds_lib.told(folds, study.repeats) if folds else ''
     members = [condition.remedy.members for condition in study.conditions]
     of_members = ', with the members of ensembles' if max(members) > 1 else ''
     return (
         f'{_count(len(names), "condition")} x {_count(len(study.repeats), "repeat")} = '
         f'{_count(len(study.runs), "run")}{of_members}: '
         f'{", ".join(names[:_MOST_CONDITIONS])}{more}\n'
-        f'conditions differ in: {", ".join(differing) or "nothing"}'
+        f'conditions differ in: {", ".join(differing) or "nothing"}' + (lacking and f'\n{lacking}')
     )
 
 

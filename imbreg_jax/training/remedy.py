@@ -113,7 +113,7 @@ class Remedy:
       recipe: what a training image is made of: 'index', an image of the set; 'noise', that with
         noise on it; 'mix', a mixture of two with noise.
       resamples: whether `first` is another than every image once.
-      folds: whether it has an end-of-epoch pass.
+      folds: whether it has an end-of-epoch pass, in which features must be those of training.
       varies: whether each step has other images and targets than the training set.
       sets: {dotted field: value} of its condition, whatever the config says of them.
       moves_pixels: whether its views are of images with their pixels moved, for which the task has
@@ -146,6 +146,14 @@ class Remedy:
     def sees_targets(self) -> bool:
         """Whether it looks at the training targets, which it makes its tables of."""
         return type(self).tables is not Remedy.tables
+
+    @property
+    def predicts_first(self) -> bool:
+        """Whether its prediction is the network's first output, of which moments are.
+
+        A prediction of its own is taken not to be, unless the remedy says so.
+        """
+        return type(self).predict is Remedy.predict
 
     @property
     def spec(self) -> str:
@@ -187,6 +195,12 @@ class Remedy:
             raise ValueError(
                 f'{self.name} does something else in later epochs than in the first, so that '
                 f'training.epochs must be at least {self.least_epochs}'
+            )
+        if self.folds and fields['model.normalization'] == 'batch':
+            raise ValueError(
+                f"{self.name} looks at the training images' features at an epoch's end, and with "
+                'model.normalization batch these are normalised by running statistics, where in '
+                'training they are by those of a batch; it must be another'
             )
         if self.moves_pixels and not task.keeps:
             raise ValueError(

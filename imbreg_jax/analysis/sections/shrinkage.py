@@ -9,7 +9,7 @@ import pandas as pd
 from imbreg_jax.analysis import canvas, decomposition, formats, look, marks
 from imbreg_jax.analysis.canvas import INK, MUTED, Drawing
 from imbreg_jax.analysis.finished import Condition, FinishedStudy
-from imbreg_jax.analysis.section import Column, Content, Section, Table
+from imbreg_jax.analysis.section import Column, Content, Section, Table, listed
 
 _HEADINGS = {
     'measured': 'measured, dropout off',
@@ -102,6 +102,12 @@ def _build(study: FinishedStudy) -> Content:
         lambda: draw(study, runs, shown),
         shown,
     )
+    left_out = [name for name in study.trained if name not in set(runs['condition'])]
+    of_others = (
+        'Networks are left out whose prediction is not the sum Σwᵢhᵢ + b that this is about, but '
+        'an exponential of it, the surest of several or the mean of an ensemble: those of '
+        f'{listed([study.titles[name] for name in left_out])}.'
+    )
     return Content(
         _headline(summary),
         [_summary_table(study, summary), _runs_table(study, runs)],
@@ -112,6 +118,7 @@ def _build(study: FinishedStudy) -> Content:
             'features is smaller than the one that fits best without dropout; channel dropout adds '
             'the variance over its masks. All moments are over training images, network by '
             'network.',
+            *([of_others] if left_out else []),
         ],
     )
 

@@ -6,6 +6,7 @@ from imbreg_jax.analysis import section
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.formats import number
 from imbreg_jax.analysis.section import Content, Section, listed
+from imbreg_jax.data import folds
 from imbreg_jax.results.epoch_rows import ended_far_above
 
 
@@ -34,18 +35,37 @@ def warnings(study: FinishedStudy) -> list[str]:
         )
     found += _some(far, 'ended far above where training began and count all the same')
     if study.folds:
-        sets = len({k // study.folds for _, k in study.runs})
-        few = '; with fewer than two, intervals and tests are undefined' if sets < 2 else ''
-        found.append(
-            f'Repeats are folds, {study.folds} to a data set. Tables and tests are over data sets, '
-            f'of which there are {sets}{few}; curves, parts of the error and moments are over '
-            'networks, and their bands too narrow for another data set.'
-        )
+        found += _of_folds(study)
     if min((len(study.repeats(name)) for name in study.conditions), default=0) < 2:
         found.append(
             'With fewer than two repeats that count, standard deviations, intervals and tests are '
             'undefined; such places say n/a or undecided.'
         )
+    return found
+
+
+def _of_folds(study: FinishedStudy) -> list[str]:
+    """What numbers are over where repeats are folds, and which data sets lack some."""
+    counts = [len(study.data_sets(name)) for name in study.conditions]
+    least, most = min(counts, default=0), max(counts, default=0)
+    sets = f'{least}' if least == most else f'{least} to {most}, by condition'
+    few = '; with fewer than two, intervals and tests are undefined' if least < 2 else ''
+    found = [
+        f'Repeats are folds, {study.folds} to a data set. Tables and tests are over data sets with '
+        f'all of their folds, of which there are {sets}{few}; curves, parts of the error and '
+        'moments are over networks, and their bands too narrow for another data set.'
+    ]
+    trained: dict[str, list[int]] = {}
+    for name, repeat in study.runs:
+        trained.setdefault(name, []).append(repeat)
+    lacking: dict[str, list[str]] = {}
+    for name, repeats in trained.items():
+        lacking.setdefault(folds.told(study.folds, repeats), []).append(study.titles[name])
+    lacking.pop('', None)
+    found += [
+        text if len(titles) == len(trained) else f'{listed(titles)}: {text}'
+        for text, titles in lacking.items()
+    ]
     return found
 
 
