@@ -32,6 +32,28 @@ def _fold(method, state, targets, features, momentum=0.9):
     return method.fold(state, jnp.asarray(features), None, tables, dials, 0), tables
 
 
+class StatisticsTest(absltest.TestCase):
+    def test_are_numpys_in_each_bin(self):
+        places = np.array([0, 0, 0, 2, 3, 3, 0])
+        features = np.random.default_rng(1).normal(5, 2, (7, 4)).astype(np.float32)
+        found = fds.statistics(features, places, bins=5)
+        np.testing.assert_array_equal(found.counts[:, 0], [4, 0, 1, 2, 0])
+        for place in range(5):
+            members = features[places == place].astype(np.float64)
+            mean = members.mean(0) if len(members) else np.zeros(4)
+            variance = members.var(0, ddof=1) if len(members) > 1 else np.zeros(4)
+            np.testing.assert_allclose(found.mean[place], mean, rtol=1e-5)
+            np.testing.assert_allclose(found.variance[place], variance, rtol=1e-5)
+
+    def test_are_those_of_an_epochs_end(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data(empty=False)
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        found = fds.statistics(features, tables['bin'], _BINS)
+        np.testing.assert_array_equal(found.mean, state.mean)
+        np.testing.assert_array_equal(found.variance, state.variance)
+
+
 class FoldTest(absltest.TestCase):
     def test_is_numpys_statistics_smoothed_by_scipys_rule(self):
         method = remedies.parse(f'fds(bins={_BINS}, size=3, sigma=1.0)')

@@ -11,7 +11,9 @@ training targets [N] they make weights, or say which images an epoch is to go th
     goals = resampling.balanced(groups)                                 # images of each bin
     index = random_over.indices(groups, goals, np.random.default_rng()) # [N] int32
 
-Weights beside a resampling are of what it made, `lds.weights(targets[index])`. Losses are of the
+Weights beside a resampling are of what it made, `lds.weights(targets[index])`. Examples of their
+own have `relevance`, for how relevant a target is, `resampling`, for images that are mixtures or
+have noise, and `fds`, for statistics of features. Losses are of the
 images of a batch, [B], and penalties of their features, [B, F]; with a model of Flax, say, that
 gives both:
 
@@ -29,6 +31,7 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 
 from imbreg_jax.remedies import (
     balanced_mse,
+    bins,
     conr,
     dense_weight,
     ensemble,
@@ -67,6 +70,7 @@ __all__ = [
     'REMEDIES',
     'Remedy',
     'balanced_mse',
+    'bins',
     'conr',
     'dense_weight',
     'ensemble',
