@@ -11,7 +11,8 @@ Where the package differs from its documents or from here:
 - Its argument `pert` is read nowhere: 0.02 is written into the code.
 - The half distance, in the features' unit, is taken for a number of standard deviations. It is
   so here too, and of no effect: distances of images are far above 0.02.
-- A pixel's noise is in standard deviations of that pixel over the group, here of its own image.
+- A pixel's noise is in standard deviations of that pixel over the group, here of its own image;
+  see `gaussian_noise` for why, and for where it matters.
 - Of a group with no more than k images it reads memory that is not there; here it is refused.
 
 **How often images are mixed.** Two images of p pixels of noise of sizes a and b lie
