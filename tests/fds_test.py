@@ -32,6 +32,28 @@ def _fold(method, state, targets, features, momentum=0.9):
     return method.fold(state, jnp.asarray(features), None, tables, dials, 0), tables
 
 
+class StatisticsTest(absltest.TestCase):
+    def test_are_numpys_in_each_bin(self):
+        places = np.array([0, 0, 0, 2, 3, 3, 0])
+        features = np.random.default_rng(1).normal(5, 2, (7, 4)).astype(np.float32)
+        found = fds.statistics(features, places, bins=5)
+        np.testing.assert_array_equal(found.counts[:, 0], [4, 0, 1, 2, 0])
+        for place in range(5):
+            members = features[places == place].astype(np.float64)
+            mean = members.mean(0) if len(members) else np.zeros(4)
+            variance = members.var(0, ddof=1) if len(members) > 1 else np.zeros(4)
+            np.testing.assert_allclose(found.mean[place], mean, rtol=1e-5)
+            np.testing.assert_allclose(found.variance[place], variance, rtol=1e-5)
+
+    def test_are_those_of_an_epochs_end(self):
+        method = remedies.parse(f'fds(bins={_BINS})')
+        targets, features = _data(empty=False)
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        found = fds.statistics(features, tables['bin'], _BINS)
+        np.testing.assert_array_equal(found.mean, state.mean)
+        np.testing.assert_array_equal(found.variance, state.variance)
+
+
 class FoldTest(absltest.TestCase):
     def test_is_numpys_statistics_smoothed_by_scipys_rule(self):
         method = remedies.parse(f'fds(bins={_BINS}, size=3, sigma=1.0)')
@@ -112,6 +134,31 @@ class MapTest(absltest.TestCase):
         variance = jnp.array([[1e-4, 1e4, 0.0]])
         moved = fds.calibrate(values, ones, variance, 0 * ones, ones)
         np.testing.assert_allclose(moved, [[np.sqrt(10), np.sqrt(0.1), 5.0]], rtol=1e-6)
+        # A slope is that of the line: the root of the factor, and 1 where it stays.
+        slope = jax.grad(lambda v: fds.calibrate(v, ones, variance, 0 * ones, ones).sum())(values)
+        np.testing.assert_allclose(slope, [[np.sqrt(10), np.sqrt(0.1), 1.0]], rtol=1e-6)
+
+    def test_a_gradient_is_scaled_as_its_feature_is(self):
+        """By hand: of a feature z in bin b it is sqrt(clip(smooth_b / v_b, 0.1, 10)) times it."""
+        # Factors reach both limits: one bin hardly varies, and another, of an eleventh of its own
+        # smoothed variance, all the more.
+        method = remedies.parse(f'fds(bins={_BINS}, size=11, sigma=50.0)')
+        targets, features = _data(empty=False)
+        places = method.tables(targets, None, None)['bin']
+        features *= np.array([1e3, 1, 1e-3, 1, 100, 1], np.float32)[places, None]
+        state, tables = _fold(method, method.start(3, {}), targets, features)
+        slope = np.random.default_rng(8).normal(size=features.shape).astype(np.float32)
+        batch = Batch(jnp.arange(len(targets)), *[None] * 6, state, tables, {}, None)
+
+        def total(features):
+            return (slope * method.map_features(features[None], batch)[0]).sum()
+
+        factors = np.asarray(state.smooth_variance) / np.asarray(state.variance)
+        for some in (factors > 10, factors < 0.1, (factors > 0.1) & (factors < 10)):
+            self.assertTrue(some.any())
+        wanted = slope * np.sqrt(np.clip(factors, 0.1, 10))[places]
+        # Float32, a quotient, a root and a product.
+        np.testing.assert_allclose(jax.grad(total)(jnp.asarray(features)), wanted, rtol=1e-6)
 
 
 class PublishedTest(absltest.TestCase):
@@ -123,17 +170,22 @@ class PublishedTest(absltest.TestCase):
         self.method = remedies.parse(f'fds(bins={_BINS}, variant="published")')
         self.tables = {'bin': jnp.array(self.wanted['bins'])}
 
-    def test_statistics_and_features_of_every_epoch(self):
+    def test_statistics_features_and_gradients_of_every_epoch(self):
         state = self.method.start(3, self.tables)
         fold = jax.jit(self.method.fold)
         places = jnp.arange(len(self.wanted['bins']))
+        slope = jnp.float32(self.wanted['slope'])
         for epoch, wanted in enumerate(self.wanted['epochs']):
             features = jnp.float32(wanted['features'])
             batch = Batch(places, *[None] * 6, state, self.tables, {}, None)
-            found = self.method.map_features(features[None], batch)[0]
+            mapped = lambda z, batch=batch: self.method.map_features(z[None], batch)[0]  # noqa: E731
+            found, back = jax.vjp(mapped, features)
             # The statistics are sums over 31 images at most, of features of up to 15.
             np.testing.assert_allclose(found, wanted['trained'], rtol=1e-4, atol=1e-4)
             self.assertEqual(epoch >= 2, bool((found != features).any()))
+            (gradient,) = back(slope)
+            np.testing.assert_allclose(gradient, wanted['gradient'], rtol=1e-4)
+            self.assertEqual(epoch >= 2, bool((gradient != slope).any()))
             state = fold(state, features, None, self.tables, {'momentum': 0.9}, epoch)
             for part in ('mean', 'variance', 'smooth_mean', 'smooth_variance'):
                 np.testing.assert_allclose(

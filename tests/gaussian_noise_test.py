@@ -1,11 +1,15 @@
 """Tests of imbreg_jax.remedies.gaussian_noise."""
 
+import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest
 
 import ubl
 from imbreg_jax import remedies
-from imbreg_jax.remedies import bins, gaussian_noise, resampling
+from imbreg_jax.data import images, randomness
+from imbreg_jax.data.pixel_laws import PIXEL_LAWS
+from imbreg_jax.data.tasks import TASKS
+from imbreg_jax.remedies import bins, gaussian_noise, relevance, resampling
 
 
 def _made(targets, bins):
@@ -80,6 +84,33 @@ class RecipeTest(absltest.TestCase):
         again = _made(self.targets, bins=10)
         for name, values in self.found.items():
             np.testing.assert_array_equal(values, again[name])
+
+
+class PixelsTest(absltest.TestCase):
+    def test_an_images_own_deviation_is_a_pixels_over_the_group_but_for_the_images_means(self):
+        """As the module says it, of the first of the rare images."""
+        targets = 1 + np.random.default_rng(0).exponential(2.0, 16_000)
+        targets = targets[targets < 10][:4000]
+        phi = relevance.relevance(targets, relevance.control_points(targets))
+        rare = jnp.asarray(targets[phi >= 0.5][:400], jnp.float32)
+        index, law = jnp.arange(len(rare)), PIXEL_LAWS['normal']
+        key = randomness.purpose_key(randomness.root_key(0), 0, randomness.Purpose.TRAIN_IMAGES)
+        noise = images.noise(key, index, 52, draw=law.draw)
+        for name, wanted in {
+            'std': 1.0,
+            'disc_radius': 1.0,
+            'grating_period': 1.0,
+            'needle_angle': 1.0,
+            'blob_count': 1.0,
+            'mean': 0.6,
+            'signal_to_noise': 0.33,
+        }.items():
+            with self.subTest(name):
+                task = TASKS[name]
+                nuisance = images.nuisance(key, index, task.nuisance)
+                made = np.asarray(task.images(rare, noise, nuisance, law), np.float64)
+                own, group = made.var((1, 2)).mean(), made.var(0, ddof=1).mean()
+                self.assertAlmostEqual(np.sqrt(own / group), wanted, delta=0.006)
 
 
 if __name__ == '__main__':

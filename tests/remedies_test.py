@@ -91,7 +91,49 @@ class ParseTest(parameterized.TestCase):
             make('inverse')
 
 
+def _run_example(module, **names):
+    """What a module's example for anybody's arrays makes of these."""
+    _, text = module.__doc__.split("\nFor anybody's ", 1)
+    blocks = [block for block in text.split('\n\n') if block.startswith('    ')]
+    code = textwrap.dedent('\n\n'.join(blocks))
+    exec(compile(code, f'{module.__name__}.__doc__', 'exec'), names)
+    return names
+
+
 class OnesOwnTest(absltest.TestCase):
+    def test_the_example_of_relevance_says_which_targets_are_extreme(self):
+        targets = _skewed(300)
+        found = _run_example(remedies.relevance, targets=targets)
+        phi = found['phi']
+        self.assertEqual(phi[targets.argmax()], 1)
+        self.assertTrue((phi[targets <= np.median(targets)] == 0).all())
+        np.testing.assert_allclose(found['weights'].mean(), 1)
+        np.testing.assert_allclose(np.corrcoef(phi, found['weights'])[0, 1], 1)
+
+    def test_the_example_of_resampling_makes_images_and_their_targets(self):
+        """Of rows, and of images as they are here."""
+        targets = _skewed(300)
+        generator = np.random.default_rng(1)
+        for shape in ((5,), (6, 6), (6, 6, 2)):
+            noise = generator.normal(size=(300, *shape))
+            images = (targets.reshape(-1, *[1] * len(shape)) * (1 + noise / 99)).astype(np.float32)
+            found = _run_example(remedies.resampling, targets=targets, images=images)
+            made, wanted = found['new_images'], found['new_targets']
+            self.assertEqual((made.shape, made.dtype), (images.shape, np.float32))
+            # Half of them are rare, and an image's mean is its target still, to the noise on both.
+            self.assertGreater(wanted.mean(), targets.mean() + 1)
+            error = made.reshape(300, -1).mean(1) - wanted
+            self.assertLess(np.abs(error).max(), 0.4)
+
+    def test_the_example_of_fds_gives_features_their_neighbours_statistics(self):
+        targets = np.random.default_rng(2).uniform(1, 10, 4000)
+        features = np.random.default_rng(3).normal(targets[:, None] * [1.0, -2.0], 1.0)
+        found = _run_example(remedies.fds, targets=targets, features=features.astype(np.float32))
+        mean, _ = found['smooth']
+        own = remedies.fds.statistics(found['moved'], found['places'], 20)
+        np.testing.assert_allclose(own.mean, mean, rtol=1e-4)
+        self.assertGreater(np.abs(mean - found['own'].mean).max(), 0.1)
+
     def test_the_examples_train_a_model_of_ones_own(self):
         """On arrays that are neither images nor of this package."""
 

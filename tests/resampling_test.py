@@ -1,11 +1,17 @@
 """Tests of imbreg_jax.remedies.resampling, against the package of the methods' authors."""
 
+import types
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest
 
 import ubl
 from imbreg_jax import remedies, study
+from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.remedies import resampling
+from imbreg_jax.training import step
 
 
 def _generator():
@@ -109,6 +115,82 @@ class DrawsTest(absltest.TestCase):
         np.testing.assert_array_equal(found['target'][9:], 0.25 * 9 + 0.75 * 11)
         for name, kind in (('first', np.int32), ('second', np.int32), ('target', np.float32)):
             self.assertEqual(found[name].dtype, kind)
+
+
+class _Drawn:
+    """A generator that has drawn already."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def normal(self, size):
+        assert self.values.shape == size
+        return self.values
+
+
+class MadeTest(absltest.TestCase):
+    """Images of a recipe: as they are, mixed, with noise, and both."""
+
+    def setUp(self):
+        super().setUp()
+        generator = np.random.default_rng(5)
+        scale = np.array([[[[1.0, 7.0]]]])
+        self.images = (scale * generator.normal(3, 1, (6, 5, 4, 2))).astype(np.float32)
+        self.recipe = {
+            'first': np.array([2, 0, 5, 1, 1], np.int32),
+            'second': np.array([2, 3, 5, 4, 4], np.int32),
+            'share': np.array([1, 0.25, 1, 0.75, 0.0], np.float32),
+            'noise': np.array([0, 0, 0.5, 0.125, 0], np.float32),
+            'target': np.arange(5, dtype=np.float32),
+        }
+
+    def test_are_the_shares_of_two_and_noise_of_their_own_size(self):
+        found = resampling.made(self.images, self.recipe, _generator())
+        np.testing.assert_array_equal(found[0], self.images[2])
+        np.testing.assert_array_equal(found[1], 0.25 * self.images[0] + 0.75 * self.images[3])
+        np.testing.assert_array_equal(found[4], self.images[4])
+        mixed = {2: self.images[5], 3: 0.75 * self.images[1] + 0.25 * self.images[4]}
+        drawn = _generator().normal(size=found.shape)
+        for place, image in mixed.items():
+            spread = self.recipe['noise'][place] * image.std((0, 1))
+            np.testing.assert_allclose(found[place], image + spread * drawn[place], rtol=1e-5)
+
+    def test_are_those_of_training_but_for_what_is_drawn(self):
+        pictures = jnp.asarray(self.images)
+        source = types.SimpleNamespace(images=lambda at, split, index: pictures[index])
+        at = types.SimpleNamespace(root=jax.random.key(4), repeat=1, member=0)
+        key = member_key(at.root, at.repeat, at.member, Purpose.RECIPE_NOISE)
+        index = jnp.arange(5)
+        drawn = np.stack(
+            [jax.random.normal(jax.random.fold_in(key, i), self.images.shape[1:]) for i in index]
+        )
+        tables = {name: jnp.asarray(part) for name, part in self.recipe.items()}
+        for kind, parts in {
+            'mix': list(self.recipe),
+            'noise': ['first', 'noise', 'target'],
+            'index': ['first'],
+        }.items():
+            with self.subTest(kind):
+                recipe = {name: self.recipe[name] for name in parts}
+                learner = types.SimpleNamespace(
+                    source=source, remedy=types.SimpleNamespace(recipe=kind)
+                )
+                wanted, _ = step.pictures_of(learner, at, jnp.arange(6.0), tables, index)
+                found = resampling.made(self.images, recipe, _Drawn(drawn))
+                copies = recipe.get('noise', np.zeros(5)) == 0
+                if kind == 'mix':
+                    copies &= recipe['share'] == 1
+                np.testing.assert_array_equal(found[copies], np.asarray(wanted)[copies])
+                # Float32, of sums of 20 and of numbers up to 40.
+                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+                self.assertEqual(found.dtype, np.float32)
+
+    def test_of_a_table_have_noise_of_what_is_given_for_each_feature(self):
+        rows = np.arange(12).reshape(6, 2)
+        recipe = {'first': np.array([1, 1, 3]), 'noise': np.array([0, 0.5, 2.0])}
+        found = resampling.made(rows, recipe, _Drawn(np.ones((3, 2))), spread=[1.0, 10.0])
+        np.testing.assert_array_equal(found, [[2, 3], [2.5, 8], [8, 27]])
+        self.assertEqual(found.dtype, np.float64)
 
 
 class RemedyTest(absltest.TestCase):

@@ -12,9 +12,11 @@ training targets [N] they make weights, or say which images an epoch is to go th
     index = random_over.indices(groups, goals, np.random.default_rng()) # [N] int32
 
 Weights beside a resampling are of what it made, `lds.weights(targets[index])`; those by relevance
-with the control points of the targets before it, of `imbreg_jax.study.relevance`:
-`relevance.weights(targets[index], control_points(targets))`. Losses are of the images of a batch,
-[B], and penalties of their features, [B, F]; with a model of Flax, say, that gives both:
+with the control points of the targets before it,
+`relevance.weights(targets[index], relevance.control_points(targets))`. Examples of their own have
+`relevance`, for how relevant a target is, `resampling`, for images that are mixtures or have noise,
+and `fds`, for statistics of features. Losses are of the images of a batch, [B], and penalties of
+their features, [B, F]; with a model of Flax, say, that gives both:
 
     import jax.numpy as jnp
     from imbreg_jax.remedies import balanced_mse, ranksim
@@ -30,6 +32,7 @@ A remedy of one's own is a frozen dataclass with a name, made known by `register
 
 from imbreg_jax.remedies import (
     balanced_mse,
+    bins,
     conr,
     dense_weight,
     ensemble,
@@ -68,6 +71,7 @@ __all__ = [
     'REMEDIES',
     'Remedy',
     'balanced_mse',
+    'bins',
     'conr',
     'dense_weight',
     'ensemble',

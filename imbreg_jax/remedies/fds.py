@@ -15,6 +15,17 @@ The variant 'published' is what the code does (YyzHarry/imbalanced-regression, a
   - Its kernel is a Gaussian filter of a single 1, which is reflected at the kernel's own ends: for
     a size of 5 and a sigma of 2 it weighs .858 .946 1 .946 .858, not .607 .882 1 .882 .607.
   - A bin without images has features of mean 0 and variance 1, which its neighbours take part of.
+
+For anybody's features [N, F] of an epoch, with targets [N], in the next one:
+
+    from imbreg_jax.remedies import bins, fds, kernels
+
+    places = bins.places(targets, 20)                                # [N] int32
+    own = fds.statistics(features, places, 20)                       # [20, F] each
+    known, weights = own.counts > 0, kernels.shares(size=5, sigma=2.0)
+    smooth = [fds.smooth(part, weights, known) for part in (own.mean, own.variance)]
+    parts = (own.mean, own.variance, *smooth)
+    moved = fds.calibrate(features, *(part[places] for part in parts))  # [N, F]
 """
 
 from __future__ import annotations
@@ -26,6 +37,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from imbreg_jax.remedies import bins as bins_lib
 from imbreg_jax.remedies import kernels
@@ -36,6 +48,20 @@ from imbreg_jax.training.remedy import Batch, Remedy
 
 # Factors on a feature's variance.
 LEAST, MOST = 0.1, 10.0
+
+
+class Statistics(NamedTuple):
+    """How features are distributed, by bin.
+
+    Attributes:
+      mean: [bins, F], 0 for a bin without images.
+      variance: [bins, F], unbiased; 0 for a bin of a single image or none.
+      counts: [bins, 1] float, images of each bin.
+    """
+
+    mean: jax.Array
+    variance: jax.Array
+    counts: jax.Array
 
 
 class State(NamedTuple):
@@ -54,6 +80,17 @@ class State(NamedTuple):
     smooth_variance: jax.Array
     known: jax.Array
     epochs: jax.Array
+
+
+def statistics(features: ArrayLike, places: ArrayLike, bins: int) -> Statistics:
+    """How the features [n, F] of images are distributed, by these images' bins [n], of so many."""
+    features, places = jnp.asarray(features), jnp.asarray(places)
+    member = jax.nn.one_hot(places, bins)
+    count = member.sum(0)[:, None]
+    mean = (member.T @ features) / jnp.maximum(count, 1.0)
+    centred = features - mean[places]
+    variance = (member.T @ (centred * centred)) / jnp.maximum(count - 1.0, 1.0)
+    return Statistics(mean, variance, count)
 
 
 def smooth(values: jax.Array, weights: np.ndarray, known: jax.Array) -> jax.Array:
@@ -157,11 +194,7 @@ class FDS(SmoothedStatistics):
         bins = tables['bin']
         if self.variant == 'published':
             features = self._moved(features, state, bins)
-        member = jax.nn.one_hot(bins, self.bins)
-        count = member.sum(0)[:, None]
-        mean = (member.T @ features) / jnp.maximum(count, 1.0)
-        centred = features - mean[bins]
-        variance = (member.T @ (centred * centred)) / jnp.maximum(count - 1.0, 1.0)
+        mean, variance, count = statistics(features, bins, self.bins)
         # A bin's first statistics are taken as they are.
         kept = dials['momentum'] * state.known
         mean = kept * state.mean + (1.0 - kept) * mean

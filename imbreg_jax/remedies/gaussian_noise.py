@@ -5,8 +5,18 @@ Branco et al., "Pre-processing approaches for imbalanced distributions in regres
 of relevance; bins of targets serve laws without extremes too. The training set keeps its size: each
 group that has an image gets the same number of them. A copy's target moves by noise of
 `perturbation` times the standard deviation of its group's targets, and each of its pixels by noise
-of `perturbation` times that of its own image's; in the package it is times the standard deviation
-of that pixel over the group. Each image of a group is copied as often as any other or once more.
+of `perturbation` times that of its own image's. Each image of a group is copied as often as any
+other or once more.
+
+**The size of noise on pixels.** The package has features with units of their own, and takes the
+standard deviation of each over the group. Pixels of an image have one unit, and a device makes an
+image of itself alone, where its group is not at hand. Of independent pixels of mean 0 both are the
+same in the mean square over a group. Measured among the rare ones of 4,000 images of
+exponential(1, 2) below 10, an image's own is in the mean square 1.00 of the package's for `std`,
+and for `disc_radius`, `grating_period`, `needle_angle` and `blob_count` too, whose forms lie
+anywhere. It is less where images differ in their means, which a pixel's deviation over a group has
+in it and an image's own has not: 0.60 for `mean`, 0.33 for `signal_to_noise`. And where a group
+has weak and strong images, noise is here the same share of each, with the package the same for all.
 
 Noise p on the pixels of an image of noise makes its standard deviation sqrt(1 + p**2) times as
 large, which the published target does not know; with `relabel` it is measured.

@@ -2,8 +2,9 @@
 
 Cost-sensitive learning weighs each image by what an error on it costs (Zhou and Liu, "On multi-
 class cost-sensitive learning", 2010). In regression cost follows from the relevance φ of a target,
-from 0 to 1 (Torgo and Ribeiro, "Utility-based regression", 2007); see `imbreg_jax.study.relevance`
-for what gives it. The weight of an image is
+from 0 to 1 (Torgo and Ribeiro, "Utility-based regression", 2007). What gives it is in
+`imbreg_jax.study.relevance`, and can be had from here, as `relevance` and `control_points`. The
+weight of an image is
 
     w = floor + (1 - floor) φ(target),
 
@@ -13,6 +14,14 @@ Relevance is where targets are extreme, not where they are rare: of evenly sprea
 has none, which is refused, and control points given by hand are a preference that changes training
 on balanced targets too. Beside a resampling the weights are those of the targets that it made, by
 control points of the targets before it.
+
+For anybody's targets [N]:
+
+    from imbreg_jax.remedies import relevance
+
+    points = relevance.control_points(targets)    # [P, 2]; or by hand: ((1, 0), (10, 1))
+    phi = relevance.relevance(targets, points)    # [N], from 0 to 1
+    weights = relevance.weights(targets, points)  # [N], of mean 1
 """
 
 from __future__ import annotations
@@ -26,17 +35,26 @@ from numpy.typing import ArrayLike
 
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
-from imbreg_jax.study import relevance as relevance_lib
 from imbreg_jax.study.fields import POINTS, SWITCH, TABLE, field, number, one_of, positive
+from imbreg_jax.study.relevance import (
+    NOWHERE,
+    REACH,
+    Points,
+    check_law,
+    control_points,
+    relevance,
+)
 from imbreg_jax.training.remedy import Remedy
+
+__all__ = ['Relevance', 'control_points', 'relevance', 'weights']
 
 
 def weights(
     targets: ArrayLike,
-    points: relevance_lib.Points = (),
+    points: Points = (),
     floor: float = 0.1,
     sides: str = 'both',
-    reach: float = relevance_lib.REACH,
+    reach: float = REACH,
     adjusted: bool = False,
 ) -> np.ndarray:
     """Weights of images by the relevance of their targets.
@@ -55,10 +73,10 @@ def weights(
     Raises:
       ValueError: with a sentence, where no target is relevant.
     """
-    found = relevance_lib.control_points(targets, points, sides, reach, adjusted)
-    phi = relevance_lib.relevance(targets, found)
+    found = control_points(targets, points, sides, reach, adjusted)
+    phi = relevance(targets, found)
     if not phi.any():
-        raise ValueError(relevance_lib.NOWHERE)
+        raise ValueError(NOWHERE)
     made = floor + (1.0 - floor) * phi
     return made / made.mean()
 
@@ -87,7 +105,7 @@ class Relevance(Remedy):
         """Refuses targets of which a box plot may leave none relevant."""
         super().check(fields, task, law)
         count = fields['data.train_size']
-        relevance_lib.check_law(law, count, self.points, self.sides, self.reach, self.adjusted)
+        check_law(law, count, self.points, self.sides, self.reach, self.adjusted)
 
     def fitted(self, targets: np.ndarray) -> Relevance:
         """With the control points of these targets [N].
@@ -95,9 +113,7 @@ class Relevance(Remedy):
         A training set that is resampled to be balanced has no extremes of its own: relevance is of
         what was rare before.
         """
-        found = relevance_lib.control_points(
-            targets, self.points, self.sides, self.reach, self.adjusted
-        )
+        found = control_points(targets, self.points, self.sides, self.reach, self.adjusted)
         points = tuple((target, phi) for target, phi in found.tolist())
         return dataclasses.replace(self, points=points)
 

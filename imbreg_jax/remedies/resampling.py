@@ -7,11 +7,18 @@ sets larger or smaller; here all have as many images as the set they are drawn f
 training takes as many steps. A set that would be smaller occurs as often as it fits, every image
 as often as any other or once more, and one that would be larger has the same shares of everything.
 
-For anybody's arrays:
+For anybody's arrays, images [N, height, width, channels] or others, and targets [N]:
 
-    groups = resampling.of_relevance(targets, relevance, threshold=0.5)
-    goals = resampling.balanced(groups)                                  # [G], of sum N
-    made = resampling.filled(targets, groups, goals, generator, make)    # {'first': [N], ...}
+    import numpy as np
+    from imbreg_jax.remedies import relevance, resampling, smogn
+
+    generator = np.random.default_rng(0)
+    phi = relevance.relevance(targets, relevance.control_points(targets))  # [N]
+    groups = resampling.of_relevance(targets, phi, threshold=0.5)
+    goals = resampling.balanced(groups)                                    # [G], of sum N
+    recipe = smogn.recipe(targets, images, groups, goals, generator)       # {'first': [N], ...}
+    new_images = resampling.made(images, recipe, generator)                # [N, ...]
+    new_targets = recipe['target']                                         # [N]
 """
 
 from __future__ import annotations
@@ -21,6 +28,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from imbreg_jax.remedies import bins as bins_lib
 from imbreg_jax.study import Distribution, relevance
@@ -208,6 +216,47 @@ def filled(
         if goal > len(members):
             parts.append(make(members, goal - len(members)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def made(
+    images: Any,
+    recipe: Mapping[str, np.ndarray],
+    generator: np.random.Generator,
+    spread: ArrayLike | None = None,
+) -> np.ndarray:
+    """The images of a recipe, of anybody's arrays: share first + (1 - share) second, and noise.
+
+    Training makes the same on a device, of noise of its own (`training.step.pictures_of`).
+
+    Args:
+      images: [N, height, width, channels], [N, height, width] or [N, features], or whatever gives
+        them for indices [M].
+      recipe: `first` [M], which image; where there are any, `second` and `share`, and `noise`.
+      generator: of the noise.
+      spread: what a noise of 1 is, in a shape that broadcasts to the images made; None for the
+        standard deviation of each image's own pixels, in each channel by itself. Of a table, whose
+        features have units of their own, it is that of each feature over alike rows.
+
+    Returns:
+      [M, ...], of the images' kind of floating point numbers, of whole ones float64; one of share 1
+      and noise 0 is the first as it is.
+    """
+    found = np.asarray(images[recipe['first']])
+    if not np.issubdtype(found.dtype, np.floating):
+        found = found.astype(np.float64)
+
+    def part(name: str) -> np.ndarray:
+        return recipe[name].astype(found.dtype).reshape(-1, *[1] * (found.ndim - 1))
+
+    if 'share' in recipe:
+        other = np.asarray(images[recipe['second']], found.dtype)
+        found = part('share') * found + (1 - part('share')) * other
+    if 'noise' in recipe:
+        pixels = tuple(range(1, min(found.ndim, 3)))
+        own = found.std(pixels, keepdims=True) if spread is None else np.asarray(spread)
+        drawn = generator.normal(size=found.shape)
+        found = found + (part('noise') * own * drawn).astype(found.dtype)
+    return found
 
 
 def relabelled(made: Recipe, images: Images | None) -> Recipe:

@@ -1,18 +1,36 @@
 """SMOGN: rare targets occur again, mixed with a near neighbour or, where it is far, with noise.
 
 Branco, Torgo and Ribeiro, "SMOGN: a pre-processing approach for imbalanced regression" (LIDTA
-2017), and its package UBL (paobranco/UBL, SMOGNRegress). A seed and one of its k nearest neighbours
-in its group are mixed as in `smoter` where they are nearer to each other than half the median
-distance of the seed to its group; else the seed's pixels and its target get Gaussian noise of
-`perturbation` standard deviations, or of that half distance if it is less.
+2017), and its package UBL (paobranco/UBL, SMOGNRegress), which is followed here. A seed and one of
+its k nearest neighbours in its group are mixed as in `smoter` where they are nearer to each other
+than half the median distance of the seed to its group; else the seed's pixels and its target get
+Gaussian noise of `perturbation` standard deviations, or of that half distance if it is less.
 
 Where the package differs from its documents or from here:
 
 - Its argument `pert` is read nowhere: 0.02 is written into the code.
 - The half distance, in the features' unit, is taken for a number of standard deviations. It is
   so here too, and of no effect: distances of images are far above 0.02.
-- A pixel's noise is in standard deviations of that pixel over the group, here of its own image.
+- A pixel's noise is in standard deviations of that pixel over the group, here of its own image;
+  see `gaussian_noise` for why, and for where it matters.
 - Of a group with no more than k images it reads memory that is not there; here it is refused.
+
+**A second opinion.** themis, another package (tidymodels/themis, commit 074391e, step_smogn), makes
+of the same relevance the same groups, of even sizes to rounding, each of whose images is a seed as
+often as any other or once more, and of the same draws the same mixtures and noise on targets. What
+it does otherwise than UBL:
+
+- Near is less than half the median distance of a seed to its k neighbours, not to all of its group.
+  Of k + 2 images or more that is never further, so that it mixes fewer, and its noise, where that
+  half distance is less than `perturbation`, is no more. Here it is as in UBL.
+- Whiskers are relevant where no target lies beyond them, too: of evenly spread targets those at
+  both ends are rare, and of skewed ones also those at the near end. Here it is as in UBL, where
+  there none is relevant, and evenly spread targets are refused.
+- Relevance has a slope at its first and last point, and goes on in a line beyond them; by two
+  points it is a line, which passes a half where ours does. Here these ends are level as in UBL.
+- Relevance is cut to [0, 1], where UBL lets it pass them. Here it never leaves them.
+- `perturbation` is what is asked for, as here.
+- Of a group with no more than k images all others are neighbours; here it is refused.
 
 **How often images are mixed.** Two images of p pixels of noise of sizes a and b lie
 sqrt(p (a**2 + b**2)) apart, to a few percent. With m the median size of its group, a seed of size a

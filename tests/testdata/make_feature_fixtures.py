@@ -60,11 +60,13 @@ def fds(folder: pathlib.Path) -> dict:
     """Four epochs as its train.py has them: images in training, and the pass at an epoch's end.
 
     Of six bins one has no image and one has a single one. A network's features are handed over as
-    copies, since it writes into them.
+    copies, since it writes into them. The gradient is that of a sum, with a slope on each of the
+    features as training sees them.
     """
     made = _module(folder / 'imbalanced-regression' / 'agedb-dir', 'fds')
     torch.Tensor.cuda = lambda tensor, **_: tensor
     generator = np.random.default_rng(0)
+    slope = np.random.default_rng(7).normal(size=(31, 3)).astype(np.float32)
     labels = np.repeat([0, 1, 2, 4, 5], [9, 7, 8, 1, 6])
     tracked = made.FDS(_FEATURES, bucket_num=_BINS, bucket_start=0, ks=5, sigma=2, momentum=0.9)
     column = torch.tensor(labels, dtype=torch.float32)
@@ -75,16 +77,19 @@ def fds(folder: pathlib.Path) -> dict:
             labels[:, None] * [1.0, 2.0, 0.5] + epoch, 1 + epoch / 2, (31, 3)
         )
         features[labels == 2, 1] = 1.5
-        given = torch.tensor(features, dtype=torch.float32)
+        given = torch.tensor(features, dtype=torch.float32, requires_grad=True)
         trained = tracked.smooth(given.clone(), column[:, None], epoch)
-        # Its resnet.py returns the features that smoothing has written into.
-        passed = tracked.smooth(given.clone(), column[:, None], epoch)
-        tracked.update_last_epoch_stats(epoch)
-        tracked.update_running_stats(passed, column, epoch)
+        (torch.tensor(slope) * trained).sum().backward()
+        with torch.no_grad():
+            # Its resnet.py returns the features that smoothing has written into.
+            passed = tracked.smooth(given.clone(), column[:, None], epoch)
+            tracked.update_last_epoch_stats(epoch)
+            tracked.update_running_stats(passed, column, epoch)
         epochs.append(
             {
                 'features': given.tolist(),
                 'trained': trained.tolist(),
+                'gradient': given.grad.tolist(),
                 'mean': tracked.running_mean.tolist(),
                 'variance': tracked.running_var.tolist(),
                 'smooth_mean': tracked.smoothed_mean_last_epoch.tolist(),
@@ -94,6 +99,7 @@ def fds(folder: pathlib.Path) -> dict:
     return {
         'bins': labels.tolist(),
         'kernel': tracked.kernel_window.tolist(),
+        'slope': slope.tolist(),
         'epochs': epochs,
     }
 
