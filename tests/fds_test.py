@@ -54,6 +54,23 @@ class StatisticsTest(absltest.TestCase):
         np.testing.assert_array_equal(found.variance, state.variance)
 
 
+class DefaultsTest(absltest.TestCase):
+    def test_bins_of_a_normal_law_have_as_few_images_as_the_class_says(self):
+        counts = {20: [], 100: []}
+        for seed in range(20):
+            targets = np.random.default_rng(seed).normal(5.5, 1, 10_000)
+            for number, found in counts.items():
+                found.append(np.bincount(remedies.bins.places(targets, number), minlength=number))
+
+        def bins_below(limit, number):
+            return np.mean([(own < limit).sum() for own in counts[number]])
+
+        self.assertAlmostEqual(bins_below(10, 20), 3, delta=0.5)
+        self.assertAlmostEqual(bins_below(10, 100), 30, delta=2)
+        self.assertAlmostEqual(bins_below(2, 100), 14, delta=1)
+        self.assertEqual(remedies.parse('fds').bins, 20)
+
+
 class FoldTest(absltest.TestCase):
     def test_is_numpys_statistics_smoothed_by_scipys_rule(self):
         method = remedies.parse(f'fds(bins={_BINS}, size=3, sigma=1.0)')

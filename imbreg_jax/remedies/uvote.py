@@ -71,7 +71,11 @@ def surest(outputs: jax.Array, heads: int) -> jax.Array:
 @register
 @dataclasses.dataclass(frozen=True)
 class UVote(Remedy):
-    """Heads that vote by how sure they are, in the place of the objective; see the module."""
+    """Heads that vote by how sure they are, in the place of the objective; see the module.
+
+    Bins are those of `fds`: of 100, some thirty have fewer than ten of 10,000 targets of N(5.5, 1),
+    and weights that are mostly chance.
+    """
 
     heads: int = field(2, integer(2, 64), 'regressors on one encoder', CODE)
     bins: int = field(20, integer(2, 10_000), 'bins of targets, evenly spaced', TABLE)
