@@ -128,10 +128,10 @@ def calibrate(
 class SmoothedStatistics(Remedy):
     """A remedy with running statistics of features by bin, smoothed over bins; a base.
 
-    Bins are 20, for a variance asks for images: of 10,000 targets of N(5.5, 1) three of 20 bins have
-    fewer than ten, but thirty of 100, and 14 of these one or none. The published ones are ages, some
-    100, so that its kernel of five covers a twentieth of their range, and here a quarter: with
-    bins=100 the same share.
+    Bins are 20, for a variance asks for images: of 10,000 targets of N(5.5, 1) three of 20 bins
+    have fewer than ten, but thirty of 100, and 14 of these one or none. The published ones are
+    ages, some 100, so that its kernel of five covers a twentieth of their range, and here a
+    quarter: with bins=100 the same share.
     """
 
     bins: int = field(20, integer(4, 1000), 'bins of targets, evenly spaced', CODE)
