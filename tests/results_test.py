@@ -484,6 +484,33 @@ class RemediesTest(absltest.TestCase):
             + (f', of the angle {more[1]}.' if more[1:] else '.')
         )
 
+    def test_the_text_says_what_is_left_beside_plain_networks_at_the_same_rate(self):
+        shown = _tuned('std')
+        found, _ = places.places(shown)
+        _, scaled = self._compared(shown)
+        gained = scaled['before'] != places.BETTER
+        hidden = scaled[gained & (scaled['verdict'] == places.BETTER)]
+        p, ratios = [], []
+        for place in found:
+            none = place.entries[0]
+            own = hidden[(hidden['law'] == place.law) & (hidden['rate'] > none.rate)]
+            for condition, rate in zip(own['condition'], own['rate'], strict=True):
+                plain = none.conditions[none.tried.index(rate)]
+                values = [
+                    shown.values('cnn_scaled', name, 'u1_10', 'mse') for name in (condition, plain)
+                ]
+                self.assertLen(values[1], 10)
+                logs = np.log(values[0]) - np.log(values[1])
+                p.append(stats.ttest_1samp(logs, 0).pvalue)
+                ratios.append(np.exp(logs.mean()))
+        better = (statistics.holm(p) < 0.05) & (np.array(ratios) < 1)
+        told = (
+            f'Of the {len(p)} of these that are at a higher rate than no remedy, {better.sum()} '
+            'are better at their best factor than plain networks at that rate, with ratios of '
+            f'{number(min(ratios))} to {number(max(ratios))}.'
+        )
+        self.assertTrue(told in _TEXT, told)
+
     def test_the_readme_says_where_imbalance_costs_anything_with_a_remedy_or_without(self):
         worse = {}
         for task in _REMEDIED:
