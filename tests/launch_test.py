@@ -36,6 +36,9 @@ class LaunchTest(LaunchCase):
         self.python('python3', run=f"exec {sys.executable} -c '{program}'")
         self.launch('install')
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            # What a shell finds ignored it cannot trap, as under nohup; with a handler here it is
+            # as usual there.
+            self.addCleanup(signal.signal, number, signal.signal(number, lambda *_: None))
             process = subprocess.Popen(
                 [str(self.checkout / 'launch.sh')],
                 env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
