@@ -6,6 +6,7 @@ import gzip
 import json
 import pathlib
 import re
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -309,14 +310,23 @@ def _assert_rows(test: absltest.TestCase, table: Table) -> None:
             test.assertIn(line, documents.TEXT)
 
 
-def _shown_again(study: FinishedStudy) -> tuple[int, int]:
+@functools.cache
+def _compared(study_of: Callable[[str], FinishedStudy], task: str) -> tuple:
+    """Every comparison of MSE with no remedy, and those on U(1, 10) at their best factors."""
+    shown = study_of(task)
+    found, _ = places.places(shown)
+    frame = places.table(shown, found, {})
+    rows = frame[(frame['remedy'] != '') & (frame['metric'] == 'mse')]
+    return rows, places.scaled(shown, found, frame, 'u1_10', 'mse')
+
+
+def _shown_again(task: str) -> tuple[int, int]:
     """How many gains in MSE on U(1, 10) are shown without the first two repeats, of how many."""
-    found, _ = places.places(study)
-    frame = places.table(study, found, {})
-    frame = frame[(frame['metric'] == 'mse') & (frame['test_distribution'] == 'u1_10')]
-    frame = frame[frame['remedy'] != ''].set_index(['law', 'remedy'])
+    study = _tuned(task)
+    frame, _ = _compared(_tuned, task)
+    frame = frame[frame['test_distribution'] == 'u1_10'].set_index(['law', 'remedy'])
     again, gains = 0, 0
-    for place in found:
+    for place in places.places(study)[0]:
         logs = {
             e.remedy: np.log(study.values('cnn', e.condition, 'u1_10', 'mse').loc[2:])
             for e in place.entries
@@ -372,7 +382,7 @@ class RemediesTest(absltest.TestCase):
         for task in _RATED:
             told = (
                 'Without the two repeats that chose, {} of these {} gains are shown again.'.format(
-                    *_shown_again(_tuned(task))
+                    *_shown_again(task)
                 )
             )
             self.assertTrue(told in _TEXT, f'{task}: {told}')
@@ -388,13 +398,6 @@ class RemediesTest(absltest.TestCase):
             f'({interval(row["low"], row["high"])})'
         )
 
-    def _compared(self, shown):
-        """Every comparison with no remedy, and each once more at its best factor."""
-        found, _ = places.places(shown)
-        frame = places.table(shown, found, {})
-        rows = frame[(frame['remedy'] != '') & (frame['metric'] == 'mse')]
-        return rows, places.scaled(shown, found, frame, 'u1_10', 'mse')
-
     def _told(self, sentence):
         text = ' '.join(documents.page('README.md').split())
         self.assertTrue(sentence in text, sentence)
@@ -402,7 +405,7 @@ class RemediesTest(absltest.TestCase):
     def test_the_readme_says_how_much_is_left_of_gains_up_to_a_factor_and_what_it_hid(self):
         left, hidden = {}, {}
         for task in _REMEDIED:
-            _, scaled = self._compared(_remedies(task))
+            _, scaled = _compared(_remedies, task)
             gained = scaled['before'] == places.BETTER
             left[task] = collections.Counter(scaled[gained]['verdict'])
             hidden[task] = scaled[~gained & (scaled['verdict'] == places.BETTER)]
@@ -422,7 +425,7 @@ class RemediesTest(absltest.TestCase):
         self._told(f'five networks instead of one have {low} to {high} times the MSE.')
 
     def test_the_readme_says_how_often_remedies_harm_and_where(self):
-        every = {task: self._compared(_remedies(task))[0] for task in _REMEDIED}
+        every = {task: _compared(_remedies, task)[0] for task in _REMEDIED}
         rows = pd.concat(every.values())
         rows = rows[(rows['test_distribution'] == 'u1_10') & ~rows['balanced'].astype(bool)]
         counts = rows['verdict'].value_counts()
@@ -467,7 +470,7 @@ class RemediesTest(absltest.TestCase):
                 # Without a remedy the choice is no end of what was tried.
                 none = place.entries[0]
                 self.assertBetween(none.rate, none.tried[1], none.tried[-2])
-            _, scaled = self._compared(shown)
+            _, scaled = _compared(_tuned, task)
             gained = scaled['before'] == places.BETTER
             left[task], of[task] = scaled[gained]['verdict'].value_counts(), gained.sum()
             hidden[task] = scaled[~gained & (scaled['verdict'] == places.BETTER)]
@@ -481,14 +484,13 @@ class RemediesTest(absltest.TestCase):
             f'factor ({left["std"][places.UNDECIDED]} undecided), but {len(hidden["std"])} others '
             f'are, {faster} of them at a higher rate than no remedy has, and none of these beside '
             + 'plain networks at that rate; of the gains of the '
-            + f'radius {more[0]} are'
-            + (f', of the angle {more[1]}.' if more[1:] else '.')
+            + f'radius {more[0]} are.'
         )
 
     def test_the_text_says_what_is_left_beside_plain_networks_at_the_same_rate(self):
         shown = _tuned('std')
         found, _ = places.places(shown)
-        _, scaled = self._compared(shown)
+        _, scaled = _compared(_tuned, 'std')
         gained = scaled['before'] != places.BETTER
         hidden = scaled[gained & (scaled['verdict'] == places.BETTER)]
         p, ratios = [], []

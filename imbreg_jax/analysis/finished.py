@@ -178,7 +178,7 @@ class FinishedStudy:
         """Returns the repeats of `condition` that count: trained and not diverged."""
         return list(self._repeats.get(condition, ()))
 
-    @property
+    @functools.cached_property
     def trained(self) -> list[str]:
         """The conditions that have repeats that count; of folds, data sets."""
         return [

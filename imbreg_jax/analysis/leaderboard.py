@@ -45,7 +45,8 @@ RANKED = ('mse', 'mape')
 _RESAMPLES = 2000
 # (setting, law, test law, metric) -> remedy -> its rank [b] in each resample.
 Ranks = Mapping[tuple[str, str, str, str], Mapping[str, np.ndarray]]
-_KEYS = ['setting', 'law', 'test_distribution', 'metric']
+# What the rows of a family of comparisons share.
+FAMILY = ['setting', 'law', 'test_distribution', 'metric']
 _TABLE = (
     'setting law remedy condition test_distribution metric balanced repeats lost mean std '
     'ratio low high p holm_p flip_p same_p holm_same_p flip_same_p detectable repeats_needed '
@@ -275,7 +276,7 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> Informed:
     if not tests or not (frame['rates_tried'] > 1).any():
         empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
         return Informed(frame, empty, empty)
-    keys = [*_KEYS, 'remedy']
+    keys = [*FAMILY, 'remedy']
     parts, sums, helping = [], [], []
     for test in tests:
         found, _ = places(study, test)
@@ -415,7 +416,7 @@ def table(study: FinishedStudy, found: Sequence[Place], made: Ranks) -> pd.DataF
     for p in ('p', 'same_p'):
         frame[p] = frame[p].astype(float)
         if len(frame):
-            frame[f'holm_{p}'] = frame.groupby(_KEYS)[p].transform(statistics.holm)
+            frame[f'holm_{p}'] = frame.groupby(FAMILY)[p].transform(statistics.holm)
     return _with_ranks(judged(frame, comparison.level(study)), made, comparison.level(study))
 
 
@@ -545,7 +546,7 @@ def ranks(study: FinishedStudy, found: Sequence[Place]) -> Ranks:
 def _with_ranks(frame: pd.DataFrame, made: Ranks, level: float) -> pd.DataFrame:
     rows = [
         rank_interval(made.get((setting, law, test, metric), {}).get(remedy, np.zeros(0)), level)
-        for setting, law, test, metric, remedy in frame[[*_KEYS, 'remedy']].itertuples(index=False)
+        for setting, law, test, metric, remedy in frame[[*FAMILY, 'remedy']].itertuples(index=False)
     ]
     columns = ['rank', 'rank_low', 'rank_high']
     return frame.assign(**dict(zip(columns, np.array(rows).reshape(-1, 3).T, strict=True)))
@@ -719,7 +720,7 @@ def scaled(
         pairs.append((first, second))
     if not all(first.size for first, _ in pairs):
         return own.iloc[:0].assign(before='')
-    sizes = own.groupby(_KEYS)['remedy'].transform('size')
+    sizes = own.groupby(FAMILY)['remedy'].transform('size')
     compared = statistics.compare_many(
         pairs,
         margin=comparison.margin(study),
@@ -732,7 +733,7 @@ def scaled(
     anew = [name for name in own.columns if name in shown.columns]
     own = own.assign(before=own['verdict'], **{name: shown[name] for name in anew})
     for p in ('p', 'same_p'):
-        own[f'holm_{p}'] = own.astype({p: float}).groupby(_KEYS)[p].transform(statistics.holm)
+        own[f'holm_{p}'] = own.astype({p: float}).groupby(FAMILY)[p].transform(statistics.holm)
     return own.assign(verdict=verdicts(own, comparison.level(study), neutral=True))
 
 

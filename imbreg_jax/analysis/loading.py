@@ -229,9 +229,11 @@ def joined(
                     f'test distribution {name!r} of workdir {source!r} is {entry["spec"]} and not '
                     f'{tests[name].spec}, as in a workdir before it; analyse them apart'
                 )
+        indirect = {name for name, _ in own if not _predicts_first(conditions[name])}
         for key, run in own.items():
-            known = run.moments and _predicts_first(conditions[key[0]])
-            runs.setdefault(key, run if known else dataclasses.replace(run, moments={}))
+            if run.moments and key[0] in indirect:
+                run = dataclasses.replace(run, moments={})
+            runs.setdefault(key, run)
     conditions = _in_reading_order(conditions, _settings(headers[0]['config'], {}))
     marks = results[results['metric'] == 'diverged_epoch']
     diverged = {(str(row.condition), int(row.repeat)): int(row.value) for row in marks.itertuples()}

@@ -585,7 +585,7 @@ def _notes(
     names: Mapping[str, str],
 ) -> list[str]:
     level = comparison.level(study)
-    tested = frame.dropna(subset='p')[['setting', 'law', 'test_distribution', 'metric']]
+    tested = frame.dropna(subset='p')[leaderboard.FAMILY]
     notes = [
         'Each remedy is compared with no remedy, under the same law and in conditions alike in '
         'everything else, paired by repeat.',
@@ -627,7 +627,7 @@ def _notes(
 def _on_sign_flips(frame: pd.DataFrame, level: float) -> str:
     """Says where so few repeats could not show a difference by sign flips alone."""
     tested = frame.dropna(subset='p')
-    sizes = tested.groupby(['setting', 'law', 'test_distribution', 'metric'])['p'].transform('size')
+    sizes = tested.groupby(leaderboard.FAMILY)['p'].transform('size')
     # All of the signs alike, one way or the other.
     least = sizes * 2.0 ** (1 - tested['repeats'])
     if not len(tested) or (least < level).all():
