@@ -13,6 +13,7 @@ Time: 20 to 50 minutes a question on 2 CPU cores, at 3 to 10 seconds a network.
 - symmetry: do a network without biases, images and targets times a factor, or normalisation make
   imbalance irrelevant, and for which task?
 - dropout: how much of what remedies give is a cure for what dropout takes?
+- gains: and of what those four give that lower the standard deviation's error, under every law?
 - mean: does the mean of a remedied and a plain network keep what either is good at? Beside it the
   mean of two plain ones.
 
@@ -56,10 +57,11 @@ NORMALIZED = {
 WITHOUT_DROPOUT = {'model': {'conv_dropout_rate': 0.0, 'dense_dropout_rate': 0.0}}
 MISSING = 'scale_augmentation homogeneous log_target lds fds ranksim balanced_mse'.split()
 DROPPED = 'inverse lds balanced_mse log_target relative_mse random_over homogeneous'.split()
+GAINING = 'balanced_mse evidential huber smoter'.split()
 REMEDIED = 'inverse lds balanced_mse random_over smoter scale_augmentation'.split()
 AVERAGED = ('ensemble(size=2)', *REMEDIED)
 SYMMETRIC = 'homogeneous', 'scale_augmentation'
-QUESTIONS = ('missing', 'labels', 'symmetry', 'dropout', 'mean')
+QUESTIONS = ('missing', 'labels', 'symmetry', 'dropout', 'gains', 'mean')
 
 
 def get_config(choice: str = '') -> ml_collections.ConfigDict:
@@ -103,6 +105,10 @@ def _conditions(question: str) -> dict[str, dict[str, Any]]:
         remedies = {name: name for name in SYMMETRIC}
     elif question == 'dropout':
         laws, remedies = ('missing', 'normal'), {name: name for name in DROPPED}
+        settings['no_dropout-'] = WITHOUT_DROPOUT
+    elif question == 'gains':
+        laws = ('balanced', 'missing', 'normal', 'tail')
+        remedies = {name: name for name in GAINING}
         settings['no_dropout-'] = WITHOUT_DROPOUT
     else:
         tasks, laws = TASKS, ('missing', 'tail')

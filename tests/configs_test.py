@@ -182,7 +182,7 @@ class ConfigsTest(parameterized.TestCase):
         self.assertEqual(having, ['uniform(1, 5)'])
         self.assertLen(some.conditions, 5)
 
-    @parameterized.parameters('missing', 'labels', 'symmetry', 'dropout', 'mean')
+    @parameterized.parameters('missing', 'labels', 'symmetry', 'dropout', 'gains', 'mean')
     def test_an_answer_has_what_it_is_held_against(self, question):
         some = _study('remedy_answers', f':{question}')
         self.assertEqual(some.name, f'remedy_answers-{question}')
@@ -202,7 +202,7 @@ class ConfigsTest(parameterized.TestCase):
             measured = [c for c in of if c.remedy.relabels]
             self.assertLen(of, 2 * len(measured))
             self.assertLen(measured, 10)
-        if question == 'dropout':
+        if question in ('dropout', 'gains'):
             rates = {c.model.conv_dropout_rate for c in of}
             self.assertEqual(rates, {0.0, 0.5})
         if question == 'mean':
