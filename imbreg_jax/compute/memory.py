@@ -44,7 +44,9 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
     """Predicts a study's memory; see `Memory`.
 
     The working set of a step is counted as the arrays that live at its backward pass's peak: per
-    image the pixels, and each convolution's patches or shifted products, forward and backward.
+    image the pixels, and each convolution's patches or shifted products, forward and backward, and
+    what a remedy's loss says that it holds beside these. A remedy's pass at an epoch's end has the
+    features of all training images instead.
     """
     data = condition.data
     size = data.image_size
@@ -54,8 +56,11 @@ def of(study: Study, condition: Condition, platform: str) -> Memory:
         inputs = layer.edge**2 * layer.inputs
         outputs = layer.outputs * (layer.block if layer.folded else layer.edge) ** 2
         per_image += taken**2 * layer.taps**2 * (min(inputs, outputs) + outputs)
-    views = condition.remedy.views * (2 if condition.remedy.recipe == 'mix' else 1)
-    step = int(condition.training.batch_size * views * per_image * FLOAT)
+    remedy, batch = condition.remedy, condition.training.batch_size
+    views = remedy.views * (2 if remedy.recipe == 'mix' else 1)
+    step = FLOAT * int(batch * views * per_image + remedy.held(batch * remedy.views))
+    if remedy.folds:
+        step = max(step, FLOAT * data.train_size * condition.model.dense_features)
     evaluated = evaluated_at_once(study)
     if platform != 'cpu':
         evaluated = max(evaluated, EVALUATED_AT_ONCE)

@@ -213,6 +213,10 @@ class Combined(Remedy):
                 made[name if name in RECIPE else f'{part.name}.{name}'] = values
         return made | {'weights': weights / weights.mean()}
 
+    def held(self, images: int) -> int:
+        """The sum of the parts'."""
+        return sum(part.held(images) for part in self.parts)
+
     def schedule(self, epochs: int, layers: list[str]) -> Schedule:
         """That of the part that has one."""
         return self._one('schedule').schedule(epochs, layers)

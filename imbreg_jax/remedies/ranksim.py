@@ -118,6 +118,10 @@ class RankSim(Remedy):
 
     name = 'ranksim'
 
+    def held(self, images: int) -> int:
+        """Comparisons of which ranks are counted."""
+        return images**3
+
     def penalty(self, batch: Batch) -> jax.Array:
         """The mean over views."""
         found = [

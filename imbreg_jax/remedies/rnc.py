@@ -80,6 +80,10 @@ class RnC(Remedy):
         """What holds in which epoch."""
         return two_parts(epochs, layers, self.share, self.rate)
 
+    def held(self, images: int) -> int:
+        """What each pair of images is held against, and its gradient."""
+        return 2 * images**3
+
     def augment(self, images: jax.Array, key: jax.Array, keeps: Sequence[str]) -> jax.Array:
         """The images, and the images with their pixels moved."""
         return views.pair(images, key, keeps)

@@ -251,6 +251,15 @@ class Remedy:
         del targets, law, generator
         return {}
 
+    def held(self, images: int) -> int:
+        """Numbers that its loss holds at once for so many images, beside the network's.
+
+        Studies are cut into parts that fit into memory by that. It is worth saying of a loss that
+        holds every image of a batch, views counted, against every pair of others.
+        """
+        del images
+        return 0
+
     def schedule(self, epochs: int, layers: list[str]) -> Schedule:
         """What holds in which epoch; `layers` are the names in their order."""
         shape = (epochs, len(layers))
