@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from absl.testing import absltest
 
-import leaderboard_test
+import simulated_remedies
 import simulated_study
-from imbreg_jax.analysis import contrasts, leaderboard, loading
+from imbreg_jax.analysis import contrasts, loading, places
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, WORSE
 
 _SIMULATED = {
@@ -20,14 +20,14 @@ _SIMULATED = {
 
 def table(study, name, predictor='cnn'):
     """What one question finds."""
-    rows = contrasts.QUESTIONS[name](study, leaderboard.places(study)[0], predictor)
+    rows = contrasts.QUESTIONS[name](study, places.places(study)[0], predictor)
     return contrasts.table(study, rows, name == 'laws')
 
 
 class ContrastsTest(absltest.TestCase):
     def _study(self, conditions, *arguments, **options):
         folder = self.create_tempdir().full_path
-        return leaderboard_test.write(folder, conditions, *arguments, **options)
+        return simulated_remedies.write(folder, conditions, *arguments, **options)
 
     def _simulated(self, networks, conditions, **options):
         folder = self.create_tempdir().full_path
@@ -36,8 +36,8 @@ class ContrastsTest(absltest.TestCase):
         return loading.load([folder])
 
     def test_missing_targets_are_of_laws_that_miss_some(self):
-        conditions = leaderboard_test.grid(('', 'inverse()'))
-        study = self._study(conditions, strata=leaderboard_test.strata)
+        conditions = simulated_remedies.grid(('', 'inverse()'))
+        study = self._study(conditions, strata=simulated_remedies.strata)
         frame = table(study, 'missing')
         self.assertEqual(list(frame['law']), ['uniform(1, 5)'])
         self.assertEqual(list(frame['verdict']), [BETTER])
@@ -55,7 +55,7 @@ class ContrastsTest(absltest.TestCase):
             'smogn(k=7, relabel=True)',
             'inverse(bins=5)',
         )
-        conditions = leaderboard_test.grid(remedies, ('u1_5',))
+        conditions = simulated_remedies.grid(remedies, ('u1_5',))
         study = self._study(conditions, lambda own: 0.05 if 'True' in own['remedy'] else 0.1)
         frame = table(study, 'parameters')
         own = frame[frame['metric'] == 'mse']
@@ -68,7 +68,7 @@ class ContrastsTest(absltest.TestCase):
         )
 
     def test_a_law_is_the_same_where_its_remedy_makes_it_so(self):
-        conditions = leaderboard_test.grid(('', 'homogeneous()'), ('u1_10', 'u1_5', 'n5_5_1'))
+        conditions = simulated_remedies.grid(('', 'homogeneous()'), ('u1_10', 'u1_5', 'n5_5_1'))
         biases = {'u1_10': 0.1, 'u1_5': 0.2, 'n5_5_1': 0.12}
         study = self._study(
             conditions,
@@ -84,7 +84,7 @@ class ContrastsTest(absltest.TestCase):
 
     def test_laws_are_of_networks_without_a_remedy_too(self):
         conditions = {
-            f'{law}-{norm}': leaderboard_test.of('', law, model__normalization=norm)
+            f'{law}-{norm}': simulated_remedies.of('', law, model__normalization=norm)
             for law in ('u1_10', 'u1_5')
             for norm in ('none', 'input')
         }
@@ -95,7 +95,9 @@ class ContrastsTest(absltest.TestCase):
     def test_each_law_has_the_rate_that_was_chosen_for_its_networks(self):
         best = {('', 'u1_10'): 1e-3, ('a()', 'u1_10'): 1e-2, ('', 'u1_5'): 1e-2}
         conditions = {
-            f'{law} {r or "none"} {rate}': leaderboard_test.of(r, law, training__learning_rate=rate)
+            f'{law} {r or "none"} {rate}': simulated_remedies.of(
+                r, law, training__learning_rate=rate
+            )
             for law in ('u1_10', 'u1_5')
             for r in ('', 'a()')
             for rate in (1e-3, 1e-2)
@@ -103,7 +105,7 @@ class ContrastsTest(absltest.TestCase):
 
         def validation(own):
             wanted = best.get((own['remedy'], own['train_distribution']), 1e-3)
-            return 1.0 if own[leaderboard.RATE] == wanted else 2.0
+            return 1.0 if own[places.RATE] == wanted else 2.0
 
         study = self._study(conditions, validation=validation)
         frame = table(study, 'laws')
@@ -119,7 +121,7 @@ class ContrastsTest(absltest.TestCase):
 
     def test_settings_compare_what_a_remedy_gives(self):
         conditions = {
-            f'{remedy or "none"} {rate}': leaderboard_test.of(
+            f'{remedy or "none"} {rate}': simulated_remedies.of(
                 remedy, 'u1_5', model__conv_dropout_rate=rate
             )
             for rate in (0.5, 0.0)
@@ -142,8 +144,8 @@ class ContrastsTest(absltest.TestCase):
     def test_what_networks_have_not_learnt_imbalance_cannot_cost(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         bias = {'': 0.1, 'lds()': 0.3}
-        leaderboard_test.write(
-            folder, leaderboard_test.grid(tuple(bias)), lambda own: bias[own['remedy']]
+        simulated_remedies.write(
+            folder, simulated_remedies.grid(tuple(bias)), lambda own: bias[own['remedy']]
         )
         path = folder / 'results.csv'
         frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
@@ -157,22 +159,22 @@ class ContrastsTest(absltest.TestCase):
 
     def test_settings_are_held_against_the_references_whatever_its_law_has(self):
         conditions = {
-            f'{remedy or "none"} {rate}': leaderboard_test.of(
+            f'{remedy or "none"} {rate}': simulated_remedies.of(
                 remedy, 'u1_5', model__conv_dropout_rate=rate
             )
             for rate in (0.0, 0.3)
             for remedy in ('', 'lds()')
         }
         # The reference, of a law under which there is no remedy.
-        conditions['balanced'] = leaderboard_test.of('', model__conv_dropout_rate=0.3)
+        conditions['balanced'] = simulated_remedies.of('', model__conv_dropout_rate=0.3)
         (row,) = table(self._study(conditions), 'settings').groupby('against')
         self.assertEqual(row[0], 'std, conv_dropout_rate = 0.3 to std, conv_dropout_rate = 0')
 
     def _averaged(self, **options):
         conditions = {
-            'none': leaderboard_test.of('', 'u1_5'),
-            'opposed': leaderboard_test.of('inverse()', 'u1_5'),
-            'alike': leaderboard_test.of('lds()', 'u1_5'),
+            'none': simulated_remedies.of('', 'u1_5'),
+            'opposed': simulated_remedies.of('inverse()', 'u1_5'),
+            'alike': simulated_remedies.of('lds()', 'u1_5'),
         }
         return self._simulated(_SIMULATED, conditions, **options)
 
@@ -248,9 +250,9 @@ class ContrastsTest(absltest.TestCase):
 
     def test_two_plain_networks_are_the_control_and_no_remedy(self):
         conditions = {
-            'none': leaderboard_test.of('', 'u1_5'),
-            'two': leaderboard_test.of('ensemble(size=2)', 'u1_5'),
-            'opposed': leaderboard_test.of('inverse()', 'u1_5'),
+            'none': simulated_remedies.of('', 'u1_5'),
+            'two': simulated_remedies.of('ensemble(size=2)', 'u1_5'),
+            'opposed': simulated_remedies.of('inverse()', 'u1_5'),
         }
         networks = {**_SIMULATED, 'two': (0.85, 0.004, 0.01)}
         frame = table(self._simulated(networks, conditions), 'averaged')
@@ -259,7 +261,7 @@ class ContrastsTest(absltest.TestCase):
         self.assertEqual(list(own['verdict']), [BETTER])
 
     def test_corrections_run_over_what_is_held_against_one_thing(self):
-        conditions = leaderboard_test.grid(('', 'a()', 'b()', 'c()'), ('u1_5',))
+        conditions = simulated_remedies.grid(('', 'a()', 'b()', 'c()'), ('u1_5',))
         frame = table(self._study(conditions, lambda own: 0.1), 'averaged')
         for _, part in frame.groupby(['against', 'metric']):
             self.assertLen(part, 3)

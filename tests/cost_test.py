@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 from absl.testing import absltest
 
-import leaderboard_test
-from imbreg_jax.analysis import cost, leaderboard, loading
+import simulated_remedies
+from imbreg_jax.analysis import cost, loading, places
 
 
 class CostTest(absltest.TestCase):
@@ -17,7 +17,7 @@ class CostTest(absltest.TestCase):
         root = pathlib.Path(self.create_tempdir().full_path)
         folders = [root / str(i) for i in range(len(parts))]
         for folder, part in zip(folders, parts, strict=True):
-            leaderboard_test.write(folder, {k: v[0] for k, v in part.items()}, repeats=1)
+            simulated_remedies.write(folder, {k: v[0] for k, v in part.items()}, repeats=1)
         study = loading.load(folders)
         for header, part in zip(study.headers, parts, strict=True):
             header['timing']['conditions'] = {
@@ -27,7 +27,7 @@ class CostTest(absltest.TestCase):
         return study
 
     def test_is_the_geometric_mean_over_laws_of_what_is_known(self):
-        of = leaderboard_test.of
+        of = simulated_remedies.of
         study = self._study(
             {
                 'none': (of(), 100, 10.0),
@@ -38,17 +38,17 @@ class CostTest(absltest.TestCase):
                 'b 5': (of('b()', 'u1_5'), 1000, None),
             }
         )
-        frame = cost.table(study, leaderboard.places(study)[0]).set_index('remedy')
+        frame = cost.table(study, places.places(study)[0]).set_index('remedy')
         np.testing.assert_allclose(frame.loc['', ['passes', 'time']].astype(float), 1)
         np.testing.assert_allclose(frame.loc['a()', ['passes', 'time']].astype(float), [2, 6])
         self.assertAlmostEqual(frame.loc['b()', 'passes'], 10)
         self.assertTrue(math.isnan(frame.loc['b()', 'time']))
 
     def test_times_of_two_studies_are_never_compared(self):
-        of = leaderboard_test.of
+        of = simulated_remedies.of
         first = {'none': (of(), 100, 10.0), 'a': (of('a()'), 100, 15.0)}
         study = self._study(first, {'b': (of('b()'), 300, 99.0)})
-        ((place,), _) = leaderboard.places(study)
+        ((place,), _) = places.places(study)
         none, a, b = place.entries
         self.assertEqual(cost.relative(study, a, none), (1.0, 1.5))
         passes, time = cost.relative(study, b, none)
@@ -57,9 +57,9 @@ class CostTest(absltest.TestCase):
 
     def test_of_a_study_of_before_nothing_is_known(self):
         root = self.create_tempdir().full_path
-        study = leaderboard_test.write(root, leaderboard_test.grid(('', 'a()')), repeats=1)
+        study = simulated_remedies.write(root, simulated_remedies.grid(('', 'a()')), repeats=1)
         self.assertFalse(cost.known(study))
-        none, a = leaderboard.places(study)[0][1].entries
+        none, a = places.places(study)[0][1].entries
         self.assertTrue(np.isnan(cost.relative(study, a, none)).all())
 
     def test_a_time_is_the_median_over_rates_and_workdirs_whichever_was_chosen(self):
@@ -68,11 +68,11 @@ class CostTest(absltest.TestCase):
         for rate, seconds in ((1e-3, 15.0), (1e-2, 10.0), (1e-1, 400.0)):
             fields = {'training__learning_rate': rate}
             parts.append({
-                f'none {rate}': (leaderboard_test.of(**fields), 100, 10.0),
-                f'a {rate}': (leaderboard_test.of('a()', **fields), 100, seconds),
+                f'none {rate}': (simulated_remedies.of(**fields), 100, 10.0),
+                f'a {rate}': (simulated_remedies.of('a()', **fields), 100, seconds),
             })  # fmt: skip
         study = self._study(*parts)
-        ((place,), _) = leaderboard.places(study)
+        ((place,), _) = places.places(study)
         none, a = place.entries
         for condition in a.conditions:
             chosen = dataclasses.replace(a, condition=condition)

@@ -6,8 +6,8 @@ import numpy as np
 from absl.testing import absltest
 from scipy import stats
 
-import leaderboard_test
-from imbreg_jax.analysis import canvas, comparison, leaderboard
+import simulated_remedies
+from imbreg_jax.analysis import canvas, comparison, leaderboard, places
 from imbreg_jax.analysis.registry import SECTIONS
 from imbreg_jax.analysis.sections import leaderboard as section
 
@@ -30,13 +30,13 @@ def _named(content, name):
 
 class LeaderboardSectionTest(absltest.TestCase):
     def _study(self, conditions, *arguments, **options):
-        return leaderboard_test.write(self.create_tempdir().full_path, conditions, *arguments,
+        return simulated_remedies.write(self.create_tempdir().full_path, conditions, *arguments,
                                       **options)  # fmt: skip
 
     def test_it_stands_after_doses_and_is_of_studies_with_a_remedy_beside_none_alone(self):
         names = [s.name for s in SECTIONS]
         self.assertEqual(names[names.index('dose-response') + 1], 'leaderboard')
-        grid = leaderboard_test.grid
+        grid = simulated_remedies.grid
         for remedies, expected in (
             (('', 'a()'), True),
             (('',), False),
@@ -46,7 +46,7 @@ class LeaderboardSectionTest(absltest.TestCase):
             self.assertEqual(section.SECTION.applies(study), expected)
 
     def test_the_headline_counts_and_names_what_the_tests_show(self):
-        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        study = self._study(simulated_remedies.grid(_BIASES), _bias)
         self.assertEqual(
             section.SECTION.build(study).headline,
             'Against no remedy, of 2 comparisons of MSE on U(1, 10) under imbalance 1 better, 1 '
@@ -55,9 +55,9 @@ class LeaderboardSectionTest(absltest.TestCase):
         )
 
     def test_no_remedy_is_said_to_help_where_none_is_shown_to(self):
-        study = self._study(leaderboard_test.grid(('', 'fds()')), _bias)
+        study = self._study(simulated_remedies.grid(('', 'fds()')), _bias)
         self.assertIn('; no remedy is shown to help', section.SECTION.build(study).headline)
-        balanced = self._study(leaderboard_test.grid(('', 'fds()'), ('u1_10',)), _bias)
+        balanced = self._study(simulated_remedies.grid(('', 'fds()'), ('u1_10',)), _bias)
         self.assertEqual(
             section.SECTION.build(balanced).headline,
             'No remedy is held against none under imbalance, in MSE on U(1, 10); without imbalance '
@@ -65,7 +65,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         )
 
     def test_every_law_has_an_answer_and_the_best_an_interval_of_all_at_once(self):
-        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        study = self._study(simulated_remedies.grid(_BIASES), _bias)
         content = section.SECTION.build(study)
         table = _named(content, 'leaderboard_answers')
         balanced, missing = table.frame.to_dict('records')
@@ -85,7 +85,7 @@ class LeaderboardSectionTest(absltest.TestCase):
 
     def test_every_test_law_has_an_answer_and_harm_counts_on_each(self):
         study = self._study(
-            leaderboard_test.grid(_BIASES), _bias, test_distributions=('u1_10', 'u1_5')
+            simulated_remedies.grid(_BIASES), _bias, test_distributions=('u1_10', 'u1_5')
         )
         table = _named(section.SECTION.build(study), 'leaderboard_answers')
         places = table.frame[['law', 'test_distribution', 'better', 'worse']].values.tolist()
@@ -113,7 +113,9 @@ class LeaderboardSectionTest(absltest.TestCase):
         # Errors go with the square of what a network's predictions are away from the target.
         biases = {'': 0.1, 'a()': 0.099, 'b()': 0.08}
         study = self._study(
-            leaderboard_test.grid(biases, ('u1_5',)), lambda own: biases[own['remedy']], repeats=20
+            simulated_remedies.grid(biases, ('u1_5',)),
+            lambda own: biases[own['remedy']],
+            repeats=20,
         )
         (row,) = _named(section.SECTION.build(study), 'leaderboard_answers').frame.to_dict(
             'records'
@@ -122,7 +124,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         self.assertGreater(row['detectable'], 1)
 
     def test_what_a_factor_hid_is_told_beside_what_it_was(self):
-        content = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), _bias))
+        content = section.SECTION.build(self._study(simulated_remedies.grid(_BIASES), _bias))
         (said,) = (note for note in content.notes if 'the one factor that fits' in note)
         scaled = _named(content, 'leaderboard_answers_scaled').frame
         self.assertEqual(scaled['better'].sum(), 0)
@@ -131,13 +133,13 @@ class LeaderboardSectionTest(absltest.TestCase):
 
     def test_says_where_sign_flips_can_show_nothing(self):
         for repeats, told in ((5, True), (8, False)):
-            study = self._study(leaderboard_test.grid(_BIASES), _bias, repeats=repeats)
+            study = self._study(simulated_remedies.grid(_BIASES), _bias, repeats=repeats)
             said = ' '.join(section.SECTION.build(study).notes)
             # Two remedies, all signs alike: 2 · 2 / 2^n.
             self.assertEqual('Sign flips of 5 repeats cannot show' in said, told, repeats)
 
     def test_what_is_better_here_and_worse_there_is_on_neither_side(self):
-        conditions = leaderboard_test.grid(('', 'a()'), ('u1_5', 'n5_5_1'))
+        conditions = simulated_remedies.grid(('', 'a()'), ('u1_5', 'n5_5_1'))
         study = self._study(
             conditions,
             lambda own: (
@@ -150,7 +152,7 @@ class LeaderboardSectionTest(absltest.TestCase):
 
     def test_what_costs_more_or_stands_under_fewer_laws_is_named(self):
         specs = ('', 'inverse()', 'conr()', 'ensemble(size=3) + rnc()', 'own_of_nobody()')
-        conditions = leaderboard_test.grid(specs, ('u1_10', 'u1_5', 'n5_5_1'))
+        conditions = simulated_remedies.grid(specs, ('u1_10', 'u1_5', 'n5_5_1'))
         del conditions['u1_5 inverse()']
         content = section.SECTION.build(self._study(conditions, repeats=2))
         cost = [note for note in content.notes if 'Not all cost the same' in note]
@@ -158,12 +160,14 @@ class LeaderboardSectionTest(absltest.TestCase):
         self.assertIn('counted: conr 2, ensemble + rnc 6; of all others', cost[0])
         notes = _named(content, 'leaderboard').notes
         self.assertIn('Under fewer laws than others: inverse.', ' '.join(notes))
-        alike = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=2))
+        alike = section.SECTION.build(self._study(simulated_remedies.grid(_BIASES), repeats=2))
         said = ' '.join([*alike.notes, *_named(alike, 'leaderboard').notes])
         self.assertNotRegex(said, 'cost|fewer laws')
 
     def test_every_number_says_where_it_is_from(self):
-        study = self._study(leaderboard_test.grid(_BIASES), _bias, strata=leaderboard_test.strata)
+        study = self._study(
+            simulated_remedies.grid(_BIASES), _bias, strata=simulated_remedies.strata
+        )
         content = section.SECTION.build(study)
         names = [
             'leaderboard_answers',
@@ -183,14 +187,14 @@ class LeaderboardSectionTest(absltest.TestCase):
 
     def test_what_the_test_law_chooses_stands_beside_and_says_what_it_assumes(self):
         conditions = {
-            f'{r or "none"} {rate}': leaderboard_test.of(r, 'u1_5', training__learning_rate=rate)
+            f'{r or "none"} {rate}': simulated_remedies.of(r, 'u1_5', training__learning_rate=rate)
             for r in ('', 'a()')
             for rate in (1e-3, 1e-2)
         }
         study = self._study(
             conditions,
             lambda own: 0.08 if own['remedy'] else 0.1,
-            selection=lambda own, law: 1 if own[leaderboard.RATE] == 1e-3 or law else 2,
+            selection=lambda own, law: 1 if own[places.RATE] == 1e-3 or law else 2,
         )
         content = section.SECTION.build(study)
         said = ' '.join(content.notes)
@@ -204,7 +208,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         answers = _named(content, 'leaderboard_answers_informed')
         self.assertIn('of the test law', answers.title)
         self.assertEqual(list(answers.frame['best']), ['a()'])
-        plain = section.SECTION.build(self._study(leaderboard_test.grid(_BIASES), repeats=1))
+        plain = section.SECTION.build(self._study(simulated_remedies.grid(_BIASES), repeats=1))
         self.assertNotIn('leaderboard_answers_informed', [table.name for table in plain.tables])
         self.assertNotIn('rarely at hand', ' '.join(plain.notes))
         for table in plain.tables:
@@ -212,7 +216,7 @@ class LeaderboardSectionTest(absltest.TestCase):
             self.assertNotIn('time', table.headings)
 
     def test_costs_stand_beside_where_the_study_says_what_conditions_took(self):
-        study = self._study(leaderboard_test.grid(_BIASES), repeats=1)
+        study = self._study(simulated_remedies.grid(_BIASES), repeats=1)
         study.headers[0]['timing']['conditions'] = {
             name: {'images': 200 if 'fds' in name else 100, 'seconds': 30 if 'fds' in name else 10}
             for name in study.conditions
@@ -225,7 +229,7 @@ class LeaderboardSectionTest(absltest.TestCase):
 
     def test_neutrality_is_of_the_law_that_is_the_test_law_alone(self):
         study = self._study(
-            leaderboard_test.grid(('', 'a()')), test_distributions=('u1_10', 'u1_5')
+            simulated_remedies.grid(('', 'a()')), test_distributions=('u1_10', 'u1_5')
         )
         table = next(t for t in section.SECTION.build(study).tables if t.name == 'neutrality')
         rows = table.frame[table.frame['metric'] == 'mse']
@@ -237,7 +241,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         self.assertEqual(set(rows['neutrality']), {'same within the margin'})
 
     def test_ratios_are_drawn_where_the_table_has_them(self):
-        study = self._study(leaderboard_test.grid(_BIASES), _bias)
+        study = self._study(simulated_remedies.grid(_BIASES), _bias)
         content = section.SECTION.build(study)
         (figure,) = content.figures
         (axes,) = _draw(figure).axes
@@ -264,7 +268,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         self.assertEqual(axes.get_xscale(), 'log')
 
     def test_gains_are_drawn_against_losses(self):
-        study = self._study(leaderboard_test.grid(_BIASES), strata=leaderboard_test.strata)
+        study = self._study(simulated_remedies.grid(_BIASES), strata=simulated_remedies.strata)
         content = section.SECTION.build(study)
         figure = content.figures[1]
         self.assertIn('U(1, 5): MAE, zero-shot', figure.caption)
@@ -283,7 +287,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         conditions = {
             f'{task} {name}': {**own, _TASK: task}
             for task in tasks
-            for name, own in leaderboard_test.grid(remedies, ('u1_5',)).items()
+            for name, own in simulated_remedies.grid(remedies, ('u1_5',)).items()
         }
         study = self._study(conditions, repeats=2, images=4)
         figures = section.SECTION.build(study).figures
@@ -307,7 +311,7 @@ class LeaderboardSectionTest(absltest.TestCase):
         for name, options in cases.items():
             with self.subTest(name), warnings.catch_warnings():
                 warnings.simplefilter('error')
-                study = self._study(leaderboard_test.grid(_BIASES), **options)
+                study = self._study(simulated_remedies.grid(_BIASES), **options)
                 content = section.SECTION.build(study)
                 self.assertRegex(content.headline, r'^[^\n]{10,}\.$')
                 self.assertNotRegex(content.headline, r'\bnan\b|n/a')

@@ -1,10 +1,8 @@
 """Which remedies are held against no remedy, and what is said of them."""
 
-import json
 import math
 import pathlib
 import warnings
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -12,92 +10,11 @@ from absl.testing import absltest, parameterized
 from scipy import stats
 
 import simulated_study
-from imbreg_jax.analysis import leaderboard, loading, remedy_names, statistics
-from imbreg_jax.analysis.sections import leaderboard as section
+from imbreg_jax.analysis import leaderboard, loading, places, remedy_names, statistics
+from simulated_remedies import grid, of, strata, write
 
-_RATE = leaderboard.RATE
+_RATE = places.RATE
 _KEY = ['remedy', 'law', 'test_distribution', 'metric']
-
-
-def of(remedy='', law='u1_10', **fields):
-    """Returns the fields of a condition; '__' stands for '.'."""
-    return {
-        'remedy': remedy,
-        'train_distribution': law,
-        **{k.replace('__', '.'): v for k, v in fields.items()},
-    }
-
-
-def grid(remedies, laws=('u1_10', 'u1_5'), **fields):
-    """Returns a condition for each remedy under each law."""
-    return {f'{law} {r or "none"}': of(r, law, **fields) for law in laws for r in remedies}
-
-
-def write(
-    workdir,
-    conditions,
-    bias=lambda own: 0.1,
-    strata=None,
-    validation=None,
-    selection=None,
-    **options,
-):
-    """Writes a study whose networks predict (1 − bias) of the target, each with noise of its own.
-
-    Args:
-      workdir: its folder.
-      conditions: condition -> its fields.
-      bias: fields of a condition -> its bias.
-      strata: (fields of a condition, metric of a stratum) -> factor on its MAE, None for no such
-        target, and 1 for networks times their best factor; without, there are no metrics of strata.
-      validation: fields of a condition -> its validation MSE at the last epoch.
-      selection: (fields of a condition, test law, '' for the training law) -> MSE on validation
-        images; without, results.csv has none.
-      options: those of `simulated_study.write`.
-    """
-    workdir = pathlib.Path(workdir)
-    networks = {name: (1 - bias(own), 0.004, 0.01) for name, own in conditions.items()}
-    options = {'repeats': 8, 'images': 40, 'test_distributions': ('u1_10',), **options}
-    simulated_study.write(workdir, conditions, networks, **options)
-    path = workdir / 'results.csv'
-    frame = pd.read_csv(path, keep_default_na=False, na_values={'value': ['']})
-    # No network repeats another's noise.
-    keys = frame[['condition', 'repeat', 'metric']].astype(str).agg('/'.join, axis=1)
-    own = keys.map(lambda key: zlib.crc32(key.encode()) / 2**32)
-    shown = frame['predictor'].str.startswith('cnn') & (frame['metric'] != 'diverged_epoch')
-    frame['value'] = frame['value'] * np.where(shown, np.exp(0.02 * (own - 0.5)), 1)
-    parts = [frame]
-    for metric in leaderboard.STRATA if strata else ():
-        rows = frame[(frame['metric'] == 'mae') & frame['predictor'].isin(['cnn', 'cnn_scaled'])]
-        factors = {name: strata(fields, metric) for name, fields in conditions.items()}
-        factor = rows['condition'].map(factors).astype(float)
-        # Times its best factor, a network's error on a stratum is that on all targets.
-        factor = factor.mask((rows['predictor'] == 'cnn_scaled') & factor.notna(), 1)
-        parts.append(rows.assign(metric=metric, value=rows['value'] * factor))
-    for law in ('', *options['test_distributions']) if selection else ():
-        rows = frame[(frame['metric'] == 'mse') & (frame['predictor'] == 'cnn')]
-        rows = rows[rows['test_distribution'] == options['test_distributions'][0]]
-        values = {name: selection(fields, law) for name, fields in conditions.items()}
-        value = rows['condition'].map(values).astype(float)
-        parts.append(rows.assign(test_distribution=law, metric='validation_mse', value=value))
-    pd.concat(parts).to_csv(path, index=False)
-    if validation:
-        path = workdir / 'metrics.jsonl'
-        rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
-        for row in rows:
-            if row['epoch'] == 15:
-                row['validation_mse'] = validation(conditions[row['condition']])
-        path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), 'utf-8')
-    simulated_study.seal(workdir)
-    return loading.load([workdir])
-
-
-def strata(own, metric):
-    """Factors of a remedy that gives to what is missing and takes from what is frequent."""
-    if own['train_distribution'] == 'u1_10':
-        return 1.0 if metric == 'mae_many' else None
-    factors = {'mae_many': 1.25, 'mae_zero': 0.5, 'mae_extrapolation': 0.5}
-    return factors.get(metric) if own['remedy'] else 1.0 if metric in factors else None
 
 
 class LeaderboardTest(parameterized.TestCase):
@@ -105,130 +22,8 @@ class LeaderboardTest(parameterized.TestCase):
         return write(self.create_tempdir().full_path, conditions, *arguments, **options)
 
     def _table(self, study):
-        found, _ = leaderboard.places(study)
+        found, _ = places.places(study)
         return leaderboard.table(study, found, leaderboard.ranks(study, found))
-
-    def test_remedies_stand_beside_none_alike_in_everything_else(self):
-        budgets = {
-            f'{task} {r or "none"}': of(r, task__name=task, training__learning_rate=rate)
-            for task, rate in (('std', 1e-6), ('median', 1e-3))
-            for r in ('', 'inverse()')
-        }
-        cases = {
-            'two laws': (
-                grid(('', 'inverse()', 'fds()')),
-                [('std', 'uniform(1, 10)', 2), ('std', 'uniform(1, 5)', 2)],
-                [],
-            ),
-            # What a task's budget sets is no change within it.
-            'tasks with budgets': (
-                budgets,
-                [('std', 'uniform(1, 10)', 1), ('median', 'uniform(1, 10)', 1)],
-                [],
-            ),
-            'another setting': (
-                {
-                    f'{r or "none"} {rate}': of(r, model__conv_dropout_rate=rate)
-                    for rate in (0, 0.5)
-                    for r in ('', 'inverse()')
-                },
-                [
-                    ('std, conv_dropout_rate = 0.5', 'uniform(1, 10)', 1),
-                    ('std, conv_dropout_rate = 0', 'uniform(1, 10)', 1),
-                ],
-                [],
-            ),
-            'two changes at once': (
-                {
-                    'none': of(),
-                    'a': of('inverse()'),
-                    'b': of('fds()', model__conv_dropout_rate=0.1),
-                },
-                [('std', 'uniform(1, 10)', 1)],
-                ['b'],
-            ),
-            'a change that always comes with the remedy': (
-                {'none': of(), 'a': of('inverse()', model__conv_dropout_rate=0.1)},
-                [],
-                ['a'],
-            ),
-            'no partner of its law': (
-                {**grid(('', 'inverse()'), ('u1_10',)), 'alone': of('fds()', 'u1_5')},
-                [('std', 'uniform(1, 10)', 1)],
-                ['alone'],
-            ),
-            'no remedy': (grid(('',)), [], []),
-            'remedies alone': (grid(('inverse()', 'fds()'), ('u1_10',)), [], None),
-        }
-        for name, (conditions, expected, lone) in cases.items():
-            with self.subTest(name):
-                study = self._study(conditions, repeats=1)
-                found, left = leaderboard.places(study)
-                shown = [(p.setting, p.law, len(p.entries) - 1) for p in found]
-                if name == 'two changes at once':
-                    # Told apart from the other value of the setting.
-                    shown = [(s.partition(',')[0], *more) for s, *more in shown]
-                self.assertEqual(shown, expected)
-                for place in found:
-                    self.assertEqual(place.entries[0].remedy, '')
-                self.assertEqual(left, list(conditions) if lone is None else lone)
-
-    def test_a_rate_is_chosen_by_validation_before_anything_is_compared(self):
-        best = {'': 1e-3, 'inverse()': 1e-2}
-        conditions = {
-            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
-            for r in best
-            for rate in (1e-4, 1e-3, 1e-2)
-        }
-        study = self._study(
-            conditions,
-            # On test images other rates are best: none of it may count.
-            lambda own: 0.05 if own[_RATE] == 1e-4 else 0.1,
-            validation=lambda own: 1.0 if own[_RATE] == best[own['remedy']] else 2.0,
-        )
-        ((place,), lone) = leaderboard.places(study)
-        self.assertEmpty(lone)
-        for entry in place.entries:
-            self.assertEqual(entry.rate, best[entry.remedy])
-            self.assertEqual(entry.condition, f'{entry.remedy or "none"} {entry.rate}')
-            self.assertEqual(entry.tried, (1e-4, 1e-3, 1e-2))
-        self.assertEqual(set(self._table(study)['rates_tried']), {3})
-        self.assertEqual(leaderboard.at_ends([place]), (0, 1, 2))
-        self.assertEmpty(leaderboard.unfinished(study))
-
-    def test_rates_are_chosen_over_the_repeats_that_all_were_tried_in(self):
-        folders, validation = [], {'none': (1.0, 9.0), 'inverse()': (3.0, 0.1)}
-        for rate, repeats in ((1e-3, 4), (1e-2, 2)):
-            conditions = {
-                f'{r} {rate}': of(r.replace('none', ''), training__learning_rate=rate)
-                for r in validation
-            }
-            folders.append(pathlib.Path(self.create_tempdir().full_path))
-            write(folders[-1], conditions, repeats=repeats, validation=lambda own: 2.0)
-        path = folders[0] / 'metrics.jsonl'
-        rows = [json.loads(line) for line in path.read_text('utf-8').splitlines()]
-        for row in rows:
-            name, _ = row['condition'].split()
-            row['validation_mse'] = validation[name][row['repeat'] >= 2]
-        path.write_text(''.join(f'{json.dumps(row)}\n' for row in rows), 'utf-8')
-        simulated_study.seal(folders[0])
-        study = loading.load(folders)
-        ((place,), _) = leaderboard.places(study)
-        # Over all of their repeats both would be the other.
-        self.assertEqual([entry.rate for entry in place.entries], [1e-3, 1e-2])
-        # What is left to be trained is the chosen one that has two repeats of four.
-        left = [('inverse() 0.01', 2, 4, ('',))]
-        self.assertEqual([*leaderboard.unfinished(study).itertuples(index=False, name=None)], left)
-        # More repeats of another task leave nothing of this one.
-        elsewhere = {f'far {r}': of(r, task__name='mean') for r in ('', 'inverse()')}
-        folders.append(pathlib.Path(self.create_tempdir().full_path))
-        write(folders[-1], elsewhere, repeats=6)
-        more = leaderboard.unfinished(loading.load(folders))
-        self.assertEqual([*more.itertuples(index=False, name=None)], left)
-        content = section.SECTION.build(study)
-        (shown,) = (table for table in content.tables if table.name == 'leaderboard_unfinished')
-        self.assertEqual(shown.frame['chosen_under'].tolist(), ['the training law'])
-        self.assertStartsWith(content.notes[0], 'Not to be read yet: 1 of the conditions')
 
     def _chosen_twice(self, **options):
         """A study at two rates, whose training laws and test law choose others of a remedy."""
@@ -255,9 +50,9 @@ class LeaderboardTest(parameterized.TestCase):
 
     def test_the_test_law_may_choose_another_rate_and_stands_beside(self):
         study = self._chosen_twice()
-        self.assertEqual(leaderboard.informed_tests(study), ['u1_10'])
+        self.assertEqual(places.informed_tests(study), ['u1_10'])
         for law, rate in (('', 1e-3), ('u1_10', 1e-2)):
-            place = leaderboard.places(study, law)[0][1]
+            place = places.places(study, law)[0][1]
             self.assertEqual([entry.rate for entry in place.entries], [1e-3, rate])
         before = self._table(study)
         frame, sums, helping = leaderboard.informed(study, before)
@@ -311,7 +106,7 @@ class LeaderboardTest(parameterized.TestCase):
         expected = self._table(self._study(whole, bias)).drop(columns='source')
         for order in (folders, folders[::-1]):
             joined = loading.load(order)
-            self.assertEmpty(leaderboard.places(loading.load([folders[1]]))[0])
+            self.assertEmpty(places.places(loading.load([folders[1]]))[0])
             found = self._table(joined).drop(columns='source')
             keys = ['law', 'remedy', 'metric']
             pd.testing.assert_frame_equal(
@@ -320,49 +115,6 @@ class LeaderboardTest(parameterized.TestCase):
                     for frame in (found, expected)
                 )
             )  # fmt: skip
-
-    def test_a_rate_at_which_a_repeat_diverges_is_not_chosen(self):
-        conditions = {
-            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
-            for r in ('', 'inverse()')
-            for rate in (1e-3, 1e-2)
-        }
-        study = self._study(
-            conditions,
-            validation=lambda own: 1.0 if own[_RATE] == 1e-2 else 2.0,
-            diverged=[('inverse() 0.01', 0)],
-        )
-        ((place,), _) = leaderboard.places(study)
-        self.assertEqual([entry.rate for entry in place.entries], [1e-2, 1e-3])
-
-    def test_a_rate_at_which_all_repeats_diverge_was_tried_all_the_same(self):
-        conditions = {
-            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
-            for r in ('', 'inverse()', 'fds()')
-            for rate in (1e-3, 1e-2)
-        }
-        lost = [('none 0.01', 0), ('none 0.01', 1), ('none 0.01', 2)]
-        # Of rates at which repeats diverge, that which loses the fewest.
-        lost += [('inverse() 0.001', k) for k in range(3)] + [('inverse() 0.01', 0)]
-        lost += [(f'fds() {rate}', k) for rate in (1e-3, 1e-2) for k in range(3)]
-        study = self._study(conditions, repeats=3, diverged=lost)
-        ((place,), lone) = leaderboard.places(study)
-        self.assertEqual(
-            [(e.remedy, e.rate) for e in place.entries], [('', 1e-3), ('inverse()', 1e-2)]
-        )
-        self.assertEqual({entry.tried for entry in place.entries}, {(1e-3, 1e-2)})
-        self.assertEmpty(lone)
-
-    def test_other_rates_than_no_remedy_had_are_no_fair_comparison(self):
-        conditions = {
-            f'{r or "none"} {rate}': of(r, training__learning_rate=rate)
-            for r, rates in (('', (1e-3,)), ('inverse()', (1e-3,)), ('fds()', (1e-3, 1e-2)))
-            for rate in rates
-        }
-        study = self._study(conditions, repeats=2)
-        ((place,), lone) = leaderboard.places(study)
-        self.assertEqual([entry.remedy for entry in place.entries], ['', 'inverse()'])
-        self.assertEqual(lone, ['fds() 0.001', 'fds() 0.01'])
 
     def test_ratios_and_their_tests_are_paired_by_repeat_and_corrected_within_a_family(self):
         biases = {'': 0.1, 'inverse()': 0.09, 'fds()': 0.12, 'wercs()': 0.1}
@@ -487,7 +239,7 @@ class LeaderboardTest(parameterized.TestCase):
         self.assertAlmostEqual(row['rarest'], 0.5, delta=0.02)
         self.assertAlmostEqual(row['many'], 1.25, delta=0.05)
         self.assertLess(row['many_low'], row['many'])
-        found, _ = leaderboard.places(study)
+        found, _ = places.places(study)
         rows = leaderboard.summary(
             study, found, frame, leaderboard.ranks(study, found), 'u1_10', 'mse'
         ).set_index('remedy')
@@ -518,7 +270,7 @@ class LeaderboardTest(parameterized.TestCase):
             grid(('', 'a()', 'b()'), laws),
             lambda own: biases[own['remedy'], own['train_distribution']],
         )
-        found, _ = leaderboard.places(study)
+        found, _ = places.places(study)
         made = leaderboard.ranks(study, found)
         frame = leaderboard.table(study, found, made)
         rows = leaderboard.summary(study, found, frame, made, 'u1_10', 'mse')
@@ -573,7 +325,7 @@ class LeaderboardTest(parameterized.TestCase):
         frame.to_csv(path, index=False)
         simulated_study.seal(pathlib.Path(workdir))
         study = loading.load([pathlib.Path(workdir)])
-        found, _ = leaderboard.places(study)
+        found, _ = places.places(study)
         left = leaderboard.scaled(study, found, self._table(study), 'u1_10', 'mse')
         shown = dict(
             zip(left['remedy'], zip(left['before'], left['verdict'], strict=True), strict=True)
@@ -610,7 +362,7 @@ class LeaderboardTest(parameterized.TestCase):
             self.assertEqual(set(frame['verdict']), {'', 'undecided'})
             lost = [('u1_10 none', 0), ('u1_10 none', 1)]
             study = self._study(grid(('', 'a()'), ('u1_10',)), repeats=2, diverged=lost)
-            self.assertEmpty(leaderboard.places(study)[0])
+            self.assertEmpty(places.places(study)[0])
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest
 
-import leaderboard_test
+import simulated_remedies
 import simulated_study
 from imbreg_jax.analysis import canvas, comparison, loading
 from imbreg_jax.analysis.registry import SECTIONS
@@ -33,11 +33,11 @@ class QuestionsTest(absltest.TestCase):
         conditions = {
             f'{rate} {name}': {**own, 'model.conv_dropout_rate': rate}
             for rate in (0.5, 0.0)
-            for name, own in leaderboard_test.grid(_REMEDIES).items()
+            for name, own in simulated_remedies.grid(_REMEDIES).items()
         }
         folder = pathlib.Path(absltest.TEST_TMPDIR.value) / 'questions'
-        cls.study = leaderboard_test.write(
-            folder, conditions, _bias, repeats=6, images=100, strata=leaderboard_test.strata
+        cls.study = simulated_remedies.write(
+            folder, conditions, _bias, repeats=6, images=100, strata=simulated_remedies.strata
         )
         cls.contents = {
             each.name.partition('-')[2]: each.build(cls.study) for each in section.SECTIONS
@@ -47,15 +47,15 @@ class QuestionsTest(absltest.TestCase):
         names = [each.name for each in SECTIONS]
         after = names[names.index('leaderboard') + 1 :][: len(section.SECTIONS)]
         self.assertEqual(after, [each.name for each in section.SECTIONS])
-        plain = leaderboard_test.write(
-            self.create_tempdir().full_path, leaderboard_test.grid(('',)), repeats=1
+        plain = simulated_remedies.write(
+            self.create_tempdir().full_path, simulated_remedies.grid(('',)), repeats=1
         )
         for each in section.SECTIONS:
             self.assertTrue(each.applies(self.study))
             self.assertFalse(each.applies(plain))
-        one = leaderboard_test.write(
+        one = simulated_remedies.write(
             self.create_tempdir().full_path,
-            leaderboard_test.grid(('', 'lds()'), ('u1_10',)),
+            simulated_remedies.grid(('', 'lds()'), ('u1_10',)),
             repeats=2,
         )
         applying = [each.name for each in section.SECTIONS if each.applies(one)]
@@ -122,7 +122,7 @@ class QuestionsTest(absltest.TestCase):
             self.assertTrue(low < 1 - margin and high > 1 + margin)
 
     def test_what_cannot_be_said_is_left_out(self):
-        conditions = leaderboard_test.grid(('', 'inverse()', 'fds()'))
+        conditions = simulated_remedies.grid(('', 'inverse()', 'fds()'))
         for options in (
             {'repeats': 1},
             {'repeats': 2, 'diverged': [('u1_5 none', 0), ('u1_5 none', 1), ('u1_5 fds()', 1)]},
@@ -130,7 +130,7 @@ class QuestionsTest(absltest.TestCase):
             with self.subTest(str(options)), warnings.catch_warnings():
                 warnings.simplefilter('error')
                 folder = self.create_tempdir().full_path
-                study = leaderboard_test.write(folder, conditions, **options)
+                study = simulated_remedies.write(folder, conditions, **options)
                 for each in section.SECTIONS:
                     if not each.applies(study):
                         continue
@@ -142,8 +142,8 @@ class QuestionsTest(absltest.TestCase):
     def test_a_law_that_is_not_known_any_more_leaves_errors_without_strata(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         conditions = {
-            'none': leaderboard_test.of('', 'u1_5'),
-            'lds': leaderboard_test.of('lds()', 'u1_5'),
+            'none': simulated_remedies.of('', 'u1_5'),
+            'lds': simulated_remedies.of('lds()', 'u1_5'),
         }
         laws = {**simulated_study.LAWS, 'u1_5': ('gone', 'gone_law(3)', lambda u: 1 + 4 * u)}
         with mock.patch.object(simulated_study, 'LAWS', laws):

@@ -15,14 +15,15 @@ from absl.testing import absltest
 from scipy import stats
 
 import documents
-from imbreg_jax.analysis import contrasts, loading, reader, statistics
-from imbreg_jax.analysis import leaderboard as places
+from imbreg_jax.analysis import contrasts, leaderboard, loading, places, reader, statistics
 from imbreg_jax.analysis.finished import FinishedStudy, Run
 from imbreg_jax.analysis.formats import interval, number
+from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
 from imbreg_jax.analysis.paper import claims
 from imbreg_jax.analysis.render import markdown
 from imbreg_jax.analysis.section import Table
-from imbreg_jax.analysis.sections import dose_response, leaderboard, questions
+from imbreg_jax.analysis.sections import dose_response, questions
+from imbreg_jax.analysis.sections import leaderboard as leaderboard_section
 from imbreg_jax.data.tasks import TASKS
 
 _ROOT = documents.ROOT
@@ -315,9 +316,9 @@ def _compared(study_of: Callable[[str], FinishedStudy], task: str) -> tuple:
     """Every comparison of MSE with no remedy, and those on U(1, 10) at their best factors."""
     shown = study_of(task)
     found, _ = places.places(shown)
-    frame = places.table(shown, found, {})
+    frame = leaderboard.table(shown, found, {})
     rows = frame[(frame['remedy'] != '') & (frame['metric'] == 'mse')]
-    return rows, places.scaled(shown, found, frame, 'u1_10', 'mse')
+    return rows, leaderboard.scaled(shown, found, frame, 'u1_10', 'mse')
 
 
 def _shown_again(task: str) -> tuple[int, int]:
@@ -335,7 +336,7 @@ def _shown_again(task: str) -> tuple[int, int]:
         p = [stats.ttest_1samp((own - base).dropna(), 0).pvalue for own in logs.values()]
         shown = dict(zip(logs, statistics.holm(p) < 0.05, strict=True))
         for remedy, own in logs.items():
-            if frame.loc[(place.law, remedy), 'verdict'] == places.BETTER:
+            if frame.loc[(place.law, remedy), 'verdict'] == BETTER:
                 gains += 1
                 again += shown[remedy] and (own - base).mean() < 0
     return again, gains
@@ -348,7 +349,7 @@ class RemediesTest(absltest.TestCase):
                 self._assert_told(study(task), f'{study.__name__} {task}')
 
     def _assert_told(self, study, which):
-        for section in (leaderboard.SECTION, *questions.SECTIONS):
+        for section in (leaderboard_section.SECTION, *questions.SECTIONS):
             # What is averaged are predictions, which results/ has not.
             if section.name == 'remedies-averaged' or not section.applies(study):
                 continue
@@ -370,7 +371,9 @@ class RemediesTest(absltest.TestCase):
         for task in _REMEDIED:
             study = _remedies(task)
             labels = {c.train.spec: c.train.label for c in study.conditions.values()}
-            tables = {table.name: table for table in leaderboard.SECTION.build(study).tables}
+            tables = {
+                table.name: table for table in leaderboard_section.SECTION.build(study).tables
+            }
             for row in tables['leaderboard_answers'].frame.to_dict('records'):
                 if row['test_distribution'] == 'u1_10':
                     cells.setdefault(labels[row['law']], []).append(self._cell(row))
@@ -406,14 +409,14 @@ class RemediesTest(absltest.TestCase):
         left, hidden = {}, {}
         for task in _REMEDIED:
             _, scaled = _compared(_remedies, task)
-            gained = scaled['before'] == places.BETTER
+            gained = scaled['before'] == BETTER
             left[task] = collections.Counter(scaled[gained]['verdict'])
-            hidden[task] = scaled[~gained & (scaled['verdict'] == places.BETTER)]
-        self.assertEqual(left['std'][places.BETTER], 0)
-        both = [f'{left[t][places.BETTER]} of {left[t].total()}' for t in _REMEDIED[1:]]
+            hidden[task] = scaled[~gained & (scaled['verdict'] == BETTER)]
+        self.assertEqual(left['std'][BETTER], 0)
+        both = [f'{left[t][BETTER]} of {left[t].total()}' for t in _REMEDIED[1:]]
         of_std = left['std']
         self._told(
-            f'none of its {of_std.total()} gains is shown any more, {of_std[places.SAME]} '
+            f'none of its {of_std.total()} gains is shown any more, {of_std[SAME]} '
             'are the same within the margin; of the radius {} still are, of the angle {}.'.format(
                 *both
             )
@@ -430,16 +433,16 @@ class RemediesTest(absltest.TestCase):
         rows = rows[(rows['test_distribution'] == 'u1_10') & ~rows['balanced'].astype(bool)]
         counts = rows['verdict'].value_counts()
         self._told(
-            f'Of {len(rows)} comparisons under imbalance {counts[places.BETTER]} are better, '
-            f'{counts[places.WORSE]} worse, {counts[places.SAME]} the same within the margin, '
-            f'{counts[places.UNDECIDED]} undecided'
+            f'Of {len(rows)} comparisons under imbalance {counts[BETTER]} are better, '
+            f'{counts[WORSE]} worse, {counts[SAME]} the same within the margin, '
+            f'{counts[UNDECIDED]} undecided'
         )
         angle = every['needle_angle']
         tail = angle[angle['law'].str.contains('exponential')].set_index('remedy')
         on = dict(list(tail.groupby('test_distribution')))
-        gained = on['u1_10'].index[on['u1_10']['verdict'] == places.BETTER]
+        gained = on['u1_10'].index[on['u1_10']['verdict'] == BETTER]
         other = on['u1_5'].loc[gained]
-        worse = other[other['verdict'] == places.WORSE]['ratio']
+        worse = other[other['verdict'] == WORSE]['ratio']
         self._told(
             f"tested on U(1, 5), {len(worse)} of the angle's {len(gained)} under (1 + Exp(2)) are "
             f'worse, {worse.min():.2f} to {worse.max():.2f} times.'
@@ -453,7 +456,7 @@ class RemediesTest(absltest.TestCase):
             rows = rows[(rows['metric'] == 'mse') & (rows['law'] == 'normal(5.5, 1)')]
             rows = rows[rows['test_distribution'] == 'u1_10'].set_index('what')
             for what in ('gaussian_noise', 'no remedy'):
-                self.assertEqual(rows.loc[what, 'verdict'], places.WORSE)
+                self.assertEqual(rows.loc[what, 'verdict'], WORSE)
                 costs.setdefault(what, []).append(f'{rows.loc[what, "ratio"]:.2f}')
         self._told(
             'with gaussian_noise N(5.5, 1) still costs them {} and {} times the MSE, without {} '
@@ -471,17 +474,17 @@ class RemediesTest(absltest.TestCase):
                 none = place.entries[0]
                 self.assertBetween(none.rate, none.tried[1], none.tried[-2])
             _, scaled = _compared(_tuned, task)
-            gained = scaled['before'] == places.BETTER
+            gained = scaled['before'] == BETTER
             left[task], of[task] = scaled[gained]['verdict'].value_counts(), gained.sum()
-            hidden[task] = scaled[~gained & (scaled['verdict'] == places.BETTER)]
+            hidden[task] = scaled[~gained & (scaled['verdict'] == BETTER)]
             if task == 'std':
                 plain = {place.law: place.entries[0].rate for place in found}
                 faster = (hidden[task]['rate'] > hidden[task]['law'].map(plain)).sum()
-        self.assertNotIn(places.BETTER, left['std'])
-        more = [f'{left[task][places.BETTER]} of {of[task]}' for task in _RATED[1:]]
+        self.assertNotIn(BETTER, left['std'])
+        more = [f'{left[task][BETTER]} of {of[task]}' for task in _RATED[1:]]
         self._told(
             f'none of the {of["std"]} gains of the standard deviation is shown to be more than a '
-            f'factor ({left["std"][places.UNDECIDED]} undecided), but {len(hidden["std"])} others '
+            f'factor ({left["std"][UNDECIDED]} undecided), but {len(hidden["std"])} others '
             f'are, {faster} of them at a higher rate than no remedy has, and none of these beside '
             + 'plain networks at that rate; of the gains of the '
             + f'radius {more[0]} are.'
@@ -491,8 +494,8 @@ class RemediesTest(absltest.TestCase):
         shown = _tuned('std')
         found, _ = places.places(shown)
         _, scaled = _compared(_tuned, 'std')
-        gained = scaled['before'] != places.BETTER
-        hidden = scaled[gained & (scaled['verdict'] == places.BETTER)]
+        gained = scaled['before'] != BETTER
+        hidden = scaled[gained & (scaled['verdict'] == BETTER)]
         p, ratios = [], []
         for place in found:
             none = place.entries[0]
@@ -532,13 +535,13 @@ class RemediesTest(absltest.TestCase):
             rows = contrasts.table(shown, contrasts.laws(shown), True)
             plain = rows[(rows['metric'] == 'mse') & (rows['what'] == 'no remedy')]
             self.assertLen(plain, 3)
-            worse[task] = sorted(plain[plain['verdict'] == places.WORSE]['law'])
+            worse[task] = sorted(plain[plain['verdict'] == WORSE]['law'])
             if task != 'std':
                 told = {s.name: s for s in questions.SECTIONS}['remedies-laws'].build(shown)
                 self.assertIn('in 0 of 66 cases, without a remedy in 0 of 3', told.headline)
             if task == 'disc_radius':
                 tail = rows[rows['law'].str.contains('exponential') & (rows['metric'] == 'mse')]
-                less = list(tail[tail['verdict'] == places.BETTER]['what'])
+                less = list(tail[tail['verdict'] == BETTER]['what'])
                 [row] = tail[tail['what'] == 'no remedy'].to_dict('records')
                 told = (
                     f'without a remedy ({number(row["ratio"])} times, '
@@ -590,12 +593,12 @@ class AnswersTest(absltest.TestCase):
         for sentence in told[:4]:
             self.assertTrue(sentence in _TEXT, sentence)
         of_two = frames[1][frames[1]['against'] == contrasts.MEAN_TO_TWO]
-        rarest = of_two[of_two['metric'].isin(places.RAREST)]
+        rarest = of_two[of_two['metric'].isin(leaderboard.RAREST)]
         of_two = of_two[of_two['metric'] == 'mse']
-        worse = rarest[rarest['verdict'] == places.WORSE]['ratio']
+        worse = rarest[rarest['verdict'] == WORSE]['ratio']
         for rows in (of_two, rarest):
             self.assertLen(rows, 20)
-            self.assertNotIn(places.BETTER, set(rows['verdict']))
+            self.assertNotIn(BETTER, set(rows['verdict']))
         told = (
             f'on the rarest targets {len(worse)} of 20 are worse, {worse.min():.2f} to '
             f'{worse.max():.2f} times the MAE.'
@@ -629,13 +632,13 @@ class AnswersTest(absltest.TestCase):
     def test_all_that_published_targets_give_is_a_factor(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-labels')
         found, _ = places.places(study)
-        frame = places.table(study, found, {})
-        rows = places.scaled(study, found, frame, 'u1_10', 'mse')
-        rows = rows[rows['before'] == places.BETTER]
+        frame = leaderboard.table(study, found, {})
+        rows = leaderboard.scaled(study, found, frame, 'u1_10', 'mse')
+        rows = rows[rows['before'] == BETTER]
         self.assertNotEmpty(rows)
         self.assertTrue(all('relabel=False' in remedy for remedy in rows['remedy']))
-        self.assertEqual(set(rows['verdict']), {places.SAME})
-        content = leaderboard.SECTION.build(study)
+        self.assertEqual(set(rows['verdict']), {SAME})
+        content = leaderboard_section.SECTION.build(study)
         [table] = [table for table in content.tables if table.name == 'leaderboard_answers']
         self._assert_best_told(study, table.frame, "smogn(neighbours='target', relabel=False)")
         note = content.notes[0]
@@ -651,7 +654,7 @@ class AnswersTest(absltest.TestCase):
         ):
             rows = contrasts.table(study, contrasts.parameters(study, found, predictor))
             rows = rows[(rows['metric'] == 'mse') & (rows['against'] == 'relabel=False')]
-            worse = rows[rows['verdict'] == places.WORSE]
+            worse = rows[rows['verdict'] == WORSE]
             mixed = worse['what'].str.contains('smoter|target')
             self.assertTrue(len(worse) == 6 and mixed.all())
             low, high = (
@@ -659,7 +662,7 @@ class AnswersTest(absltest.TestCase):
             )
             told = f'{low} to {high}{said}'
             self.assertTrue(told in _TEXT, told)
-            others = rows[rows['verdict'] != places.WORSE]['ratio']
+            others = rows[rows['verdict'] != WORSE]['ratio']
             self.assertBetween(others.min(), 0.94, 1)
             self.assertLess(others.max(), 1)
         alike = [
@@ -670,14 +673,16 @@ class AnswersTest(absltest.TestCase):
 
     def test_where_targets_are_missing_nothing_is_left_of_what_helps(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-missing')
-        [table] = [t for t in leaderboard.SECTION.build(study).tables if t.name.endswith('answers')]
+        [table] = [
+            t for t in leaderboard_section.SECTION.build(study).tables if t.name.endswith('answers')
+        ]
         self._assert_best_told(study, table.frame, 'balanced_mse')
         found, _ = places.places(study)
         asked = contrasts.missing(study, found, 'cnn_scaled')
         left = contrasts.table(study, asked)
         left = left[left['test_distribution'] == 'u1_10']
         self.assertLen(left, 14)
-        self.assertNotIn(places.BETTER, set(left['verdict']))
+        self.assertNotIn(BETTER, set(left['verdict']))
 
     def test_the_text_says_for_which_task_a_symmetry_makes_imbalance_irrelevant(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-symmetry')
@@ -686,7 +691,7 @@ class AnswersTest(absltest.TestCase):
             rows = contrasts.table(study, contrasts.laws(study, (), predictor), True)
             rows = rows[rows['metric'] == 'mse']
             self.assertTrue((rows[rows['setting'] == 'disc_radius']['verdict'] == 'worse').all())
-            own = rows[rows['verdict'] == places.SAME]['what'].str.partition(', ')[0]
+            own = rows[rows['verdict'] == SAME]['what'].str.partition(', ')[0]
             shown[predictor] = own.value_counts().to_dict()
         self.assertEqual(shown['cnn'], {'homogeneous': 2, 'scale_augmentation': 2})
         self.assertEqual(shown['cnn_scaled'], shown['cnn'] | {'no remedy': 2})
@@ -694,7 +699,7 @@ class AnswersTest(absltest.TestCase):
         own = contrasts.table(whole, contrasts.laws(whole), True)
         own = own[(own['metric'] == 'mse') & (own['law'] == 'cut(exponential(1, 2), 1, 10)')]
         [row] = own[own['what'] == 'homogeneous'].to_dict('records')
-        self.assertEqual(row['verdict'], places.WORSE)
+        self.assertEqual(row['verdict'], WORSE)
         paid = f'{number(row["ratio"])} times ({interval(row["low"], row["high"])})'
         self.assertTrue(f'shown to pay](#remedies-of-the-standard-deviation) {paid}' in _TEXT, paid)
         # Images times a factor are the same whatever the law.
@@ -713,7 +718,7 @@ class AnswersTest(absltest.TestCase):
 
     def test_without_dropout_nothing_is_shown_to_help(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-dropout')
-        tables = {table.name: table for table in leaderboard.SECTION.build(study).tables}
+        tables = {table.name: table for table in leaderboard_section.SECTION.build(study).tables}
         rows = tables['leaderboard_answers'].frame
         plain = rows[rows['setting'].str.endswith('conv_dropout_rate = 0')]
         self.assertLen(plain, 2)
@@ -722,7 +727,7 @@ class AnswersTest(absltest.TestCase):
         self.assertLen(rows, 4)
         # What hurts less with dropout is no cure.
         found, _ = places.places(study)
-        every = places.table(study, found, {})
+        every = leaderboard.table(study, found, {})
         every = every[(every['metric'] == 'mse') & every['remedy'].str.contains('balanced_mse')]
         every = every[every['setting'].str.endswith('conv_dropout_rate = 0')]
         none = [
@@ -733,7 +738,7 @@ class AnswersTest(absltest.TestCase):
         told = f'Without dropout it has {none[0]} and {none[1]}, and none of these seven is shown'
         self.assertTrue(told in _TEXT, told)
         own = contrasts.table(study, contrasts.settings(study, found))
-        less = own[(own['metric'] == 'mse') & (own['verdict'] == places.BETTER)]
+        less = own[(own['metric'] == 'mse') & (own['verdict'] == BETTER)]
         self.assertEqual(list(less['what']).count('log_target'), 2)
         self.assertTrue((less[less['what'] == 'log_target']['first_mean'] > 1).all())
 

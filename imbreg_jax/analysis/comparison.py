@@ -13,7 +13,7 @@ change: nothing that the study has trained can say which of them did it.
 import collections
 import functools
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +82,16 @@ def settings(study: finished.FinishedStudy) -> dict[str, dict[str, Hashable]]:
 def chosen(own: Mapping[str, Hashable], change: tuple[str, ...]) -> tuple[Hashable, ...]:
     """Returns the values of a change's fields in a condition's settings."""
     return tuple(own.get(field) for field in change)
+
+
+def alike(
+    fields: Mapping[str, Mapping[str, Hashable]], changes: Sequence[tuple[str, ...]]
+) -> dict[tuple, list[str]]:
+    """Returns the conditions that have the same values of these changes, by these."""
+    found: dict[tuple, list[str]] = {}
+    for name, own in fields.items():
+        found.setdefault(tuple(chosen(own, change) for change in changes), []).append(name)
+    return found
 
 
 def changes(fields: Mapping[str, Mapping[str, Hashable]]) -> list[tuple[str, ...]]:

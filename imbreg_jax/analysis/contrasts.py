@@ -27,6 +27,7 @@ from imbreg_jax.analysis import (
     dose_response,
     finished,
     leaderboard,
+    places,
     remedy_names,
     statistics,
 )
@@ -36,14 +37,11 @@ from imbreg_jax.analysis.leaderboard import (
     MANY,
     RANKED,
     RAREST,
-    REMEDY,
     SAME,
-    TASK,
     UNDECIDED,
     WORSE,
-    Entry,
-    Place,
 )
+from imbreg_jax.analysis.places import REMEDY, TASK, Entry, Place
 from imbreg_jax.evaluation.metrics import METRICS, fit
 from imbreg_jax.evaluation.metrics.metric import EVERY_EPOCH
 from imbreg_jax.evaluation.strata import strata
@@ -226,14 +224,11 @@ def _grouped_by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str,
     for task in dict.fromkeys(own.get(TASK) for own in every.values()):
         fields = {name: own for name, own in every.items() if own.get(TASK) == task}
         changes = comparison.changes(fields)
-        rated = leaderboard.of_rate(changes)
+        rated = places.of_rate(changes)
         rest = [c for c in changes if comparison.LAW not in c and c != rated]
         # The remedy first: a label that is shortened keeps both of its ends.
         rest.sort(key=lambda change: REMEDY not in change)
-        alike: dict[tuple, list[str]] = {}
-        for name, own in fields.items():
-            alike.setdefault(tuple(comparison.chosen(own, c) for c in rest), []).append(name)
-        for values, members in alike.items():
+        for values, members in comparison.alike(fields, rest).items():
             of_law: dict[str, list[str]] = {}
             for name in members:
                 of_law.setdefault(study.conditions[name].train.spec, []).append(name)
@@ -241,8 +236,7 @@ def _grouped_by_law(study: FinishedStudy) -> list[tuple[str, str, str, dict[str,
                 continue
             # As the leaderboard has them: each at the rate that was chosen for it.
             specs = {
-                spec: leaderboard.chosen(study, fields, own).condition
-                for spec, own in of_law.items()
+                spec: places.chosen(study, fields, own).condition for spec, own in of_law.items()
             }
             told = [
                 names[str(study.conditions[members[0]].settings.get(REMEDY) or '')]
@@ -271,9 +265,9 @@ def settings(study: FinishedStudy, found: Sequence[Place], predictor: str = 'cnn
         own = fields[place.entries[0].condition]
         return sum(own.get(field) != value for field, value in fields[base].items())
 
-    for (_, law), places in groups.items():
-        first = min(places, key=away)
-        for other in places:
+    for (_, law), those in groups.items():
+        first = min(those, key=away)
+        for other in those:
             if other is first:
                 continue
             partners = {entry.remedy: entry for entry in other.entries}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from imbreg_jax.analysis.finished import FinishedStudy
-from imbreg_jax.analysis.leaderboard import Entry, Place
+from imbreg_jax.analysis.places import Entry, Place
 
 
 def known(study: FinishedStudy) -> bool:

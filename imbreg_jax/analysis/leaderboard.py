@@ -5,32 +5,23 @@ Compared are conditions alike in everything but the remedy, paired by repeat, on
 setting: every remedy against no remedy, which Holm's correction runs over. Tests are two-sided: a
 remedy may harm. Ranks are of the mean log error among all that a law was trained with, no remedy
 among them; their spread is that over resampled repeats, the same for every remedy and law.
-
-If a study sweeps the learning rate beside remedies, each remedy and no remedy are given, before
-anything is compared, the rate of their least mean validation error under the training law, out of
-the same rates and over the repeats that all of them were tried in: the same effort of tuning for
-all, and none on test images. Rates at which repeats diverged come last, and count as tried.
 """
 
-import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from imbreg_jax.analysis import comparison, dose_response, finished, statistics
+from imbreg_jax.analysis import comparison, finished, places, statistics
 from imbreg_jax.analysis.finished import FinishedStudy
+from imbreg_jax.analysis.places import Entry, Place
 from imbreg_jax.evaluation.metrics import METRICS, shots
 
-REMEDY, TASK, RATE = 'remedy', 'task.name', 'training.learning_rate'
-# What a rate is chosen by: a column of metrics.jsonl, and a metric of results.csv where a study has
-# validation images of its test laws too.
-CRITERION = 'validation_mse'
 BETTER, WORSE, SAME, UNDECIDED = 'better', 'worse', 'same within the margin', 'undecided'
 # What tables call the number of each.
 COUNTED = dict(
@@ -52,197 +43,6 @@ _TABLE = (
     'ratio low high p holm_p flip_p same_p holm_same_p flip_same_p detectable repeats_needed '
     'verdict neutrality rank rank_low rank_high rate rates_tried source'
 ).split()
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """What stands for one remedy under one law and setting.
-
-    Attributes:
-      remedy: its expression; '' is none.
-      condition: the condition.
-      rate: its learning rate.
-      tried: the rates that it was chosen from, ascending.
-      conditions: the conditions at these rates, in their order.
-    """
-
-    remedy: str
-    condition: str
-    rate: float
-    tried: tuple[float, ...]
-    conditions: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Conditions alike in everything but the remedy, and in a rate that is chosen for each.
-
-    Attributes:
-      setting: its task, and what else sets it apart from other places of its law.
-      law: spec of the law of its training targets.
-      entries: no remedy first, then remedies in the order of the study.
-    """
-
-    setting: str
-    law: str
-    entries: tuple[Entry, ...]
-
-
-def places(study: FinishedStudy, chosen_under: str = '') -> tuple[list[Place], list[str]]:
-    """Returns where remedies stand beside no remedy, and which conditions stand beside none.
-
-    Args:
-      study: the loaded study.
-      chosen_under: on validation images of which law the mean error of trained networks chooses
-        the rate: '' for the training law, or a test distribution of `informed_tests`.
-
-    Returns:
-      The places in the order of the study; and the names of conditions with a remedy that have no
-      partner without one, or that tried other rates than it.
-    """
-    key = 'places', chosen_under
-    if key not in study.memo:
-        study.memo[key] = _places(study, chosen_under)
-    return study.memo[key]
-
-
-def _places(study: FinishedStudy, chosen_under: str) -> tuple[list[Place], list[str]]:
-    settings = comparison.settings(study)
-    # A rate at which all repeats diverged was tried as well.
-    lost = {condition for condition, _ in study.diverged}
-    every = {n: own for n, own in settings.items() if n in lost or n in study.trained}
-    choose = functools.partial(chosen, study, every, chosen_under=chosen_under)
-    of_task: dict[Hashable, dict[str, dict[str, Hashable]]] = {}
-    for name, own in every.items():
-        of_task.setdefault(own.get(TASK), {})[name] = own
-    found: list[Place] = []
-    lone: list[str] = []
-    for task, fields in of_task.items():
-        # A task's own: what differs between tasks, such as their budgets, is no change here.
-        changes = comparison.changes(fields)
-        rated = of_rate(changes)
-        # What always changes with the remedy is another change all the same.
-        rest = [tuple(f for f in c if f != REMEDY) for c in changes if c != rated]
-        rest = [c for c in rest if c]
-        alike: dict[tuple, dict[str, list[str]]] = {}
-        for name, own in fields.items():
-            key = tuple(comparison.chosen(own, change) for change in rest)
-            alike.setdefault(key, {}).setdefault(_remedy(own), []).append(name)
-        telling = [c for c in rest if comparison.LAW not in c]
-        for names in alike.values():
-            entries = [choose(own) for own in names.values()]
-            none = next((entry for entry in entries if not entry.remedy), None)
-            fair = [e for e in entries if e.remedy and none and e.tried == none.tried]
-            kept = {entry.remedy for entry in fair}
-            for remedy, those in names.items():
-                if remedy and remedy not in kept:
-                    lone += [name for name in those if name in study.trained]
-            fair = [entry for entry in fair if entry.condition in study.trained]
-            if none and fair and none.condition in study.trained:
-                first = none.condition
-                parts = [str(task or '')] + [
-                    dose_response.named(study, first, c, comparison.chosen(every[first], c))
-                    for c in telling
-                ]
-                law = study.conditions[first].train.spec
-                found.append(Place(', '.join(filter(None, parts)), law, (none, *fair)))
-    return found, lone
-
-
-def _remedy(own: Mapping[str, Any]) -> str:
-    return str(own.get(REMEDY) or '')
-
-
-def of_rate(changes: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Returns the one of `comparison.changes` that a rate is chosen along, () if there is none."""
-    return next((change for change in changes if RATE in change and REMEDY not in change), ())
-
-
-def chosen(
-    study: FinishedStudy,
-    fields: Mapping[str, Mapping[str, Any]],
-    names: Sequence[str],
-    chosen_under: str = '',
-) -> Entry:
-    """Returns which of the conditions of a remedy, or of none, stands for it.
-
-    Args:
-      study: the loaded study.
-      fields: condition -> its settings.
-      names: the conditions, alike in everything but the rate.
-      chosen_under: see `places`.
-    """
-    rates = {name: float(fields[name].get(RATE) or math.nan) for name in names}
-    # Of conditions that differ in nothing but the name the first stands for all.
-    tried: dict[float, str] = {}
-    for name, rate in rates.items():
-        tried.setdefault(rate, name)
-    ascending = sorted(tried)
-    name = names[0]
-    if len(tried) > 1:
-        name = _least(study, list(tried.values()), _validation(study, chosen_under))
-    conditions = tuple(tried[rate] for rate in ascending)
-    return Entry(_remedy(fields[name]), name, rates[name], tuple(ascending), conditions)
-
-
-def _least(study: FinishedStudy, names: Sequence[str], errors: Mapping[str, pd.Series]) -> str:
-    """Returns the condition of the least mean error, of those that lost the fewest repeats.
-
-    Of the repeats that all were trained in: a rate may have been tried in fewer than others.
-    """
-    folds = study.folds or 1
-    lost = {name: {r // folds for c, r in study.diverged if c == name} for name in names}
-    kept = {name: errors.get(name, pd.Series(dtype=float)) for name in names}
-    shared = set.intersection(*({*kept[name].index} | lost[name] for name in names))
-
-    def order(name: str) -> tuple[int, float]:
-        values = kept[name][kept[name].index.isin(shared - lost[name])].to_numpy(float)
-        known = values.size and np.isfinite(values).all()
-        return len(lost[name] & shared), float(values.mean()) if known else math.inf
-
-    return min(names, key=order)
-
-
-def _validation(study: FinishedStudy, chosen_under: str) -> dict[str, pd.Series]:
-    key = 'validation', chosen_under
-    if key not in study.memo:
-        study.memo[key] = _held(study, chosen_under)
-    return study.memo[key]
-
-
-def _held(study: FinishedStudy, chosen_under: str) -> dict[str, pd.Series]:
-    """Returns condition -> errors after training of its networks that did not diverge, by repeat.
-
-    From results.csv where that has them, which of an ensemble is the error of its mean prediction;
-    else, under the training law, from metrics.jsonl.
-    """
-    found: dict[str, pd.Series] = {}
-    if not chosen_under and CRITERION in study.metrics:
-        rows = study.metrics
-        last = rows[rows['epoch'] == rows.groupby('condition')['epoch'].transform('max')]
-        runs = zip(last['condition'], last['repeat'], strict=True)
-        last = last[[run not in study.diverged for run in runs]]
-        for name, own in last.groupby('condition'):
-            by_repeat = own.groupby('repeat')[CRITERION]
-            means = by_repeat.agg(lambda members: np.mean(members.to_numpy(float)))
-            found[str(name)] = study.of_data_sets(means)
-    for name in study.trained:
-        held = study.values('cnn', name, chosen_under, CRITERION)
-        if len(held):
-            found[name] = held
-    return found
-
-
-def informed_tests(study: FinishedStudy) -> list[str]:
-    """Returns the test laws of which every network has an error on validation images."""
-    return [
-        test
-        for test in study.test_distributions
-        if study.trained
-        and all(len(study.values('cnn', name, test, CRITERION)) for name in study.trained)
-    ]
-
-
 # What `informed` has of a comparison, under these names with 'informed_' before them.
 INFORMED = ('ratio', 'low', 'high', 'verdict', 'rate', 'source')
 _SUMMED = ('ratio', 'low', 'high', 'better', 'worse', 'source')
@@ -272,14 +72,14 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> Informed:
       study: the loaded study.
       frame: its `table`.
     """
-    tests = informed_tests(study)
+    tests = places.informed_tests(study)
     if not tests or not (frame['rates_tried'] > 1).any():
         empty = pd.DataFrame(columns=['setting', 'remedy', 'test_distribution'])
         return Informed(frame, empty, empty)
     keys = [*FAMILY, 'remedy']
     parts, sums, helping = [], [], []
     for test in tests:
-        found, _ = places(study, test)
+        found, _ = places.places(study, test)
         own = table(dataclasses.replace(study, test_distributions={
             test: study.test_distributions[test]}), found, {})  # fmt: skip
         parts.append(own[[*keys, *INFORMED]])
@@ -296,39 +96,6 @@ def informed(study: FinishedStudy, frame: pd.DataFrame) -> Informed:
 
 def _informed(keys: Sequence[str]) -> dict[str, str]:
     return {key: f'informed_{key}' for key in keys}
-
-
-def unfinished(study: FinishedStudy) -> pd.DataFrame:
-    """Returns the conditions that were chosen for their rate and have fewer repeats than others.
-
-    A choice takes fewer repeats than a comparison, so it may be made first and these trained then.
-
-    Returns:
-      A row per condition: condition, repeats (how many were trained), most (how many of the one
-      that has most at its place), chosen_under (the laws on whose validation images it was chosen:
-      '' is the training law, others are of `informed_tests`).
-    """
-    trained = collections.Counter(condition for condition, _ in study.runs)
-    under: dict[tuple[str, int], list[str]] = {}
-    for law in ('', *informed_tests(study)):
-        for place in places(study, law)[0]:
-            most = max(trained[name] for entry in place.entries for name in entry.conditions)
-            for entry in place.entries:
-                if len(entry.tried) > 1 and trained[entry.condition] < most:
-                    under.setdefault((entry.condition, most), []).append(law)
-    rows = [[name, trained[name], most, tuple(laws)] for (name, most), laws in under.items()]
-    return pd.DataFrame(rows, columns=['condition', 'repeats', 'most', 'chosen_under'])
-
-
-def at_ends(found: Sequence[Place]) -> tuple[int, int, int]:
-    """Returns how often the least rate was chosen and how often the greatest, of how many choices.
-
-    Args:
-      found: the places of a choice.
-    """
-    made = [entry for place in found for entry in place.entries if len(entry.tried) > 1]
-    least, greatest = (sum(entry.rate == entry.tried[end] for entry in made) for end in (0, -1))
-    return least, greatest, len(made)
 
 
 def same_rate(frame: pd.DataFrame) -> dict[bool, tuple[int, int]]:
@@ -378,9 +145,7 @@ def table(study: FinishedStudy, found: Sequence[Place], made: Ranks) -> pd.DataF
     """
     names = metrics(study)
     source = functools.cache(functools.partial(study.source, 'cnn'))
-    keys: list[tuple[Place, Entry, str, str]] = []
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    sizes: collections.Counter = collections.Counter()
     rows: list[dict[str, Any]] = []
     for place in found:
         none = place.entries[0]
@@ -396,28 +161,43 @@ def table(study: FinishedStudy, found: Sequence[Place], made: Ranks) -> pd.DataF
                     said = [source(entry.condition, test, metric)]
                     if entry.remedy:
                         said.append(source(none.condition, test, metric))
-                        keys.append((place, entry, test, metric))
                         pairs.append((first, second))
-                        sizes[place.setting, place.law, test, metric] += 1
                     rows[-1] |= {'repeats': first.size, 'source': '; '.join(said)}
+    frame = pd.DataFrame(rows, columns=_TABLE)
+    compared = _compared(study, pairs, frame.loc[frame['remedy'] != '', FAMILY])
+    # What is not a remedy has repeats of its own.
+    shown = [name for name in compared.columns if name in _TABLE and name != 'repeats']
+    frame = frame.assign(**{name: compared[name] for name in shown})
+    return _with_ranks(judged(frame, comparison.level(study)), made, comparison.level(study))
+
+
+def _compared(
+    study: FinishedStudy, pairs: Sequence[tuple[np.ndarray, np.ndarray]], families: pd.DataFrame
+) -> pd.DataFrame:
+    """Compares the errors of each pair, with Holm's correction within its family.
+
+    Args:
+      study: the loaded study.
+      pairs: (errors with a remedy, without), paired by repeat.
+      families: a row per pair, of the columns `FAMILY`.
+
+    Returns:
+      `comparison.columns` of each pair, its effect called ratio, and holm_p and holm_same_p, in the
+      rows of `families`.
+    """
+    keys = [families[name] for name in FAMILY]
     compared = statistics.compare_many(
         pairs,
         margin=comparison.margin(study),
         level=comparison.level(study),
-        tests=[sizes[place.setting, place.law, test, metric] for place, _, test, metric in keys],
+        tests=list(families.groupby(keys)[FAMILY[0]].transform('size')),
         seed=study.option('seed', 0),
     )
-    results = iter(compared)
-    for row in rows:
-        if row['remedy']:
-            columns = comparison.columns(next(results))
-            row |= {k: v for k, v in columns.items() if k in _TABLE} | {'ratio': columns['effect']}
-    frame = pd.DataFrame(rows, columns=_TABLE)
-    for p in ('p', 'same_p'):
-        frame[p] = frame[p].astype(float)
-        if len(frame):
-            frame[f'holm_{p}'] = frame.groupby(FAMILY)[p].transform(statistics.holm)
-    return _with_ranks(judged(frame, comparison.level(study)), made, comparison.level(study))
+    shown = pd.DataFrame(map(comparison.columns, compared), index=families.index)
+    shown = shown.rename(columns={'effect': 'ratio'})
+    for p in ('p', 'same_p') if len(shown) else ():
+        shown[f'holm_{p}'] = shown[p].astype(float).groupby(keys).transform(statistics.holm)
+    return shown
 
 
 def _row(
@@ -720,20 +500,9 @@ def scaled(
         pairs.append((first, second))
     if not all(first.size for first, _ in pairs):
         return own.iloc[:0].assign(before='')
-    sizes = own.groupby(FAMILY)['remedy'].transform('size')
-    compared = statistics.compare_many(
-        pairs,
-        margin=comparison.margin(study),
-        level=comparison.level(study),
-        tests=list(sizes),
-        seed=study.option('seed', 0),
-    )
-    shown = pd.DataFrame(map(comparison.columns, compared), index=own.index)
-    shown = shown.rename(columns={'effect': 'ratio'})
+    shown = _compared(study, pairs, own[FAMILY])
     anew = [name for name in own.columns if name in shown.columns]
     own = own.assign(before=own['verdict'], **{name: shown[name] for name in anew})
-    for p in ('p', 'same_p'):
-        own[f'holm_{p}'] = own.astype({p: float}).groupby(FAMILY)[p].transform(statistics.holm)
     return own.assign(verdict=verdicts(own, comparison.level(study), neutral=True))
 
 

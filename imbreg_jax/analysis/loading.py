@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from imbreg_jax.analysis import remedy_names
 from imbreg_jax.analysis.finished import (
     BASELINE,
     Condition,
@@ -25,7 +26,6 @@ from imbreg_jax.analysis.finished import (
 from imbreg_jax.analysis.paper import printed
 from imbreg_jax.analysis.reader import KEY, AnalysisError, Contents, read
 from imbreg_jax.study.config import completed, flatten
-from imbreg_jax.study.settings import remedy_of
 
 _SETTING_SECTIONS = ('task', 'data', 'model', 'training')
 # How images are stored changes no number; the law is told by itself.
@@ -152,12 +152,9 @@ def _predicts_first(condition: Condition) -> bool:
     spec = str(condition.settings.get('remedy') or '')
     if not spec:  # For which no remedy needs to be known, nor JAX be loaded.
         return True
-    try:
-        return bool(remedy_of({'remedy': spec}).predicts_first)
-    except ValueError:
-        # One of somebody's own, which is not there when the report is made: it says so by itself,
-        # as its networks' moments are missing.
-        return True
+    remedy = remedy_names.known(spec)
+    # One that is not known says so by itself, as its networks' moments are missing.
+    return remedy is None or remedy.predicts_first
 
 
 def load(workdirs: Sequence[str | pathlib.Path]) -> FinishedStudy:

@@ -1,8 +1,11 @@
-"""What a remedy's expression is called where it stands beside others."""
+"""What a remedy's expression is called where it stands beside others, and the remedy it names."""
 
 import ast
 import collections
 from collections.abc import Iterable
+from typing import Any
+
+from imbreg_jax.study.settings import remedy_of
 
 NO_REMEDY = 'no remedy'
 
@@ -30,6 +33,17 @@ def labels(specs: Iterable[str]) -> dict[str, str]:
     found = {spec: short(spec) for spec in specs}
     counts = collections.Counter(found.values())
     return {spec: label if counts[label] == 1 else spec for spec, label in found.items()}
+
+
+def known(spec: str) -> Any | None:
+    """Returns the `training.remedy.Remedy` of an expression.
+
+    None where it names one of somebody's own that is not registered when a report is made.
+    """
+    try:
+        return remedy_of({'remedy': spec})
+    except ValueError:
+        return None
 
 
 def parts_of(spec: str) -> list[tuple[str, dict[str, str]]]:

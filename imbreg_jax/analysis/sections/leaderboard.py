@@ -17,11 +17,14 @@ from imbreg_jax.analysis import (
     leaderboard,
     look,
     marks,
+    places,
+    remedy_names,
     statistics,
 )
 from imbreg_jax.analysis.canvas import MUTED, Axes, Drawing
 from imbreg_jax.analysis.finished import FinishedStudy
 from imbreg_jax.analysis.leaderboard import BETTER, SAME, UNDECIDED, WORSE
+from imbreg_jax.analysis.places import Place
 from imbreg_jax.analysis.section import (
     Column,
     Content,
@@ -33,7 +36,6 @@ from imbreg_jax.analysis.section import (
     only,
 )
 from imbreg_jax.analysis.sections.comparisons import NEEDED
-from imbreg_jax.study.settings import remedy_of
 
 # More would be too narrow to read beside one another, or too long below.
 _MOST_PANELS, _MOST_REMEDIES, _MOST_SCATTERS = 3, 40, 6
@@ -388,7 +390,7 @@ def _answers_table(
 
 
 def _unfinished_table(study: FinishedStudy, rows: pd.DataFrame) -> Table:
-    """The conditions that are left to be trained, as `leaderboard.unfinished` has them."""
+    """The conditions that are left to be trained, as `places.unfinished` has them."""
     laws = {'': 'the training law', **study.labels}
     told = [', '.join(laws[law] for law in under) for under in rows['chosen_under']]
     columns = [
@@ -531,11 +533,8 @@ def _said(counted: Mapping[str, int], rows: pd.DataFrame, names: Mapping[str, st
 
 def _passes(spec: str) -> int:
     """Returns how often a training image goes through networks in an epoch; 1 if not known."""
-    try:
-        remedy = remedy_of({'remedy': spec})
-    except ValueError:  # One of somebody's own, which is not there when the report is made.
-        return 1
-    return remedy.members * remedy.views
+    remedy = remedy_names.known(spec)
+    return remedy.members * remedy.views if remedy else 1
 
 
 def _on_informed(frame: pd.DataFrame) -> str:
@@ -565,9 +564,9 @@ def _on_unfinished(left: pd.DataFrame) -> str:
     )
 
 
-def _on_ends(found: Sequence[leaderboard.Place]) -> str:
+def _on_ends(found: Sequence[Place]) -> str:
     """Says how often a choice fell on an end of what it was made from."""
-    least, greatest, of = leaderboard.at_ends(found)
+    least, greatest, of = places.at_ends(found)
     if not least + greatest:
         return ''
     return (
@@ -578,7 +577,7 @@ def _on_ends(found: Sequence[leaderboard.Place]) -> str:
 
 def _notes(
     study: FinishedStudy,
-    found: Sequence[leaderboard.Place],
+    found: Sequence[Place],
     frame: pd.DataFrame,
     test: str,
     lone: Sequence[str],
@@ -605,7 +604,7 @@ def _notes(
         notes.append(
             f'Of up to {most} learning rates each remedy, and no remedy, has the one of its least '
             'mean validation error under its training law at the last epoch '
-            f'({leaderboard.CRITERION}), chosen before anything is compared.' + _on_ends(found)
+            f'({places.CRITERION}), chosen before anything is compared.' + _on_ends(found)
         )
     if _INFORMED in frame:
         notes.append(_on_informed(frame[frame['test_distribution'] == test]))
@@ -672,7 +671,7 @@ def _beyond_a_factor(
 
 
 def _build(study: FinishedStudy) -> Content:
-    found, lone = leaderboard.places(study)
+    found, lone = places.places(study)
     made = leaderboard.ranks(study, found)
     frame = leaderboard.table(study, found, made)
     names = study.remedy_labels
@@ -692,7 +691,7 @@ def _build(study: FinishedStudy) -> Content:
     helping = pd.concat([leaderboard.answers(study, found, frame, t, metric) for t in tests])
     scaled = leaderboard.scaled(study, found, frame, test, metric)
     beyond = leaderboard.answers(study, found, scaled, test, metric, 'cnn_scaled')
-    left = leaderboard.unfinished(study)
+    left = places.unfinished(study)
     tables = [
         _answers_table(study, helping, names),
         *([_answers_table(study, others, names, 'informed', _AT_RATE)] if len(others) else []),
@@ -721,6 +720,6 @@ def _build(study: FinishedStudy) -> Content:
 SECTION = Section(
     'leaderboard',
     'Remedies against imbalance',
-    lambda study: bool(leaderboard.places(study)[0]),
+    lambda study: bool(places.places(study)[0]),
     _build,
 )

@@ -15,6 +15,7 @@ from imbreg_jax.analysis import (
     formats,
     leaderboard,
     look,
+    places,
     remedy_names,
 )
 from imbreg_jax.analysis.canvas import Drawing
@@ -413,7 +414,7 @@ def _asked(study: FinishedStudy, question: Question, predictor: str = 'cnn') -> 
     """Returns the pairs of a question, which whether it applies hangs on as well."""
     key = 'pairs', question.name, predictor
     if key not in study.memo:
-        found, _ = leaderboard.places(study)
+        found, _ = places.places(study)
         ask = contrasts.QUESTIONS[question.name]
         study.memo[key] = ask(study, found, predictor) if found else []
     return study.memo[key]
