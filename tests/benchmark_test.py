@@ -12,7 +12,7 @@ import jax
 import pytest
 from absl.testing import absltest, flagsaver, parameterized
 
-from imbreg_jax.benchmark import ahead, command, commands, ours, variants
+from imbreg_jax.benchmark import ahead, command, commands, ours, remedies, variants
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -82,7 +82,7 @@ class BenchmarkTest(parameterized.TestCase):
         self.assertEqual(ended.exception.code, 0)
         for flag in (
             'runs', 'against', 'rounds', 'seconds', 'train_size', 'precision', 'out',
-            'ahead', r'\[no\]variants', r'\[no\]commands', r'\[no\]hundred',
+            'ahead', r'\[no\]variants', r'\[no\]remedies', r'\[no\]commands', r'\[no\]hundred',
         ):  # fmt: skip
             self.assertRegex(said.getvalue(), rf'\n  --{flag}: ')
 
@@ -190,6 +190,52 @@ class VariantsTest(absltest.TestCase):
         self.assertEqual(set(turns[::2]), {turns[0]})
         for beside in found.values():
             self.assertEqual(beside.ratios, [3.0, 3.0])
+
+
+class RemediesTest(absltest.TestCase):
+    def test_every_remedy_is_timed_in_turn_with_none(self):
+        turns = []
+
+        class Timed:
+            def __init__(self, study):
+                self.study = study
+                self.remedy = study.conditions[0].remedy
+
+            def epoch(self):
+                turns.append(self.remedy.name)
+                return 2.0 if turns[0] == self.remedy.name else 3.0
+
+            def release(self):
+                pass
+
+        with mock.patch.object(remedies.ours, 'Training', Timed):
+            found = remedies.measure(2, 5000, 'highest', 2)
+        self.assertEqual(list(found), list(remedies.REMEDIES))
+        self.assertEqual({beside.refused for beside in found.values()}, {''})
+        # Each once before it is timed, and then after none.
+        self.assertEqual(
+            turns, ['', *(turn for name in found for turn in (name, '', name, '', name))]
+        )
+        for beside in found.values():
+            self.assertEqual(beside.ratios, [1.5, 1.5])
+        self.assertEqual((found['conr'].passes, found['ensemble'].passes), (2, 10))
+
+    def test_what_cannot_act_is_said_below_the_table(self):
+        timed = {
+            'some': remedies.Beside(2, [3.0, 4.0, 9.0], [2.0, 2.0, 2.0]),
+            'none': remedies.Beside(0, [], [], 'it refuses.'),
+        }
+        table, below = command._remedies_table(timed)
+        self.assertEqual(table.splitlines()[2:], ['| some | 2 | 2.00 (1.50 to 4.50) |'])
+        self.assertEqual(below, 'none: it refuses.')
+
+    @pytest.mark.slow
+    def test_an_epoch_has_its_end(self):
+        fields = {'train_distribution': remedies.LAW, 'remedy': 'fds', 'training.epochs': 2}
+        training = ours.Training(ours.study_of(2, 100, 'highest', fields))
+        self.assertEqual(training.state.remedy.epochs.tolist(), [0, 0])
+        self.assertGreater(training.epoch(), 0)
+        self.assertEqual(training.state.remedy.epochs.tolist(), [1, 1])
 
 
 class AgainstTorchTest(absltest.TestCase):

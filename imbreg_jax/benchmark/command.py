@@ -1,6 +1,7 @@
 """Measures how fast this machine trains the paper's networks, and what that is held against.
 
-    python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--variants] [--out=DIR]
+    python -m imbreg_jax.benchmark [--runs=1,10] [--against=torch] [--variants] [--remedies]
+        [--out=DIR]
     python -m imbreg_jax.benchmark --scaling [--runs=8] [--out=DIR]
     python -m imbreg_jax.benchmark --ahead=lowered | --ahead=v5e:2x2 [--runs=10] [--out=DIR]
     python -m imbreg_jax.benchmark --commands [--hundred] [--out=DIR]
@@ -11,7 +12,8 @@ a share of what this machine reaches in a large matrix product and a large copy,
 same process. `--against=torch` adds the same training in PyTorch (see `torch_loops`), ours and
 theirs in turn, so that what else the machine does meets both alike; ratios are taken round by
 round, and their median and range are what to quote. `--variants` adds how much slower other
-networks and tasks train, in turn with the paper's (see `variants`).
+networks and tasks train, in turn with the paper's (see `variants`), and `--remedies` how much
+longer an epoch takes with each remedy against imbalance than with none (see `remedies`).
 
 `--commands` times whole commands instead, as a user waits for them, and says what their time is
 made of (see `commands`).
@@ -31,7 +33,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,16 @@ import jax
 from absl import flags
 
 from imbreg_jax import study, terminal
-from imbreg_jax.benchmark import ahead, commands, machine, ours, scaling, torch_plain, variants
+from imbreg_jax.benchmark import (
+    ahead,
+    commands,
+    machine,
+    ours,
+    remedies,
+    scaling,
+    torch_plain,
+    variants,
+)
 from imbreg_jax.compute import backend, environment
 from imbreg_jax.compute.limits import usable_cores
 from imbreg_jax.results import files
@@ -61,6 +72,7 @@ _PRECISION = flags.DEFINE_enum(
 _VARIANTS = flags.DEFINE_bool(
     'variants', False, "Also time other networks and tasks beside the paper's."
 )
+_REMEDIES = flags.DEFINE_bool('remedies', False, 'Also time every remedy beside none.')
 _COMMANDS = flags.DEFINE_bool(
     'commands', False, 'Time whole commands, not training: the paper in one pass, and reports.'
 )
@@ -285,7 +297,25 @@ def _measure_training(numbers: Sequence[int]) -> tuple[dict[str, Any], list[str]
         ]
         header = ['network or task', 'images/s (range)', 'times as long (range)']
         text += ['', _markdown(header, lines)]
+    if _REMEDIES.value:
+        training = None
+        timed = remedies.measure(numbers[-1], _TRAIN_SIZE.value, _PRECISION.value, _ROUNDS.value)
+        report['remedies'] = {name: beside._asdict() for name, beside in timed.items()}
+        text += ['', *_remedies_table(timed)]
     return report, text
+
+
+def _remedies_table(timed: Mapping[str, remedies.Beside]) -> list[str]:
+    header = ['remedy', 'image passes', 'times as long (range)']
+    lines = [
+        [name, str(beside.passes), _spread(beside.ratios)]
+        for name, beside in timed.items()
+        if not beside.refused
+    ]
+    return [
+        _markdown(header, lines),
+        *(f'{name}: {beside.refused}' for name, beside in timed.items() if beside.refused),
+    ]
 
 
 def _row(runs: int, training: ours.Training, limits: tuple[float, float]) -> dict[str, Any]:
