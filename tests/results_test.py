@@ -709,6 +709,28 @@ class AnswersTest(absltest.TestCase):
         ]
         np.testing.assert_allclose(*alike, rtol=1e-6)
 
+    def test_the_number_of_bins_decides_little(self):
+        results = _ROOT / 'results'
+        own = [results / f'remedies-{task}' for task in _REMEDIED[1:]]
+        study = _study(*own, results / 'remedy_bins')
+        [section] = [s for s in questions.SECTIONS if s.name == 'remedies-parameters']
+        self.assertTrue(section.build(study).headline in _TEXT, section.build(study).headline)
+        rows = contrasts.table(study, contrasts.parameters(study, places.places(study)[0]))
+        rows = rows[rows['metric'] == 'mse']
+        told = f'The ratios are {number(rows["ratio"].min())} to {number(rows["ratio"].max())}.'
+        self.assertTrue(told in _TEXT, told)
+        fds = rows[rows['what'].str.startswith('fds')].set_index(['law', 'setting'])
+        worse, tail = (fds.loc[law] for law in ('normal(5.5, 1)', 'cut(exponential(1, 2), 1, 10)'))
+        self.assertEqual(list(worse['verdict']), [WORSE, WORSE])
+        self.assertEqual(list(tail['verdict']), [BETTER, SAME])
+        by = [f'{abs(ratio - 1):.1%}'.replace('%', ' %') for ratio in worse['ratio']]
+        less = f'{1 - tail.loc["disc_radius", "ratio"]:.1%}'.replace('%', ' %')
+        told = (
+            f'is worse for them under N(5.5, 1) by {by[0]} and {by[1]}, and better under '
+            f'(1 + Exp(2)) on [1, 10] by {less} for the radius alone'
+        )
+        self.assertTrue(told in _TEXT, told)
+
     def test_where_targets_are_missing_nothing_is_left_of_what_helps(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-missing')
         [table] = [
