@@ -262,7 +262,9 @@ class BalancedMSETest(parameterized.TestCase):
         predictions = np.linspace(4, 12, 1601)
         for noise, at, off in ((1.0, 9.0, 0.52), (0.2, 9.0, 0.0), (0.2, 9.9, 0.325)):
             with jax.enable_x64(True):
-                losses = balanced_mse.bin_losses(jnp.asarray(predictions), at, noise, **law)
+                losses = balanced_mse.bin_losses(
+                    jnp.asarray(predictions), np.full(1601, at), noise, **law
+                )
             found = predictions[np.argmin(losses)]
             # To the predictions' spacing.
             self.assertAlmostEqual(found - at, off, delta=0.005)

@@ -20,7 +20,7 @@ from imbreg_jax.data.randomness import Purpose, purpose_key
 from imbreg_jax.remedies import balanced_mse, conr, ranksim
 from imbreg_jax.remedies.registry import REMEDIES
 from imbreg_jax.study import ConfigError
-from imbreg_jax.training.remedy import Schedule
+from imbreg_jax.training.remedy import Schedule, check_prediction, checked_tables
 from quick_compilation import setUpModule, tearDownModule  # noqa: F401 - for its runner
 
 _SPECS = {
@@ -341,6 +341,52 @@ class ImagesTest(absltest.TestCase):
             ConfigError, 'remedy = .*: in condition seeing, repeat 0, there is nothing to be done'
         ):
             self._seen(tables)
+
+    def test_arrays_that_training_can_do_nothing_with_name_the_condition(self):
+        def tables(targets, images):
+            return {'weights': np.zeros(len(targets)), 'first': np.arange(len(targets))}
+
+        with self.assertRaisesRegex(
+            ConfigError, 'in condition seeing, repeat 0, its tables lack second, .* of its recipe'
+        ):
+            self._seen(tables)
+
+
+class CheckedTest(absltest.TestCase):
+    def test_arrays_are_of_the_images_and_read_by_something(self):
+        plain, count = remedies.Remedy(), 4
+        ones, first = np.ones(count), np.arange(count)
+        right = {'weights': ones, 'first': first}
+        self.assertEqual(list(checked_tables(plain, right, count)), list(right))
+        for made, sentence in (
+            (None, 'its tables are NoneType'),
+            (ones, 'its tables are ndarray'),
+            ({'weight': ones}, "table 'weight' is read by nothing, .* known are weights, first"),
+            ({'weights': ones[1:]}, r'weights have the shape \(3,\); .* each of the 4 images'),
+            ({'weights': ones[:, None]}, r'weights have the shape \(4, 1\)'),
+            ({'weights': 5 * ones}, 'weights are 5 at least and 5 in the mean'),
+            ({'weights': np.array([-1.0, 2, 2, 1])}, 'weights are -1 at least'),
+            ({'weights': ones * np.nan}, 'weights are not all finite'),
+            ({'first': first + 1}, 'first must be whole numbers from 0 to 3'),
+            ({'first': first * 1.0}, 'first must be whole numbers'),
+            ({'first': first[:2]}, r'first have the shape \(2,\)'),
+        ):
+            with self.subTest(sentence), self.assertRaisesRegex(ValueError, sentence):
+                checked_tables(plain, made, count)
+
+    def test_a_prediction_is_one_number_an_image(self):
+        for name in REMEDIES:
+            check_prediction(remedies.parse(name))
+
+        @dataclasses.dataclass(frozen=True)
+        class Whole(remedies.Remedy):
+            def predict(self, outputs):
+                return outputs
+
+        with self.assertRaisesRegex(
+            ValueError, r'it predicts the shape \[3, 1\]; it must be \[3\]'
+        ):
+            check_prediction(Whole())
 
 
 @pytest.mark.slow

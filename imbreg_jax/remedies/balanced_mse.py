@@ -37,9 +37,11 @@ import optax
 from jax import lax
 from scipy import special
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.own_loss import OwnLoss
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
+from imbreg_jax.study.arrays import checked_targets
 from imbreg_jax.study.fields import CODE, DIAL, SWITCH, field, integer, number, one_of, positive
 from imbreg_jax.training.remedy import Batch
 
@@ -63,6 +65,7 @@ def batch_losses(predictions: jax.Array, targets: jax.Array, noise: jax.Array | 
       [B]: 2 noise**2 times the cross entropy of -(prediction_i - target_j)**2 / (2 noise**2) over
       j, label i. It is 0 for a batch of one image, which says nothing of the law.
     """
+    shapes.refuse_unlike(predictions=predictions, targets=targets)
     logits = -0.5 * (predictions[:, None] - targets[None, :]) ** 2 / noise**2
     return _rescaled(jax.nn.logsumexp(logits, axis=1) - jnp.diagonal(logits), noise)
 
@@ -94,6 +97,7 @@ def mixture_losses(
       [B]: 2 noise**2 times log of the mixture's density with the noise on it, at the prediction,
       over that of a normal law about the prediction, at the target.
     """
+    shapes.refuse_unlike(predictions=predictions, targets=targets)
     own = 0.5 * (predictions - targets) ** 2 / noise**2 + jnp.log(jnp.square(noise)) / 2
     spread = variances + noise**2
     logits = log_shares - 0.5 * jnp.log(spread)
@@ -120,6 +124,7 @@ def bin_losses(
     Returns:
       [B]: as that of `mixture_losses` of a mixture of as many laws that have no width.
     """
+    shapes.refuse_unlike(predictions=predictions, targets=targets)
     own = 0.5 * (predictions - targets) ** 2 / noise**2
     logits = log_shares - 0.5 * (predictions[:, None] - centres) ** 2 / noise**2
     return _rescaled(own + jax.nn.logsumexp(logits, axis=1), noise)
@@ -142,8 +147,11 @@ def mixture(targets: np.ndarray, components: int = 8) -> dict[str, np.ndarray]:
     Returns:
       `means`, `variances` and `log_shares`, each [components] float64. Where targets fall into
       fewer groups, the others' shares are 0.
+
+    Raises:
+      ValueError: targets that are not one finite number an image.
     """
-    targets = np.sort(np.asarray(targets, np.float64))
+    targets = np.sort(checked_targets(targets))
     groups = [group for group in np.array_split(targets, components) if len(group)]
     member = _groups(targets, np.unique([group.mean() for group in groups]))
     before = -np.inf
@@ -189,8 +197,12 @@ def histogram(targets: np.ndarray, bins: int = 100) -> dict[str, np.ndarray]:
 
     Returns:
       `centres` and `log_shares`, each [bins] float64; that of an empty bin is minus infinity.
+
+    Raises:
+      ValueError: targets that are not one finite number an image.
     """
-    counts, edges = np.histogram(np.asarray(targets, np.float64), bins)
+    targets = checked_targets(targets)
+    counts, edges = np.histogram(targets, bins)
     with np.errstate(divide='ignore'):
         log_shares = np.log(counts / len(targets))
     return {'centres': (edges[1:] + edges[:-1]) / 2, 'log_shares': log_shares}

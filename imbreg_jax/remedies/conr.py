@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from imbreg_jax.data import views
-from imbreg_jax.remedies import similarity
+from imbreg_jax.remedies import shapes, similarity
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study.fields import CODE, DIAL, field, number, one_of, positive
 from imbreg_jax.training.remedy import Batch, Remedy
@@ -57,6 +57,7 @@ def batch_losses(
     Returns:
       [n], 0 for an image without negatives. One without positives has 0 ('paper') or nan.
     """
+    shapes.refuse_other_images(features, targets=targets, predictions=predictions, weights=weights)
     distance = jnp.abs(targets[:, None] - targets[None, :])
     alike = distance <= window
     others = ~jnp.eye(len(targets), dtype=bool)

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, signal
 
-from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.registry import refuse, register
 from imbreg_jax.study import Distribution
+from imbreg_jax.study.arrays import checked_targets
 from imbreg_jax.study.fields import TABLE, field, number, one_of, positive
 from imbreg_jax.training.remedy import Remedy
 
@@ -59,9 +60,12 @@ def weights(
       [N] float64, of mean 1.
 
     Raises:
-      ValueError: a published bandwidth of some 4,000 units or more, which the package cannot do.
+      ValueError: with a sentence, for targets that are not one finite number an image, for
+        parameters that are none, and for a published bandwidth of some 4,000 units or more,
+        which the package cannot do.
     """
-    targets = np.asarray(targets, np.float64)
+    refuse(DenseWeight, alpha=alpha, epsilon=epsilon, bandwidth=bandwidth, variant=variant)
+    targets = checked_targets(targets)
     bandwidth = bandwidth or silverman(targets)
     if bandwidth == 0.0:
         return np.ones(len(targets))

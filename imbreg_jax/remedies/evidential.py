@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.own_loss import refuse_objective
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
@@ -66,6 +67,7 @@ def law(
       sharpness: [] of the bend of log(1 + e**x) that keeps the last two positive.
     """
     location, count, scale = jnp.moveaxis(outputs, -1, 0)
+    shapes.refuse_untrailing(location, weights=weights)
     weights = jnp.maximum(weights, LEAST_WEIGHT)
     observations = weights * (jax.nn.softplus(sharpness * count) / sharpness + LEAST_OBSERVATIONS)
     beta = jnp.maximum(jax.nn.softplus(sharpness * scale) / sharpness, LEAST_BETA)
@@ -74,6 +76,7 @@ def law(
 
 def likelihoods(found: Law, targets: jax.Array) -> jax.Array:
     """[...]: negative logarithms of the likelihood of targets [...], Student's t."""
+    shapes.refuse_untrailing(found.location, targets=targets)
     spread = 2 * found.beta * (1 + found.observations)
     return (
         0.5 * jnp.log(jnp.pi / found.observations)
@@ -92,8 +95,14 @@ def batch_losses(found: Law, targets: jax.Array, strength: jax.Array | float) ->
 
 
 def variance(found: Law) -> jax.Array:
-    """[...]: how uncertain the mean is, in the target's unit squared."""
-    return found.beta / (found.observations * (found.alpha - 1))
+    """[...]: how uncertain the mean is, in the target's unit squared.
+
+    It is infinite where alpha is 1 or less, as weights in training below 0.7 may leave it: of what
+    a network has learnt it is asked without weights.
+    """
+    known = found.alpha > 1
+    more = jnp.where(known, found.alpha - 1, 1.0)
+    return jnp.where(known, found.beta / (found.observations * more), jnp.inf)
 
 
 @register

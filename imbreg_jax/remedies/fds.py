@@ -40,7 +40,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from imbreg_jax.remedies import bins as bins_lib
-from imbreg_jax.remedies import kernels
+from imbreg_jax.remedies import kernels, shapes
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import CODE, DIAL, field, integer, number, one_of, positive
@@ -85,6 +85,7 @@ class State(NamedTuple):
 def statistics(features: ArrayLike, places: ArrayLike, bins: int) -> Statistics:
     """How the features [n, F] of images are distributed, by these images' bins [n], of so many."""
     features, places = jnp.asarray(features), jnp.asarray(places)
+    shapes.refuse_other_images(features, places=places)
     member = jax.nn.one_hot(places, bins)
     count = member.sum(0)[:, None]
     mean = (member.T @ features) / jnp.maximum(count, 1.0)

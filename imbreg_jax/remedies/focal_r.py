@@ -15,6 +15,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.own_loss import OwnLoss
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study.fields import CODE, DIAL, field, number, one_of, positive
@@ -41,9 +42,10 @@ def losses(
       [B]: |e|**power (2 sigmoid(beta |e|) - 1)**gamma. Where a prediction is its target, loss and
       gradient are 0.
     """
+    shapes.refuse_unlike(predictions=predictions, targets=targets)
     error = jnp.abs(predictions - targets)
-    # A power's slope at 0 may be infinite, and 0 times that is no number.
-    off = error > 0
+    # A power's slope at 0 may be infinite, and 0 times that is no number. What is no number is off.
+    off = error != 0
     error = jnp.where(off, error, 1.0)
     factor = jnp.tanh(beta * error / 2) ** gamma
     return jnp.where(off, error**power * factor, 0.0)

@@ -14,6 +14,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.own_loss import OwnLoss
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study.fields import DIAL, field, positive
@@ -31,6 +32,7 @@ def losses(predictions: jax.Array, targets: jax.Array, delta: jax.Array | float 
     Returns:
       [B]: e**2 where |e| <= delta, else delta (2 |e| - delta).
     """
+    shapes.refuse_unlike(predictions=predictions, targets=targets)
     error = jnp.abs(predictions - targets)
     small = jnp.minimum(error, delta)
     return small * (2 * error - small)

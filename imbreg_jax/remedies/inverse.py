@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from imbreg_jax.remedies import bins as bins_lib
-from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.registry import refuse, register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, integer, number, one_of
 from imbreg_jax.training.remedy import Remedy
@@ -46,8 +46,13 @@ def weights(
 
     Returns:
       [N] float64, of mean 1.
+
+    Raises:
+      ValueError: with a sentence, for targets that are not one finite number an image, and for
+        parameters that are none.
     """
-    places = bins_lib.places(np.asarray(targets, np.float64), bins)
+    refuse(Inverse, bins=bins, power=power, low=low, high=high, variant=variant)
+    places = bins_lib.places(targets, bins)
     counts = np.bincount(places, minlength=bins)
     return inverted(tempered(counts, power, low, high, variant), places)
 

@@ -24,7 +24,7 @@ from scipy import ndimage
 from imbreg_jax.remedies import bins as bins_lib
 from imbreg_jax.remedies import kernels
 from imbreg_jax.remedies.inverse import inverted, refuse_crossed_limits, tempered
-from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.registry import refuse, register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import TABLE, field, integer, number, one_of, positive
 from imbreg_jax.training.remedy import Remedy
@@ -74,8 +74,16 @@ def weights(
 
     Returns:
       [N] float64, of mean 1.
+
+    Raises:
+      ValueError: with a sentence, for targets that are not one finite number an image, and for
+        parameters that are none.
     """
-    places = bins_lib.places(np.asarray(targets, np.float64), bins)
+    refuse(
+        LDS, bins=bins, kernel=kernel, size=size, sigma=sigma, power=power, low=low, high=high,
+        variant=variant,
+    )  # fmt: skip
+    places = bins_lib.places(targets, bins)
     counts = np.bincount(places, minlength=bins)
     return weights_of_bins(counts, places, kernel, size, sigma, power, low, high, variant)
 

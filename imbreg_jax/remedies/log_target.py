@@ -15,6 +15,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.own_loss import OwnLoss
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.training.remedy import Batch
@@ -22,6 +23,7 @@ from imbreg_jax.training.remedy import Batch
 
 def losses(logarithms: jax.Array, targets: jax.Array) -> jax.Array:
     """(logarithm - log target)**2 of each image, [B], of predicted logarithms and targets [B]."""
+    shapes.refuse_unlike(logarithms=logarithms, targets=targets)
     error = logarithms - jnp.log(targets)
     return error * error
 

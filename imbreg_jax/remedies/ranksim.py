@@ -16,7 +16,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from imbreg_jax.remedies import similarity
+from imbreg_jax.remedies import shapes, similarity
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study.fields import DIAL, field, positive
 from imbreg_jax.training.remedy import Batch, Remedy
@@ -91,6 +91,7 @@ def penalty(features: jax.Array, targets: jax.Array, interpolation: jax.Array | 
       targets: [n]; one image of each target counts.
       interpolation: [] above 0; see `differentiable_ranks`.
     """
+    shapes.refuse_other_images(features, targets=targets)
     counted = first_of_each(targets)
     by_target = ranks(-jnp.abs(targets[:, None] - targets[None, :]), counted)
     by_feature = differentiable_ranks(similarity.cosines(features), counted, interpolation)

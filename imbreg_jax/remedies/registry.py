@@ -6,6 +6,8 @@ import ast
 import functools
 from typing import Any, TypeVar
 
+import numpy as np
+
 from imbreg_jax.remedies.combined import combine
 from imbreg_jax.study.errors import ConfigError
 from imbreg_jax.study.fields import checked, declared
@@ -97,12 +99,28 @@ def _one(node: ast.expr) -> Remedy:
             value = ast.literal_eval(keyword.value)
         except (ValueError, TypeError, SyntaxError, MemoryError):
             value = ast.unparse(keyword.value)
-        field = fields[keyword.arg]
-        try:
-            values[keyword.arg] = checked(keyword.arg, value, field, _no_law)
-        except ConfigError as error:
-            raise ValueError(f'{name} has {keyword.arg} = {value!r}; {error.message}') from None
+        values[keyword.arg] = _checked(REMEDIES[name], keyword.arg, value)
     return REMEDIES[name](**values)
+
+
+def _checked(kind: type[Remedy], part: str, value: Any) -> Any:
+    try:
+        return checked(part, value, declared(kind)[part], _no_law)
+    except ConfigError as error:
+        raise ValueError(f'{kind.name} has {part} = {value!r}; {error.message}') from None
+
+
+def refuse(kind: type[Remedy], **values: Any) -> None:
+    """Refuses parameters that a config would refuse, where a function takes them from anybody.
+
+    Raises:
+      ValueError: with a sentence.
+    """
+    found = {}
+    for part, value in values.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        found[part] = _checked(kind, part, plain)
+    kind(**found)
 
 
 def _no_law(spec: str) -> Any:

@@ -33,10 +33,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from imbreg_jax.remedies.registry import register
+from imbreg_jax.remedies.registry import refuse, register
 from imbreg_jax.study import Distribution
+from imbreg_jax.study.arrays import checked_targets
 from imbreg_jax.study.fields import POINTS, SWITCH, TABLE, field, number, one_of, positive
 from imbreg_jax.study.relevance import (
+    ALIKE,
     NOWHERE,
     REACH,
     Points,
@@ -71,12 +73,17 @@ def weights(
       [N] float64, of mean 1.
 
     Raises:
-      ValueError: with a sentence, where no target is relevant.
+      ValueError: with a sentence, where all targets are as relevant, or not one finite number an
+        image, and for parameters that are none.
     """
+    refuse(Relevance, floor=floor, sides=sides, reach=reach, adjusted=adjusted)
+    targets = checked_targets(targets)
     found = control_points(targets, points, sides, reach, adjusted)
     phi = relevance(targets, found)
     if not phi.any():
         raise ValueError(NOWHERE)
+    if phi.min() == phi.max():
+        raise ValueError(ALIKE)
     made = floor + (1.0 - floor) * phi
     return made / made.mean()
 

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from imbreg_jax.data import views
-from imbreg_jax.remedies import similarity
+from imbreg_jax.remedies import shapes, similarity
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.remedies.rrt import LEAST_EPOCHS, two_parts
 from imbreg_jax.study.fields import DIAL, TABLE, field, number, positive
@@ -43,6 +43,7 @@ def batch_loss(
       the distance times -1 / temperature and k are the images other than i whose targets are as
       far from i's as j's is, or further.
     """
+    shapes.refuse_other_images(features, targets=targets)
     others = ~jnp.eye(len(targets), dtype=bool)
     logits = -similarity.distances(features) / temperature
     away = jnp.abs(targets[:, None] - targets[None, :])

@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from imbreg_jax.remedies import shapes
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
 from imbreg_jax.study.fields import DIAL, LARGEST_TARGET, field, positive
@@ -42,6 +43,7 @@ def scaled(
       The images [B, H, W, channels] and their targets [B], which are those that are wanted. An
       image whose target is 0 or below, which no factor makes another sign of, stays as it is.
     """
+    shapes.refuse_unlike(targets=targets, wanted=wanted)
     above = targets > 0
     ratios = jnp.where(above, wanted / jnp.where(above, targets, 1.0), 1.0)
     factors = ratios ** (1.0 / degree)

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imbreg_jax.remedies import inverse
+from imbreg_jax.remedies import inverse, shapes
 from imbreg_jax.remedies.own_loss import refuse_objective
 from imbreg_jax.remedies.registry import register
 from imbreg_jax.study import Distribution
@@ -42,6 +42,7 @@ def likelihoods(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     Returns:
       [...]: log(2 scale) + |target - location| / scale.
     """
+    shapes.refuse_untrailing(outputs[..., 0], targets=targets)
     logarithm = jnp.clip(outputs[..., 1], LEAST, MOST)
     distance = jnp.abs(targets - outputs[..., 0])
     return jnp.log(2.0) + logarithm + distance * jnp.exp(-logarithm)
@@ -59,11 +60,21 @@ def head_weights(
       variant: limits of the counts, as `inverse.weights` has them.
     """
     powers = np.linspace(0.0, 1.0, heads)
-    return np.stack([inverse.weights(targets, bins, p, variant=variant) for p in powers], axis=1)
+    falling = [inverse.weights(targets, bins, p, variant=variant) for p in powers[1:]]
+    return np.stack([np.ones(len(targets)), *falling], axis=1)
 
 
 def surest(outputs: jax.Array, heads: int) -> jax.Array:
-    """[n]: of outputs [n, 2 heads], locations before scales, the location of the least scale."""
+    """[n]: of outputs [n, 2 heads], locations before scales, the location of the least scale.
+
+    Raises:
+      ValueError: outputs of another number of heads.
+    """
+    if outputs.ndim != 2 or outputs.shape[1] != 2 * heads:
+        raise ValueError(
+            f'outputs have the shape {outputs.shape}; of {heads} heads they must be '
+            f'[n, {2 * heads}]'
+        )
     chosen = jnp.argmin(outputs[:, heads:], axis=1)
     return jnp.take_along_axis(outputs[:, :heads], chosen[:, None], axis=1)[:, 0]
 
@@ -110,7 +121,8 @@ class UVote(Remedy):
         locations, scales = jnp.split(batch.outputs, 2, axis=-1)
         pairs = jnp.stack([locations, batch.dials['scale_rate'] * scales], axis=-1)
         weights = batch.weights[:, None] * batch.tables['head_weights'][batch.places]
-        of_heads = (weights * likelihoods(pairs, batch.targets[:, None])).mean((0, 1))
+        targets = jnp.broadcast_to(batch.targets[:, None], locations.shape[1:])
+        of_heads = (weights * likelihoods(pairs, targets)).mean((0, 1))
         share = (batch.epoch / batch.epochs) ** 2
         return of_heads[0] + share * of_heads[1:].sum()
 

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from imbreg_jax.study.arrays import checked_targets
 from imbreg_jax.study.laws import Distribution
 
 # (target, relevance) of each control point.
@@ -39,6 +40,10 @@ RULE = (
 NOWHERE = (
     'the control points give none of the training targets any relevance; give others, or none for '
     'those of a box plot'
+)
+ALIKE = (
+    'the control points give all training targets the same relevance, so that all would have the '
+    'same weight; give others, or none for those of a box plot'
 )
 _SIDES = {'both': (True, True), 'low': (True, False), 'high': (False, True)}
 _BEYOND = {
@@ -76,7 +81,7 @@ def control_points(
     """
     if len(by_hand):
         return checked(by_hand)
-    targets = np.asarray(targets, np.float64)
+    targets = checked_targets(targets)
     lower, median, upper = whiskers(targets, reach=reach, adjusted=adjusted)
     low, high = _SIDES[sides]
     found = _of_whiskers(lower if low else np.nan, median, upper if high else np.nan)
@@ -88,10 +93,15 @@ def control_points(
 def _none(what: str, targets: np.ndarray) -> ValueError:
     """What is said where a box plot gives no relevance, with points for such targets [N]."""
     low, median, high = targets.min(), np.median(targets), targets.max()
-    return ValueError(
-        f'{what}, and a box plot calls nothing else relevant; give control points by hand, as in '
-        f'points=(({low:.4g}, 1), ({median:.4g}, 0), ({high:.4g}, 1))'
-    )
+    text = f'{what}, and a box plot calls nothing else relevant; give control points by hand'
+    points = [(low, 1), (median, 0), (high, 1)]
+    if not low < median < high:
+        # Half of them or more lie at an end: the other is what is rare.
+        points = [(low, int(median == high)), (high, int(median == low))]
+    if low < high:
+        said = ', '.join(f'({target:.4g}, {phi})' for target, phi in points)
+        text += f', as in points=({said})'
+    return ValueError(text)
 
 
 def check_law(
@@ -114,14 +124,18 @@ def check_law(
 
     Raises:
       ValueError: with a sentence, where so few are expected outside of the whiskers that there may
-        be none, with a probability of more than a millionth; or points by hand leave all at 0.
+        be none, with a probability of more than a millionth; or points by hand give all the same
+        relevance.
     """
     if not law.known:
         return
     shown = law.ppf(_LEVELS)
     if len(by_hand):
-        if not relevance(shown, checked(by_hand)).any():
+        phi = relevance(shown, checked(by_hand))
+        if not phi.any():
             raise ValueError(NOWHERE)
+        if phi.min() == phi.max():
+            raise ValueError(ALIKE)
         return
     low, _, high = np.ravel(fences(shown, reach=reach, adjusted=adjusted))
     below, above = _SIDES[sides]

@@ -15,7 +15,7 @@ from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.data.source import KEPT
 from imbreg_jax.study import Condition, ConfigError, Run, Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
-from imbreg_jax.training.remedy import COMMON, Remedy
+from imbreg_jax.training.remedy import COMMON, Remedy, check_prediction, checked_tables
 from imbreg_jax.training.step import TrainState
 
 
@@ -179,9 +179,11 @@ class Engine:
         seeds = [self.study.seed, run.repeat, int(Purpose.RESAMPLING), *member]
         seen = (self._images(run),) if found.remedy.sees_images else ()
         try:
-            return found.remedy.tables(
+            check_prediction(found.remedy)
+            made = found.remedy.tables(
                 targets, found.distribution, np.random.default_rng(seeds), *seen
             )
+            return checked_tables(found.remedy, made, len(targets))
         except ValueError as error:
             message = f'in condition {found.name}, repeat {run.repeat}, {error}'
             raise ConfigError('remedy', found.remedy.spec, message) from error

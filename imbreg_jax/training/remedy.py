@@ -371,6 +371,70 @@ class Remedy:
         return state
 
 
+# What a recipe's arrays must be beside `first`.
+_NEEDED = {'index': (), 'noise': ('noise', 'target'), 'mix': ('second', 'share', 'noise', 'target')}
+# How far a mean weight may be from 1, as rounding leaves it.
+_NEAR = 1e-3
+
+
+def checked_tables(remedy: Remedy, made: Any, count: int) -> dict[str, np.ndarray]:
+    """What a remedy's `tables` gave for so many images, if training can do with it.
+
+    Raises:
+      ValueError: with the end of a sentence on what is wrong.
+    """
+    if not isinstance(made, Mapping):
+        raise ValueError(f'its tables are {type(made).__name__}, and must be arrays by their names')
+    found = {name: np.asarray(values) for name, values in made.items()}
+    needed = [name for name in _NEEDED[remedy.recipe] if name not in found]
+    if needed:
+        raise ValueError(f'its tables lack {", ".join(needed)}, of its recipe {remedy.recipe!r}')
+    unread = [name for name in found if name not in (*COMMON, *RECIPE)] if not remedy.code else []
+    if unread:
+        raise ValueError(
+            f'its table {unread[0]!r} is read by nothing, as it has no code of its own; known are '
+            f'{", ".join(COMMON)}'
+        )
+    for name in (*COMMON, *RECIPE[1:]):
+        if name not in found:
+            continue
+        values, indices = found[name], name in ('first', 'second')
+        if values.shape != (count,):
+            raise ValueError(
+                f'its {name} have the shape {values.shape}; they must be one number for each of '
+                f'the {count} images'
+            )
+        if indices and not (
+            np.issubdtype(values.dtype, np.integer) and ((values >= 0) & (values < count)).all()
+        ):
+            raise ValueError(f'its {name} must be whole numbers from 0 to {count - 1}, of images')
+        if not np.isfinite(values).all():
+            raise ValueError(f'its {name} are not all finite')
+    if 'weights' in found:
+        least, mean = found['weights'].min(), found['weights'].mean(dtype=np.float64)
+        if least < 0 or abs(mean - 1) > _NEAR:
+            raise ValueError(
+                f'its weights are {least:.3g} at least and {mean:.3g} in the mean; they must be 0 '
+                'or more, and 1 in the mean'
+            )
+    return found
+
+
+def check_prediction(remedy: Remedy) -> None:
+    """Refuses a remedy that does not predict one number an image.
+
+    Raises:
+      ValueError: with the end of a sentence.
+    """
+    images = 3
+    shape = jax.eval_shape(remedy.predict, jnp.zeros((images, remedy.outputs))).shape
+    if shape != (images,):
+        raise ValueError(
+            f'of outputs [{images}, {remedy.outputs}] it predicts the shape {list(shape)}; it must '
+            f'be [{images}], one number an image'
+        )
+
+
 # Its parts that are code to a program.
 _TRACED = (
     'start',
