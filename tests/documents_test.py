@@ -249,8 +249,9 @@ class SnippetsTest(absltest.TestCase):
         small.update(small_study.config(balanced, **fields))
         small.lock()
         names = {'images': np.zeros((3, 20, 20), np.float32)}
-        # The others are those of seams_test.
-        others = _blocks('python', documents.page('docs/howto/adding.md'))
+        # The others are those of seams_test and remedies_test.
+        elsewhere = ('docs/howto/adding.md', 'docs/concepts/remedies.md')
+        others = [block for page in elsewhere for block in _blocks('python', documents.page(page))]
         snippets = [block for block in _blocks('python') if block not in others]
         self.assertNotEmpty(snippets)
         inline = [code for code in _inline() if re.match(r'(imbreg_jax|study)\.\w+\(.*\)$', code)]

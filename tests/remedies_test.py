@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import pathlib
+import re
 import textwrap
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -11,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 
+import documents
 from imbreg_jax import remedies, study
 from imbreg_jax.remedies.registry import REMEDIES
 from imbreg_jax.study import relevance as relevance_lib
-from imbreg_jax.study.fields import declared
+from imbreg_jax.study.fields import TABLE, declared, field, number
 from imbreg_jax.training.remedy import COMMON, RECIPE
 
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'configs'
@@ -91,6 +94,83 @@ class ParseTest(parameterized.TestCase):
             make('inverse')
 
 
+def _power():
+    return field(2.0, number(0.0, 4.0), 'of targets', TABLE)
+
+
+def _made(
+    name='mine_of_this_test', bases=(remedies.Remedy,), dataclass=False, annotated=None, **parts
+):
+    """A class `Mine`, with a dataclass's decorator or without."""
+    body = {'name': name, '__annotations__': annotated or {}, **parts}
+    kind = type('Mine', bases, body)
+    return dataclasses.dataclass(frozen=True)(kind) if dataclass else kind
+
+
+class RegisterTest(absltest.TestCase):
+    def test_what_could_not_be_used_is_refused_with_a_sentence(self):
+        plain = _made()
+        number_of = {'annotated': {'power': float}}
+        undeclared = 'remedy mine_of_this_test has the annotated attribute power: .* with field'
+        no_dataclass = 'remedy mine_of_this_test has the parameter power, and Mine is no dataclass'
+        cases = {
+            'a function': (_made, 'subclass of imbreg_jax.remedies.Remedy, and _made is not'),
+            'another class': (_made(bases=()), 'subclass of .*Remedy, and Mine is not'),
+            'one of them': (plain(), r'subclass of .*Remedy, and .*Mine\(\) is not'),
+            'no name': (_made(''), "a remedy needs a name .*, and that of Mine is ''"),
+            'two words': (_made('my remedy'), "and that of Mine is 'my remedy'"),
+            'a keyword': (_made('lambda'), "and that of Mine is 'lambda'"),
+            'a name of each': (_made(property(str)), 'and that of Mine is <property'),
+            'undeclared': (_made(dataclass=True, **number_of, power=2.0), undeclared),
+            'a field of dataclasses': (
+                _made(dataclass=True, **number_of, power=dataclasses.field(default=2.0)),
+                undeclared,
+            ),
+            'undeclared in a base': (
+                _made(bases=(_made(dataclass=True, **number_of, power=2.0),), dataclass=True),
+                undeclared,
+            ),
+            'without a default': (_made(dataclass=True, **number_of), undeclared),
+            'undeclared in no dataclass': (_made(**number_of, power=2.0), undeclared),
+            'as a string': (_made(annotated={'power': 'float'}, power=2.0), undeclared),
+            'an annotated name': (
+                _made(dataclass=True, annotated={'name': str}), 'annotated attribute name',
+            ),
+            'no dataclass': (_made(**number_of, power=_power()), no_dataclass),
+            'no annotation either': (_made(power=_power()), no_dataclass),
+            'no dataclass over one': (
+                _made(bases=(remedies.inverse.Inverse,), **number_of, power=_power()),
+                no_dataclass,
+            ),
+            'a base that is none': (
+                _made(bases=(_made(**number_of, power=_power()),), dataclass=True), no_dataclass,
+            ),
+        }  # fmt: skip
+        before = dict(REMEDIES)
+        for case, (kind, sentence) in cases.items():
+            with self.subTest(case), self.assertRaisesRegex(ValueError, sentence) as caught:
+                remedies.register(kind)
+            self.assertNotIn('\n', str(caught.exception))
+        self.assertEqual(REMEDIES, before)
+
+    def test_parameters_and_class_variables_are_taken(self):
+        self.addCleanup(REMEDIES.pop, 'mine_of_this_test', None)
+        self.addCleanup(remedies.parse.cache_clear)
+        annotated = {'power': float, 'a': ClassVar[int], 'b': 'ClassVar', 'c': 'ClassVar[int]'}
+        values = {'a': 1, 'b': 2, 'c': 3}
+        declared_one = _made(dataclass=True, annotated=annotated, power=_power(), **values)
+        remedies.register(declared_one)
+        found = remedies.parse('mine_of_this_test(power=1)')
+        self.assertEqual(found.spec, 'mine_of_this_test(power=1.0)')
+        # Of a dataclass, and with no parameters of its own.
+        remedies.register(_made(bases=(declared_one,), annotated={'a': ClassVar[int]}, a=2))
+        self.assertEqual(remedies.parse('mine_of_this_test').spec, 'mine_of_this_test(power=2.0)')
+        del annotated['power']
+        annotated['c'] = 'typing.ClassVar[int]'
+        remedies.register(_made(annotated=annotated, **values))
+        self.assertEqual(remedies.parse('mine_of_this_test').spec, 'mine_of_this_test()')
+
+
 def _run_example(module, **names):
     """What a module's example for anybody's arrays makes of these."""
     _, text = module.__doc__.split("\nFor anybody's ", 1)
@@ -164,6 +244,36 @@ class OnesOwnTest(absltest.TestCase):
             params = jax.tree.map(lambda p, g: p - 1e-3 * g, params, slope)
             values.append(float(value))
         self.assertLess(values[-1], 0.8 * values[0])
+
+    def test_the_example_of_the_page_helps_the_old(self):
+        """That of docs/concepts/remedies.md, as it is printed."""
+        (code,) = re.findall(
+            r'^```python\n(.*?)^```', documents.page('docs/concepts/remedies.md'), re.M | re.S
+        )
+        names = {}
+        exec(compile(code, 'remedies.md', 'exec'), names)
+        targets, weights = names['targets'], names['weights']
+        self.assertTrue(((targets > 0) & (targets < 100)).all())
+        old = targets > 65
+        self.assertLess(old.mean(), 0.05)
+        np.testing.assert_allclose(weights.mean(), 1)
+        self.assertGreater(weights[old].min(), 1)
+        self.assertGreater(old[names['index']].mean(), 4 * old.mean())
+        errors = {}
+        for name in ('plain', 'weighted', 'resampled', 'rebalanced'):
+            predictions = np.asarray(names[name])
+            self.assertEqual(predictions.shape, targets.shape)
+            errors[name] = (predictions - targets)[old].mean()
+            self.assertLess(np.sqrt(np.mean((predictions - targets) ** 2)), targets.std() / 2)
+        # The old are taken for younger than they are, and by each remedy for less so.
+        plain = errors.pop('plain')
+        self.assertLess(plain, max(errors.values()))
+        for name, error in errors.items():
+            self.assertBetween(error, plain + 1, 0, name)
+        # As the page says.
+        for refusing in (remedies.lds.weights, lambda y: remedies.resampling.of_bins(y, 20)):
+            with self.assertRaises(ValueError):
+                refusing(names['y'])
 
 
 class CheckTest(absltest.TestCase):

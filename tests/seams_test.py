@@ -22,8 +22,13 @@ from imbreg_jax import study
 
 _ROOT = documents.ROOT
 _TEXT = documents.page('docs/howto/adding.md')
-# By the thing that its heading names.
-_SNIPPETS = dict(re.findall(r'^## A (\w+).*?^```python\n(.*?)^```', _TEXT, re.M | re.S))
+# By the thing that its heading names: the first of each, and what a section has beside it.
+_SECTIONS = {
+    thing: re.findall(r'^```python\n(.*?)^```', text, re.M | re.S)
+    for thing, text in re.findall(r'^## A (\w+)(.*?)(?=^## |\Z)', _TEXT, re.M | re.S)
+}
+_SNIPPETS = {thing: blocks[0] for thing, blocks in _SECTIONS.items()}
+_MORE = {thing: blocks[1:] for thing, blocks in _SECTIONS.items() if blocks[1:]}
 
 # What else conditions of a study may differ in.
 _OTHER = {
@@ -75,16 +80,25 @@ class SnippetsTest(absltest.TestCase):
         self.assertCountEqual(_SNIPPETS, things)
         for name, code in _SNIPPETS.items():
             self.assertLessEqual(len(code.splitlines()), 10, name)
+        # A remedy with a parameter.
+        self.assertEqual({name: len(blocks) for name, blocks in _MORE.items()}, {'remedy': 1})
 
     def test_task_law_metric_remedy_and_section_make_a_study(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         config = small_study.config(
-            {'plain': {}, 'weighted': {'remedy': 'relative_error'}, 'other': _OTHER},
+            {
+                'plain': {},
+                'weighted': {'remedy': 'relative_error'},
+                'default': {'remedy': 'falling_weights'},
+                'falling': {'remedy': 'falling_weights(power=1)'},
+                'other': _OTHER,
+            },
             repeats=1,
             task__name='ramp',
             train_distribution='log_uniform(1, 5)',
         )
         code = [_SNIPPETS[name] for name in ('task', 'law', 'metric', 'remedy', 'section')]
+        code += _MORE['remedy']
         workdir, out = folder / 'workdir', folder / 'report'
         out.mkdir()
         program = _PROGRAM.format(config=config, workdir=str(workdir), out=str(out))
@@ -97,9 +111,11 @@ class SnippetsTest(absltest.TestCase):
         self.assertEqual(set(networks.train_distribution), {'log_uniform(1, 5)'})
         rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
         losses = {row['condition']: row['train_loss'] for row in rows if row['epoch'] == 1}
-        self.assertNotEqual(losses['plain'], losses['weighted'])
+        self.assertLen({losses[name] for name in ('plain', 'weighted', 'falling')}, 3)
+        self.assertEqual(losses['default'], losses['weighted'])
         epochs = pd.DataFrame(rows).groupby('condition').epoch.max()
-        self.assertEqual(epochs.to_dict(), {'plain': 2, 'weighted': 2, 'other': 1})
+        remedied = dict.fromkeys(('weighted', 'default', 'falling'), 2)
+        self.assertEqual(epochs.to_dict(), {'plain': 2, **remedied, 'other': 1})
         # A condition with fewer validation images than others has nan for what it lacks.
         with np.load(workdir / 'predictions.npz') as arrays:
             lacking = np.isnan(arrays['validation_target']).sum(-1)

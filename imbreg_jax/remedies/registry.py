@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
+import inspect
+import re
+from keyword import iskeyword
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,14 +20,18 @@ from imbreg_jax.training.remedy import NONE, Remedy
 
 REMEDIES: dict[str, type[Remedy]] = {}
 _Method = TypeVar('_Method', bound=type[Remedy])
+# As it is printed, and as it is written where annotations are strings.
+_CLASS_VAR = re.compile(r'(\w+\.)*ClassVar\b')
 
 
 def register(method: _Method) -> _Method:
     """Makes a remedy known by its name, as a decorator of its class.
 
     Raises:
-      ValueError: the package itself has a remedy of that name.
+      ValueError: with one sentence: it is no subclass of `Remedy`, its name is none, the package
+        itself has a remedy of that name, or its parameters are not declared as they must be.
     """
+    _refuse_unusable(method)
     held = REMEDIES.get(method.name)
     # A config file may be loaded again, and then defines its own remedy again.
     if held is not None and held.__module__.startswith('imbreg_jax.'):
@@ -31,6 +39,55 @@ def register(method: _Method) -> _Method:
     REMEDIES[method.name] = method
     parse.cache_clear()
     return method
+
+
+def _refuse_unusable(method: Any) -> None:
+    """Refuses what expressions could not name, or make with its parameters.
+
+    Raises:
+      ValueError: with one sentence.
+    """
+    if not (isinstance(method, type) and issubclass(method, Remedy)):
+        what = getattr(method, '__name__', repr(method))
+        raise ValueError(f'a remedy is a subclass of imbreg_jax.remedies.Remedy, and {what} is not')
+    own, name = method.__name__, method.name
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        raise ValueError(
+            "a remedy needs a name that is an identifier, such as name = 'my_remedy', and that of "
+            f'{own} is {name!r}'
+        )
+    for part in _undeclared(method):
+        raise ValueError(
+            f'the remedy {name} has the annotated attribute {part}: as a parameter it must be '
+            'declared with field(...) of imbreg_jax.study.fields, and as none it must have no '
+            'annotation, or ClassVar'
+        )
+    # A dataclass has the defaults of its fields in their place.
+    for holder in method.__mro__:
+        for part, value in vars(holder).items():
+            if isinstance(value, dataclasses.Field):
+                raise ValueError(
+                    f'the remedy {name} has the parameter {part}, and {holder.__name__} is no '
+                    'dataclass; it needs @dataclasses.dataclass(frozen=True), below @register'
+                )
+
+
+def _undeclared(method: type[Remedy]) -> list[str]:
+    """Its annotated attributes that are not declared with `field`."""
+    found = [part.name for part in dataclasses.fields(method) if 'field' not in part.metadata]
+    if '__dataclass_fields__' in vars(method):
+        return found
+    try:
+        annotations = inspect.get_annotations(method)
+    except NameError:  # Python 3.14 evaluates them here, and some names only type checkers know.
+        return found
+    # To `dataclasses` these are no fields yet.
+    for part, annotation in annotations.items():
+        text = annotation if isinstance(annotation, str) else repr(annotation)
+        declares = isinstance(vars(method).get(part), dataclasses.Field)
+        if not declares and not _CLASS_VAR.match(text):
+            found.append(part)
+    return found
 
 
 def usage() -> str:
