@@ -85,7 +85,8 @@ def _undeclared(method: type[Remedy]) -> list[str]:
     for part, annotation in annotations.items():
         text = annotation if isinstance(annotation, str) else repr(annotation)
         declares = isinstance(vars(method).get(part), dataclasses.Field)
-        if not declares and not _CLASS_VAR.match(text):
+        # What every remedy has, such as its name, may be annotated.
+        if not declares and not _CLASS_VAR.match(text) and not hasattr(Remedy, part):
             found.append(part)
     return found
 
