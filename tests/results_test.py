@@ -653,6 +653,7 @@ class AnswersTest(absltest.TestCase):
         'missing': 'missing',
         'labels': 'parameters',
         'dropout': 'settings',
+        'gains': 'settings',
         'symmetry': 'laws',
         'mean': 'averaged',
     }
@@ -826,6 +827,30 @@ class AnswersTest(absltest.TestCase):
             contrasts.unlearnt(study),
             [f'no remedy, normalization = {kind} (std)' for kind in ('layer', 'input')],
         )
+
+    def test_two_of_the_largest_gains_are_a_cure_for_dropout_and_two_are_better_losses(self):
+        study = _study(_ROOT / 'results' / 'remedy_answers-gains')
+        found, _ = places.places(study)
+        frame = leaderboard.table(study, found, {})
+        rows = leaderboard.scaled(study, found, frame, 'u1_10', 'mse')
+        rows = rows[rows['setting'].str.endswith('conv_dropout_rate = 0')]
+        plain = frame.loc[rows.index].assign(scaled=rows['ratio'], still=rows['verdict'])
+        by = dict(iter(plain.groupby(plain['remedy'].str.partition('(')[0])))
+        self.assertEqual({name: len(own) for name, own in by.items()},
+                         {'balanced_mse': 4, 'evidential': 4, 'huber': 4, 'smoter': 2})  # fmt: skip
+        self.assertNotIn(BETTER, set(by['balanced_mse']['verdict']))
+        self.assertEqual(set(by['smoter']['verdict']), {WORSE})
+        worse = [number(ratio) for ratio in by['smoter']['ratio']]
+        told = f'has {worse[0]} and {worse[1]} times the MSE of no remedy.'
+        self.assertTrue(told in _TEXT, told)
+        for column, shown in (('ratio', 'verdict'), ('scaled', 'still')):
+            ends = []
+            for name in ('huber', 'evidential'):
+                own = by[name]
+                self.assertEqual(set(own[shown]), {BETTER})
+                ends.append(f'{number(own[column].min())} to {number(own[column].max())}')
+            told = f'{ends[0]} and {ends[1]} times'
+            self.assertTrue(told in _TEXT, told)
 
     def test_without_dropout_nothing_is_shown_to_help(self):
         study = _study(_ROOT / 'results' / 'remedy_answers-dropout')
