@@ -31,8 +31,8 @@ class MemoryTest(parameterized.TestCase):
         predicted = memory.of(study, study.conditions[0], 'gpu')
         self.assertEqual(predicted.per_noise * len(study.repeats), tables)
 
-    @pytest.mark.slow
     @parameterized.parameters(('',), ('rnc', 200), ('ranksim', 400))
+    @pytest.mark.slow
     def test_of_a_run_is_within_a_factor_of_two_of_the_compilers(self, remedy, batch=None):
         """What a run adds to the training program, all runs at once, paper's network and batch.
 
