@@ -148,6 +148,11 @@ class Engine:
         source = self.programs.learner.source
         count = source.count('train')
         found = self._remedies()
+        shared = self.programs.learner.remedy  # Predictions are code, which all have alike.
+        try:
+            check_prediction(shared)
+        except ValueError as error:
+            raise ConfigError('remedy', shared.spec, str(error)) from error
         # Fetched only where a remedy looks at them.
         targets = self.axis.fetch(self.targets['train']) if any(r.name for r in found) else None
         conditions = self._conditions()
@@ -157,7 +162,7 @@ class Engine:
             'first': np.arange(count, dtype=np.int32),
         }
         # Of a remedy that shares the program of none, the program takes no array of its own.
-        has_code = bool(self.programs.learner.remedy.code)
+        has_code = bool(shared.code)
         tables, schedules = [], []
         for i, (run, remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
             made = dict(plain)
@@ -179,7 +184,6 @@ class Engine:
         seeds = [self.study.seed, run.repeat, int(Purpose.RESAMPLING), *member]
         seen = (self._images(run),) if found.remedy.sees_images else ()
         try:
-            check_prediction(found.remedy)
             made = found.remedy.tables(
                 targets, found.distribution, np.random.default_rng(seeds), *seen
             )

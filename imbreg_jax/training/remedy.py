@@ -427,7 +427,8 @@ def check_prediction(remedy: Remedy) -> None:
       ValueError: with the end of a sentence.
     """
     images = 3
-    shape = jax.eval_shape(remedy.predict, jnp.zeros((images, remedy.outputs))).shape
+    outputs = jax.ShapeDtypeStruct((images, remedy.outputs), jnp.float32)
+    shape = jax.eval_shape(remedy.predict, outputs).shape
     if shape != (images,):
         raise ValueError(
             f'of outputs [{images}, {remedy.outputs}] it predicts the shape {list(shape)}; it must '
