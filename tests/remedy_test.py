@@ -388,6 +388,13 @@ class CheckedTest(absltest.TestCase):
         ):
             check_prediction(Whole())
 
+        # Before anything is drawn.
+        study = small_study.study({'a': {'remedy': 'inverse'}}, repeats=1)
+        (condition,) = study.conditions
+        whole = dataclasses.replace(condition, remedy=Whole())
+        with self.assertRaisesRegex(ConfigError, 'it predicts the shape'):
+            small_study.engine(dataclasses.replace(study, conditions=(whole,)))
+
 
 @pytest.mark.slow
 class ScheduleTest(absltest.TestCase):

@@ -15,7 +15,7 @@ from imbreg_jax.data.randomness import Purpose
 from imbreg_jax.data.source import KEPT
 from imbreg_jax.study import Condition, ConfigError, Run, Study
 from imbreg_jax.training.programs import Lessons, Programs, RunData
-from imbreg_jax.training.remedy import COMMON, Remedy, check_prediction, checked_tables
+from imbreg_jax.training.remedy import COMMON, Remedy, checked_tables
 from imbreg_jax.training.step import TrainState
 
 
@@ -148,11 +148,6 @@ class Engine:
         source = self.programs.learner.source
         count = source.count('train')
         found = self._remedies()
-        shared = self.programs.learner.remedy  # Predictions are code, which all have alike.
-        try:
-            check_prediction(shared)
-        except ValueError as error:
-            raise ConfigError('remedy', shared.spec, str(error)) from error
         # Fetched only where a remedy looks at them.
         targets = self.axis.fetch(self.targets['train']) if any(r.name for r in found) else None
         conditions = self._conditions()
@@ -162,7 +157,7 @@ class Engine:
             'first': np.arange(count, dtype=np.int32),
         }
         # Of a remedy that shares the program of none, the program takes no array of its own.
-        has_code = bool(shared.code)
+        has_code = bool(self.programs.learner.remedy.code)
         tables, schedules = [], []
         for i, (run, remedy) in enumerate(zip(self.unit.runs, found, strict=True)):
             made = dict(plain)

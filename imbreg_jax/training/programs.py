@@ -21,9 +21,9 @@ from imbreg_jax.data.randomness import Purpose, member_key
 from imbreg_jax.data.source import KEPT, Place, Source
 from imbreg_jax.data.synthetic import Synthetic
 from imbreg_jax.model import network
-from imbreg_jax.study import Run, Study
+from imbreg_jax.study import ConfigError, Run, Study
 from imbreg_jax.training import optimizer, step
-from imbreg_jax.training.remedy import NONE
+from imbreg_jax.training.remedy import NONE, check_prediction
 from imbreg_jax.training.step import Epoch, Learner, TrainState
 
 
@@ -106,6 +106,9 @@ class Programs:
           planned: the study's plan.
           devices: that the plan divides runs over.
           parts: the program's units that are left.
+
+        Raises:
+          ConfigError: its remedy does not predict one number an image.
         """
         self.study = study
         self.program = program
@@ -114,6 +117,10 @@ class Programs:
         source: Source = Synthetic(study, condition, planned.rendered)
         # Remedies that give arrays only share the program of none.
         remedy = condition.remedy if condition.remedy.code else NONE
+        try:
+            check_prediction(remedy)
+        except ValueError as error:
+            raise ConfigError('remedy', remedy.spec, str(error)) from error
         made = network.of(condition.model, source.channels, remedy.outputs)
         self.learner = Learner(source, made, remedy, condition.training)
         self.image_size = condition.data.image_size
