@@ -327,24 +327,33 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[columns].reset_index(drop=True)
 
 
+def _log_ratios(study: FinishedStudy) -> dict[str, dict[str, pd.Series]]:
+    """Law -> remedy -> logarithms of its MSE on U(1, 10) over that of no remedy, by repeat."""
+    found = {}
+    for place in places.places(study)[0]:
+        logs = {
+            entry.remedy: np.log(study.values('cnn', entry.condition, 'u1_10', 'mse'))
+            for entry in place.entries
+        }
+        base = logs.pop('')
+        found[place.law] = {remedy: (own - base).dropna() for remedy, own in logs.items()}
+    return found
+
+
 def _shown_again(task: str) -> tuple[int, int]:
     """How many gains in MSE on U(1, 10) are shown without the first two repeats, of how many."""
     study = _tuned(task)
     frame, _ = _compared(_tuned, task)
     frame = frame[frame['test_distribution'] == 'u1_10'].set_index(['law', 'remedy'])
     again, gains = 0, 0
-    for place in places.places(study)[0]:
-        logs = {
-            e.remedy: np.log(study.values('cnn', e.condition, 'u1_10', 'mse').loc[2:])
-            for e in place.entries
-        }
-        base = logs.pop('')
-        p = [stats.ttest_1samp((own - base).dropna(), 0).pvalue for own in logs.values()]
-        shown = dict(zip(logs, statistics.holm(p) < 0.05, strict=True))
-        for remedy, own in logs.items():
-            if frame.loc[(place.law, remedy), 'verdict'] == BETTER:
+    for law, logs in _log_ratios(study).items():
+        fresh = {remedy: ratios.loc[2:] for remedy, ratios in logs.items()}
+        p = [stats.ttest_1samp(ratios, 0).pvalue for ratios in fresh.values()]
+        shown = dict(zip(fresh, statistics.holm(p) < 0.05, strict=True))
+        for remedy, ratios in fresh.items():
+            if frame.loc[(law, remedy), 'verdict'] == BETTER:
                 gains += 1
-                again += shown[remedy] and (own - base).mean() < 0
+                again += shown[remedy] and ratios.mean() < 0
     return again, gains
 
 
@@ -439,19 +448,12 @@ class RemediesTest(absltest.TestCase):
             study = _remedies(task)
             rows, _ = _compared(_remedies, task)
             rows = rows[rows['test_distribution'] == 'u1_10'].set_index(['law', 'remedy'])
-            logs = {}
-            for place in places.places(study)[0]:
-                base, *own = (
-                    np.log(study.values('cnn', entry.condition, 'u1_10', 'mse'))
-                    for entry in place.entries
-                )
-                for entry, values in zip(place.entries[1:], own, strict=True):
-                    logs[place.law, entry.remedy] = values - base
+            logs = _log_ratios(study)
             for law, remedy in rows.index[(rows['verdict'] == BETTER) & ~rows['balanced']]:
                 gains += 1
-                even = logs.get(('uniform(1, 10)', remedy))
+                even = logs['uniform(1, 10)'].get(remedy)
                 if even is not None:
-                    more = (logs[law, remedy] - even).dropna()
+                    more = (logs[law][remedy] - even).dropna()
                     p.append(stats.ttest_1samp(more, 0).pvalue)
                     ratios[task, law, remedy.partition('(')[0]] = more
         shown = statistics.holm(p) < 0.05

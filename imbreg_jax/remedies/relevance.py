@@ -38,12 +38,11 @@ from imbreg_jax.study import Distribution
 from imbreg_jax.study.arrays import checked_targets
 from imbreg_jax.study.fields import POINTS, SWITCH, TABLE, field, number, one_of, positive
 from imbreg_jax.study.relevance import (
-    ALIKE,
-    NOWHERE,
     REACH,
     Points,
     check_law,
     control_points,
+    refuse_useless,
     relevance,
 )
 from imbreg_jax.training.remedy import Remedy
@@ -80,10 +79,7 @@ def weights(
     targets = checked_targets(targets)
     found = control_points(targets, points, sides, reach, adjusted)
     phi = relevance(targets, found)
-    if not phi.any():
-        raise ValueError(NOWHERE)
-    if phi.min() == phi.max():
-        raise ValueError(ALIKE)
+    refuse_useless(phi)
     made = floor + (1.0 - floor) * phi
     return made / made.mean()
 

@@ -131,11 +131,7 @@ def check_law(
         return
     shown = law.ppf(_LEVELS)
     if len(by_hand):
-        phi = relevance(shown, checked(by_hand))
-        if not phi.any():
-            raise ValueError(NOWHERE)
-        if phi.min() == phi.max():
-            raise ValueError(ALIKE)
+        refuse_useless(relevance(shown, checked(by_hand)))
         return
     low, _, high = np.ravel(fences(shown, reach=reach, adjusted=adjusted))
     below, above = _SIDES[sides]
@@ -143,6 +139,18 @@ def check_law(
     if share * count < _FEWEST:
         expected = f'{share * count:.2g} of {count} training targets are expected to lie'
         raise _none(f'{expected} {_BEYOND[sides]}', shown)
+
+
+def refuse_useless(phi: np.ndarray) -> None:
+    """Refuses relevance [N] by which no training target differs from another.
+
+    Raises:
+      ValueError: with a sentence.
+    """
+    if not phi.any():
+        raise ValueError(NOWHERE)
+    if phi.min() == phi.max():
+        raise ValueError(ALIKE)
 
 
 def checked(points: Points) -> np.ndarray:
